@@ -1,0 +1,30 @@
+"""A run's identity: what decides its numbers, hashed; and the folder's name that follows from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from mmvad.config.load import plain
+from mmvad.config.schema import Config
+
+SCHEMA_VERSION = 1
+"""Raised when a change of code changes results: old runs are then never taken for new ones."""
+
+
+def run_identity(config: Config, bank_hash: str, text_hash: str | None, precision: str) -> str:
+    """SHA-256 over everything that decides the results.
+
+    That is the resolved configuration without `runtime`, but with the precision in use; the bank's content in place of
+    its path; the text weights' content in place of their name; and the schema version.
+    """
+    tree = plain(config)
+    del tree["runtime"], tree["data"]["bank"]
+    tree["model"]["text"]["weights"] = text_hash
+    tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def run_name(config: Config, identity: str) -> str:
+    """The run folder's name: readable first, then the start of the identity."""
+    return f"{config.benchmark}-{config.modalities}-s{config.seed}-{identity[:12]}"

@@ -1,0 +1,159 @@
+"""Reads a configuration: YAML files laid over one another, then `--key.sub=value`, then typed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from mmvad.config.schema import Config
+from mmvad.errors import UserError, nearest_name
+
+Tree = dict[str, Any]
+
+
+def load_config(files: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
+    """The configuration of files and overrides, later ones over earlier ones.
+
+    Args:
+        files: YAML files; a key that a file does not name keeps its value.
+        overrides: `key.sub=value`; the value is read as YAML.
+
+    Raises UserError for a missing or malformed file, an unknown key, a wrong type, a value out of range.
+    """
+    tree: Tree = {}
+    layers: list[tuple[object, Tree]] = [(file, _read_yaml(file)) for file in files]
+    layers += [("command line", _override(text)) for text in overrides]
+    for where, layer in layers:
+        merge(tree, layer, where)
+    return parse(tree, layers)
+
+
+def parse(tree: Tree, layers: Sequence[tuple[object, Tree]] = ()) -> Config:
+    """The typed configuration of a plain tree. Raises UserError that names the layer which set the faulty key."""
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        details = error.errors()[0]
+        setters = [where for where, layer in layers if _sets(layer, details["loc"])]
+        raise _explain(details, setters[-1] if setters else "configuration") from None
+
+
+def dump(config: Config) -> str:
+    """The resolved configuration as YAML, every key written out."""
+    return yaml.safe_dump(plain(config), sort_keys=False)
+
+
+def plain(config: Config) -> Tree:
+    """The resolved configuration as a tree of plain values."""
+    return config.model_dump(mode="json")
+
+
+def merge(tree: Tree, over: Tree, where: object) -> None:
+    """Lays `over` on `tree` in place, section by section; unknown keys are errors that name `where`."""
+    _check_keys(over, Config, "", where)
+    _merge(tree, over)
+
+
+def leaf_keys(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Any]:
+    """Every dotted key with its pydantic field."""
+    keys: dict[str, Any] = {}
+    for name, field in section.model_fields.items():
+        inner = _section_of(field.annotation)
+        keys |= leaf_keys(inner, f"{prefix}{name}.") if inner else {f"{prefix}{name}": field}
+    return keys
+
+
+def expected_values(field: Any) -> str:
+    """What a field takes, in words: its choices, or its type."""
+    choices = get_args(field.annotation) if str(get_origin(field.annotation)) == "typing.Literal" else ()
+    return (
+        "|".join(map(str, choices)) if choices else getattr(field.annotation, "__name__", str(field.annotation)).lower()
+    )
+
+
+def _merge(tree: Tree, over: Tree) -> None:
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(tree.get(key), dict):
+            _merge(tree[key], value)
+        else:
+            tree[key] = value
+
+
+def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object) -> None:
+    for key, value in tree.items():
+        field = section.model_fields.get(key)
+        if field is None:
+            known = leaf_keys()
+            full = f"{prefix}{key}"
+            by_last = [k for k in known if k.rpartition(".")[2] == str(key)]
+            raise UserError(
+                where,
+                f"unknown key {full!r}",
+                nearest=by_last[0] if by_last else nearest_name(full, known),
+                fix="`mmvad train --help` lists every key",
+            )
+        inner = _section_of(field.annotation)
+        if inner and isinstance(value, dict):
+            _check_keys(value, inner, f"{prefix}{key}.", where)
+
+
+def _section_of(annotation: Any) -> type[BaseModel] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _read_yaml(file: Path) -> Tree:
+    try:
+        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        beside = [p.name for p in Path(file).parent.glob("*.yaml")] if Path(file).parent.is_dir() else []
+        raise UserError(file, "no such configuration file", nearest=nearest_name(Path(file).name, beside)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
+    except yaml.YAMLError as error:
+        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
+    if content is not None and not isinstance(content, dict):
+        raise UserError(file, f"holds a {type(content).__name__}", expected="a mapping of keys to values")
+    return content or {}
+
+
+def _override(text: str) -> Tree:
+    """`a.b=1` as {a: {b: 1}}."""
+    key, _, written = text.partition("=")
+    try:
+        value: Any = yaml.safe_load(written) if written else written
+    except yaml.YAMLError:
+        raise UserError("command line", f"--{key}: {written!r} is no valid YAML value") from None
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return value
+
+
+def _sets(layer: Any, keys: Sequence[Any]) -> bool:
+    """Whether a layer sets the key at this path, or something that stands in its way."""
+    if not keys or not isinstance(layer, dict):
+        return True
+    return keys[0] in layer and _sets(layer[keys[0]], keys[1:])
+
+
+def _explain(details: ErrorDetails, where: object) -> UserError:
+    """pydantic's first finding in our form: the key, the value, what was expected, the nearest valid one."""
+    key = ".".join(str(part) for part in details["loc"])
+    if details["type"] == "value_error":
+        return UserError(where, details["msg"].removeprefix("Value error, "))
+    value = details["input"]
+    choices: list[str] = []
+    field = leaf_keys().get(key)
+    if field is not None and str(get_origin(field.annotation)) == "typing.Literal":
+        choices = [str(c) for c in get_args(field.annotation)]
+    expected = f"one of {', '.join(choices)}" if choices else details["msg"].removeprefix("Input should be ")
+    return UserError(
+        where,
+        f"{key} = {value!r} is not valid",
+        expected=expected,
+        nearest=nearest_name(str(value), choices) if choices else None,
+    )

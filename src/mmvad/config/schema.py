@@ -1,0 +1,171 @@
+"""The whole configuration of a run: one tree, typed and bounded. No torch here, so that `mmvad --help` is quick.
+
+Field descriptions are what `mmvad train --help` prints.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    """A part of the tree: unknown keys are errors, values do not change after parsing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+
+
+class Text(Section):
+    architecture: Literal["ViT-B-16-quickgelu", "tiny"] = "ViT-B-16-quickgelu"
+    """CLIP's text transformer; `tiny` has 2 layers of width 64"""
+    weights: str = "openai"
+    """`openai` (needs a network or a cache), the path of a local checkpoint, or `random`"""
+
+
+class Model(Section):
+    name: Literal["dual_stream"] = "dual_stream"
+    """the network"""
+    text: Text = Text()
+    temporal: Literal["local_gcn", "local", "global", "gcn", "none"] = "local_gcn"
+    """temporal unit on the visual path (eq. 1)"""
+    layers: Count = 1
+    """attention layers of the temporal unit"""
+    heads: Count = 1
+    """attention heads of the temporal unit"""
+    window: Count = 64
+    """attention window of `local` and `local_gcn`, in segments"""
+    fusion: Literal["gated", "concat", "cross_attention", "add", "none"] = "gated"
+    """cross-modal fusion (eq. 2)"""
+    acp: Literal["pre_post", "pre", "post", "none"] = "pre_post"
+    """abnormal-aware context prompt, before and behind the text encoder (eq. 6)"""
+    weighting: Literal["score", "logit", "softmax"] = "score"
+    """how the coarse scores weigh the visual vector of the context prompt (eq. 7)"""
+    prompt_half: Annotated[int, Field(ge=1, le=32)] = 10
+    """learned prompt vectors on either side of the class name, M/2 (eq. 5)"""
+    temperature: Positive = 0.07
+    """tau of the registration map (eq. 8)"""
+    dropout: Share = 0.0
+    """dropout before the coarse classifier and on encoded audio"""
+
+
+class Loss(Section):
+    coarse: bool = True
+    """coarse MIL loss (eq. 9)"""
+    fine: bool = True
+    """fine MIL loss (eq. 10)"""
+    contrast: bool = True
+    """contrastive constraint (eq. 4)"""
+    embed: bool = True
+    """embedding constraint (eqs. 11-12)"""
+    lambda_contrast: NotNegative = 0.15
+    """lambda1, weight of the contrastive constraint (eq. 13)"""
+    lambda_embed: NotNegative = 2e-4
+    """lambda2, weight of the embedding constraint (eq. 13)"""
+    fine_form: Literal["cross_entropy", "bce"] = "cross_entropy"
+    """form of the fine loss"""
+    contrast_pairing: Literal["within_kind", "foreground"] = "within_kind"
+    """which mini-bags attract and repel"""
+    contrast_select: Literal["score", "label"] = "score"
+    """what makes a video abnormal for the constraint: its MIL score above 0.5, or its label"""
+    embed_form: Literal["abs", "hinge"] = "abs"
+    """|cos| or max(0, cos)"""
+    embed_reduction: Literal["mean", "sum"] = "mean"
+    """over the abnormal classes"""
+
+
+class Data(Section):
+    bank: Path = Path("banks/planted")
+    """the feature bank (`mmvad data import` makes it)"""
+    segment_length: Count = 256
+    """L, segments fed to the network"""
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """videos of a step"""
+    balanced: bool = False
+    """batches half abnormal, half normal"""
+    audio: Literal["required", "optional", "none"] = "required"
+    """a video without sound is an error, has its gate closed, or no sound is read at all"""
+    test_crop: Annotated[int, Field(ge=0)] = 0
+    """the crop that is tested"""
+    validation_share: Share = 0.0
+    """share of the training videos held out, by video, stratified"""
+
+
+class Optim(Section):
+    name: Literal["adam", "adamw"] = "adam"
+    """optimiser"""
+    learning_rate: Positive = 1e-5
+    """initial learning rate"""
+    weight_decay: NotNegative = 0.0
+    """of the optimiser"""
+    schedule: Literal["milestones", "cosine", "constant"] = "milestones"
+    """x0.1 at 30 and 60 % of the epochs; cosine to 0; or constant"""
+    epochs: Count = 60
+    """passes over every crop of every training video"""
+    gradient_clip: NotNegative = 0.0
+    """largest gradient norm; 0 clips nothing"""
+
+
+class Runtime(Section):
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """where to train; auto takes CUDA where there is one"""
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    """auto: bf16-mixed on CUDA that has it, 16-mixed on older CUDA, 32-true on the CPU"""
+    threads: Annotated[int, Field(ge=0)] = 0
+    """CPU threads of torch; 0 leaves its own choice"""
+    resident: Literal["auto", "gpu", "ram", "disk"] = "auto"
+    """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
+    results: Path = Path("runs")
+    """folder of the run folders"""
+    figures: bool = True
+    """draw score curves and the precision-recall curve"""
+    checkpoint_every: Count = 1
+    """epochs between checkpoints from which a killed run goes on"""
+    wandb: Literal["auto", "off", "online", "offline"] = "auto"
+    """W&B logging; auto is off, and on under a W&B agent"""
+
+
+class Config(Section):
+    benchmark: Literal["planted", "ucf_crime", "xd_violence"] = "planted"
+    """what is trained and tested on"""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """of every source of chance in training"""
+    modalities: Literal["v", "va", "vt", "vat"] = "vat"
+    """V picture, A sound, T text (without T no fine stream)"""
+    model: Model = Model()
+    loss: Loss = Loss()
+    data: Data = Data()
+    optim: Optim = Optim()
+    select: Literal["last", "best_val", "best_test"] = "last"
+    """which checkpoint is reported; best_test peeks at the test set and is labelled so"""
+    runtime: Runtime = Runtime()
+
+    @model_validator(mode="after")
+    def fits_together(self) -> Config:
+        """Refuses combinations that have no meaning, each with the key that mends it."""
+        if self.select == "best_val" and not self.data.validation_share:
+            raise ValueError("select: best_val needs a validation set; set data.validation_share above 0")
+        if self.uses_audio and self.data.audio == "none":
+            raise ValueError(
+                f"modalities: {self.modalities!r} listens, but data.audio is 'none'; set modalities to v or vt"
+            )
+        fine = self.uses_text and self.loss.fine
+        if not self.loss.coarse and not fine:
+            raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
+        if self.data.balanced and self.data.batch_size % 2:
+            raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
+        return self
+
+    @property
+    def uses_audio(self) -> bool:
+        return "a" in self.modalities
+
+    @property
+    def uses_text(self) -> bool:
+        return "t" in self.modalities

@@ -1,0 +1,99 @@
+"""The contrastive constraint (eq. 4): InfoNCE between mini-bags of the highest and lowest scored segments."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+TEMPERATURE = 0.1
+SNIPPETS_PER_PICK = 16
+
+
+class MiniBags(NamedTuple):
+    """The k highest (top) and k lowest (bottom) segments of every video, as unit vectors.
+
+    Attributes:
+        top, bottom: [B, K, d], K the largest k.
+        taken: bool [B, K], False beyond a video's own k.
+        distinct: bool [B, K], False where top and bottom at one index are the same segment.
+    """
+
+    top: Tensor
+    bottom: Tensor
+    taken: Tensor
+    distinct: Tensor
+
+
+def contrast_loss(features: Tensor, scores: Tensor, mask: Tensor, abnormal: Tensor, pairing: str) -> Tensor:
+    """InfoNCE over mini-bags, cosine similarity, temperature 0.1 (eq. 4).
+
+    Args:
+        features: F [B, L, d].
+        scores: p [B, L]; selects without gradient.
+        mask: bool [B, L].
+        abnormal: bool [B], the kind of each video.
+        pairing: `within_kind` (the figure) or `foreground` (MACIL-SD's way).
+
+    Returns: a scalar; 0 with a gradient path of 0 where either kind is missing.
+    """
+    bags = mini_bags(features, scores.detach(), mask)
+    pair = _within_kind if pairing == "within_kind" else _foreground
+    loss = pair(bags, abnormal)
+    both = abnormal.any() & (~abnormal).any()
+    return torch.where(both, loss, torch.zeros_like(loss)) + 0 * features.sum()
+
+
+def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
+    """The mini-bags of every video, with k = floor(n / 16) + 1."""
+    most = mask.shape[1] // SNIPPETS_PER_PICK + 1
+    highest = scores.masked_fill(~mask, float("-inf")).topk(most, dim=1).indices
+    lowest = scores.masked_fill(~mask, float("inf")).topk(most, dim=1, largest=False).indices
+    unit = F.normalize(features, dim=-1)
+    pick = lambda index: unit.gather(1, index.unsqueeze(-1).expand(-1, -1, unit.shape[-1]))  # noqa: E731
+    k = mask.sum(dim=1) // SNIPPETS_PER_PICK + 1
+    taken = torch.arange(most, device=mask.device) < k[:, None]
+    return MiniBags(pick(highest), pick(lowest), taken, highest != lowest)
+
+
+def _within_kind(bags: MiniBags, abnormal: Tensor) -> Tensor:
+    """Queries top-a, positives bot-a by index, negatives top-n and bot-n; plus the same with the kinds exchanged."""
+    positive = (bags.top * bags.bottom).sum(dim=-1)
+    keys = torch.cat([bags.top, bags.bottom], dim=1).flatten(0, 1)
+    similarity = bags.top.flatten(0, 1) @ keys.T
+    taken = torch.cat([bags.taken, bags.taken], dim=1)
+    loss = positive.new_zeros(())
+    for kind in (abnormal, ~abnormal):
+        negatives = (taken & ~kind[:, None]).flatten()
+        queries = bags.taken & bags.distinct & kind[:, None]
+        loss = loss + _info_nce(similarity, positive.flatten(), negatives, queries.flatten())
+    return loss
+
+
+def _foreground(bags: MiniBags, abnormal: Tensor) -> Tensor:
+    """Queries top-a; positive the other abnormal videos' mean top-a; negatives top-n, and apart from it all bottoms."""
+    mean = (bags.top * bags.taken.unsqueeze(-1)).sum(dim=1) / bags.taken.sum(dim=1, keepdim=True)
+    mean = mean * abnormal.unsqueeze(-1)
+    others = F.normalize(mean.sum(dim=0, keepdim=True) - mean, dim=-1)
+    positive = (bags.top * others.unsqueeze(1)).sum(dim=-1).flatten()
+    queries = (bags.taken & abnormal[:, None] & (abnormal.sum() > 1)).flatten()
+    top, bottom = bags.top.flatten(0, 1), bags.bottom.flatten(0, 1)
+    normal_tops = (bags.taken & ~abnormal[:, None]).flatten()
+    return _info_nce(top @ top.T, positive, normal_tops, queries) + _info_nce(
+        top @ bottom.T, positive, bags.taken.flatten(), queries
+    )
+
+
+def _info_nce(similarity: Tensor, positive: Tensor, negatives: Tensor, queries: Tensor) -> Tensor:
+    """Mean over queries of -log(P / (P + sum over negatives of N)), from cosines.
+
+    Args:
+        similarity: [Q, N]; positive: [Q]; negatives: bool [N]; queries: bool [Q], which rows count.
+    """
+    positive = positive / TEMPERATURE
+    lowest = torch.finfo(similarity.dtype).min
+    against = (similarity / TEMPERATURE).masked_fill(~negatives, lowest)
+    each = torch.logsumexp(torch.cat([positive.unsqueeze(-1), against], dim=-1), dim=-1) - positive
+    return (each * queries).sum() / queries.sum().clamp(min=1)

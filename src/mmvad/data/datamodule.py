@@ -1,0 +1,154 @@
+"""The LightningDataModule: a bank and a configuration in, batches out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import lightning
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.config.schema import Config
+from mmvad.data.sampling import EpochSampler, held_out
+from mmvad.data.segments import Chunk
+from mmvad.data.splits import Placement, chunk_samples, training_samples
+from mmvad.data.store import Samples, Sequence2D
+from mmvad.features.bank import Bank, BankVideo
+from mmvad.models.dual_stream import Batch
+from mmvad.progress import track
+
+CHUNKS_A_BATCH = 32
+
+
+class GatherDataset(Dataset[Batch]):
+    """Indexed with arrays of sample numbers, gives whole batches: one gather each."""
+
+    def __init__(self, samples: Samples) -> None:
+        self.samples = samples
+
+    def __len__(self) -> int:
+        return len(self.samples.labels)
+
+    def __getitem__(self, index: np.ndarray) -> Batch:
+        return self.samples.batch(index)
+
+
+class ChunkSampler:
+    """Consecutive runs of chunks, in order."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return -(-self.count // CHUNKS_A_BATCH)
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for start in range(0, self.count, CHUNKS_A_BATCH):
+            yield np.arange(start, min(start + CHUNKS_A_BATCH, self.count))
+
+
+class ScoringSet(NamedTuple):
+    """Videos to score chunk by chunk."""
+
+    videos: Sequence[BankVideo]
+    samples: Samples
+    chunks: list[Chunk]
+
+    def loader(self) -> DataLoader[Batch]:
+        return _loader(self.samples, ChunkSampler(len(self.chunks)))
+
+
+class FeatureDataModule(lightning.LightningDataModule):
+    """Serves one bank: training crops, held-out training videos, and the test split in chunks of L.
+
+    Attributes:
+        train_videos, validation: the training split less the held-out videos, and those as a scoring set (or None).
+        test: the test split as a scoring set.
+    """
+
+    def __init__(self, config: Config, bank: Bank, benchmark: Benchmark, device: torch.device) -> None:
+        super().__init__()
+        self.config, self.bank, self.benchmark = config, bank, benchmark
+        self.placement = Placement(
+            config.data.segment_length,
+            config.data.audio if config.uses_audio else "none",
+            resident_device(config, bank, device),
+            lambda sequences: _track_long(sequences),
+        )
+        out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
+        self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
+        held_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if held]
+        self._train: Samples | None = None
+        crop = config.data.test_crop
+        self.test = self._scoring_set(bank.test.videos, "test", crop)
+        self.validation = (
+            self._scoring_set(held_videos, "train", crop if crop in held_videos[0].crops else held_videos[0].crops[0])
+            if held_videos
+            else None
+        )
+
+    @property
+    def train_samples(self) -> Samples:
+        """The training samples; made on first use, so that testing alone does not read them."""
+        if self._train is None:
+            self._train = training_samples(self.bank.train, self.train_videos, self.benchmark, self.placement)
+        return self._train
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        abnormal = self.train_samples.labels[:, 1:].sum(dim=1).numpy() > 0
+        data = self.config.data
+        return _loader(self.train_samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+
+    def val_dataloader(self) -> list[DataLoader[Batch]]:
+        """The set that a checkpoint is chosen on: held-out videos, or the test set where `select` says so."""
+        chosen = self.selection_set
+        return [chosen.loader()] if chosen else []
+
+    @property
+    def selection_set(self) -> ScoringSet | None:
+        return self.test if self.config.select == "best_test" else self.validation
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        return self.test.loader()
+
+    def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
+        packed = self.bank.test if split == "test" else self.bank.train
+        samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop)
+        return ScoringSet(videos, samples, parts)
+
+
+def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.device | None:
+    """Where the features lie while training: the GPU, RAM (`cpu`), or None for the disk, as `runtime.resident` says.
+
+    `auto` takes the GPU, then RAM, where the features in float32 take at most 60 % of what is free.
+    """
+    wish = config.runtime.resident
+    if wish != "auto":
+        return {"gpu": device, "ram": torch.device("cpu"), "disk": None}[wish]
+    bytes_needed = 4 * sum(
+        s.visual.size + (s.audio.size if s.audio is not None else 0) for s in (bank.train, bank.test)
+    )
+    if device.type == "cuda" and bytes_needed < 0.6 * torch.cuda.mem_get_info(device)[0]:
+        return device
+    return torch.device("cpu") if bytes_needed < 0.6 * _free_memory() else None
+
+
+def _free_memory() -> int:
+    """Bytes that the system can still give without swapping; 0 where it does not say."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def _loader(samples: Samples, sampler: Any) -> DataLoader[Batch]:
+    # worker processes would copy what one gather already has
+    return DataLoader(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0)
+
+
+def _track_long(sequences: Sequence[Sequence2D]) -> Sequence[Sequence2D]:
+    return track(sequences, "reading features") if len(sequences) > 2000 else sequences

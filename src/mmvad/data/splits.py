@@ -1,0 +1,101 @@
+"""From a bank's videos to the samples of training, validation and test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.data.segments import Chunk, chunks
+from mmvad.data.store import FeatureStore, Samples, Sequence2D
+from mmvad.errors import UserError
+from mmvad.features.bank import BankVideo, SplitBank
+
+Progress = Callable[[Sequence[Sequence2D]], Sequence[Sequence2D]]
+
+
+@dataclass(frozen=True)
+class Placement:
+    """How a split is served: L, whether audio is `required`, `optional` or `none`, and where features lie.
+
+    `device` None leaves them on disk.
+    """
+
+    segments: int
+    audio: str
+    device: torch.device | None
+    progress: Progress = lambda sequences: sequences
+
+
+def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarray:
+    """Video-level labels: float32 [videos, C] of 0 and 1, the normal class first."""
+    matrix = np.zeros((len(videos), len(benchmark.classes)), dtype=np.float32)
+    for row, video in zip(matrix, videos, strict=True):
+        row[[benchmark.class_index(key, video.name) for key in video.labels]] = 1
+    return matrix
+
+
+def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement) -> Samples:
+    """One sample a crop of every video, as at most L stretch means."""
+    rows = [(v, crop) for v in videos for crop in range(len(v.crops))]
+    visual = [Sequence2D(v.visual_start + crop * v.snippets, v.snippets) for v, crop in rows]
+    audio = [None if v.audio_start is None else Sequence2D(v.audio_start, v.snippets) for v, _ in rows]
+    return _samples(split, [v for v, _ in rows], visual, audio, benchmark, how)
+
+
+def chunk_samples(
+    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement, crop: int
+) -> tuple[Samples, list[Chunk]]:
+    """One sample a chunk of at most L snippets of one crop of every video, in order; and the chunks."""
+    parts = chunks([v.snippets for v in videos], how.segments)
+    visual, audio, owners = [], [], []
+    for part in parts:
+        v = videos[part.video]
+        owners.append(v)
+        visual.append(Sequence2D(v.visual_start + _crop_place(v, crop) * v.snippets + part.start, part.length))
+        audio.append(None if v.audio_start is None else Sequence2D(v.audio_start + part.start, part.length))
+    return _samples(split, owners, visual, audio, benchmark, how), parts
+
+
+def _samples(
+    split: SplitBank,
+    owners: Sequence[BankVideo],
+    visual: Sequence[Sequence2D],
+    audio: Sequence[Sequence2D | None],
+    benchmark: Benchmark,
+    how: Placement,
+) -> Samples:
+    sound = _audio_store(split, owners, audio, how)
+    store = FeatureStore(split.visual, visual, how.segments, how.device, how.progress)
+    return Samples(store, sound, torch.from_numpy(label_matrix(owners, benchmark)))
+
+
+def _audio_store(
+    split: SplitBank, owners: Sequence[BankVideo], audio: Sequence[Sequence2D | None], how: Placement
+) -> FeatureStore | None:
+    if how.audio == "none":
+        return None
+    silent = [v.name for v, sequence in zip(owners, audio, strict=True) if sequence is None]
+    if how.audio == "required" and (silent or split.audio is None):
+        raise UserError(
+            f"data.audio: {silent[0] if silent else 'the bank'}",
+            f"{len(set(silent))} of {len({v.name for v in owners})} videos have no sound in the bank",
+            expected="audio features for every video",
+            fix="import the audio features as well, or set data.audio=optional, or modalities=v or vt",
+        )
+    if split.audio is None:
+        return None
+    return FeatureStore(split.audio, audio, how.segments, how.device, how.progress)
+
+
+def _crop_place(video: BankVideo, crop: int) -> int:
+    if crop not in video.crops:
+        raise UserError(
+            f"data.test_crop: {crop}",
+            f"the bank holds no such crop of {video.name}",
+            expected=f"one of {', '.join(map(str, video.crops))}",
+        )
+    return video.crops.index(crop)

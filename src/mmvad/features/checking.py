@@ -1,0 +1,131 @@
+"""Holding a release or a bank against the official split, file by file, without stopping at the first fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from mmvad.benchmarks.benchmark import Benchmark, Split, Video
+from mmvad.benchmarks.lists import read_videos
+from mmvad.benchmarks.registry import benchmark
+from mmvad.errors import UserError
+from mmvad.features.bank import Bank, BankVideo, index_hash, is_bank, open_bank, verified_videos
+from mmvad.features.importing import default_audio
+from mmvad.features.npy import load_rows
+from mmvad.features.planning import AudioPolicy, Finding, Options, Plan, plan_import
+from mmvad.features.progress import progress_bar
+from mmvad.features.releases import find_release
+
+Show = Callable[[str], object]
+
+
+def check(
+    benchmark_name: str,
+    path: Path | str,
+    *,
+    lists: Path | str | None = None,
+    audio: AudioPolicy | None = None,
+    crops: Sequence[int] | None = None,
+    subset: bool = False,
+    visual_width: int = 512,
+    audio_width: int = 128,
+    progress: bool = True,
+    show: Show = print,
+) -> list[Finding]:
+    """All that is wrong with the release or bank at `path`; each finding and a table of counts are shown.
+
+    Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
+    without a file and lists that are cut are no fault. Raises UserError where there is nothing to check.
+    """
+    facts, path = benchmark(benchmark_name), Path(path)
+    folder = Path(lists) if lists else None
+    if is_bank(path):
+        bank, videos = open_bank(path), read_videos(facts, folder) if folder else None
+        found, listed = list(_check_bank(facts, bank, videos, progress)), _bank_counts(bank)
+    else:
+        release = find_release(facts, path)
+        videos = read_videos(facts, folder or path)
+        taken = tuple(crops) if crops is not None else None
+        options = Options(visual_width, audio_width, taken, audio or default_audio(release))
+        with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
+            plan = plan_import(release, videos, options, advance)
+        found, listed = plan.findings + list(_not_finite(plan, progress)), {s: len(videos[s]) for s in videos}
+    found += _count_findings(facts, path, listed)
+    if subset:
+        found = [finding for finding in found if finding.kind not in ("missing", "incomplete")]
+    _show(found, listed, show)
+    return found
+
+
+def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
+    with progress_bar("reading rows", plan.bytes, in_bytes=True, show=progress) as advance:
+        for entry in plan.entries:
+            for header in entry.files:
+                try:
+                    load_rows(header)
+                except UserError as error:
+                    yield Finding("not finite", entry.video.split, entry.video.name, error)
+                advance(header.size)
+
+
+def _check_bank(
+    facts: Benchmark, bank: Bank, videos: Mapping[Split, Sequence[Video]] | None, progress: bool
+) -> Iterator[Finding]:
+    if bank.benchmark != facts.name:
+        raise UserError(bank.path, f"a bank of {bank.benchmark}", expected=f"a bank of {facts.name}")
+    with progress_bar("reading rows", sum(_bank_counts(bank).values()), show=progress) as advance:
+        for split, name, equal in verified_videos(bank):
+            if not equal:
+                error = UserError(bank.path, "the rows are not what was written", fix="import the release again")
+                yield Finding("changed", split, name, error)
+            advance(1)
+    if index_hash(bank) != bank.content_hash:
+        yield Finding("changed", "", "", UserError(bank.path, "names, labels or annotations are not what was written"))
+    if videos is not None:
+        for split in get_args(Split):
+            yield from _compare(bank, split, videos[split])
+
+
+def _compare(bank: Bank, split: Split, videos: Sequence[Video]) -> Iterator[Finding]:
+    held = {video.name: video for video in bank.split(split).videos}
+    for video in videos:
+        if video.name not in held:
+            yield Finding("missing", split, video.name, UserError(bank.path, "listed, but not in the bank"))
+        elif not _agrees(held[video.name], video):
+            problem = "labels or events differ from the lists and annotations"
+            yield Finding("changed", split, video.name, UserError(bank.path, problem))
+    for name in sorted(held.keys() - {video.name for video in videos}):
+        yield Finding("extra", split, name, UserError(bank.path, "in the bank, but not listed"))
+
+
+def _agrees(held: BankVideo, video: Video) -> bool:
+    return (held.labels, held.events, held.intervals) == (video.labels, video.events, video.intervals)
+
+
+def _bank_counts(bank: Bank) -> dict[Split, int]:
+    return {split: len(bank.split(split).videos) for split in get_args(Split)}
+
+
+def _count_findings(facts: Benchmark, path: Path, counts: Mapping[Split, int]) -> Iterator[Finding]:
+    for split, count in counts.items():
+        official = facts.official_counts[split]
+        if official and count != official:
+            fix = "if videos are left out on purpose, say --subset"
+            error = UserError(path, f"{count} videos", expected=f"{official} in the official split", fix=fix)
+            yield Finding("missing", split, "", error)
+
+
+def _show(found: Sequence[Finding], listed: Mapping[Split, int], show: Show) -> None:
+    """One line a finding, then a table: by split the listed videos and the findings of each kind."""
+    for finding in found:
+        show(f"{finding.kind:<11} {finding.split or '-':<6} {finding.video}  ({finding.detail})")
+    kinds = sorted({finding.kind for finding in found})
+    counts = Counter((finding.kind, finding.split) for finding in found)
+    show("  ".join(["split ", "  videos", *(f"{kind:>10}" for kind in kinds)]))
+    for split in (*get_args(Split), ""):
+        if split or any(counts[kind, ""] for kind in kinds):
+            cells = [f"{counts[kind, split]:>10}" for kind in kinds]
+            show("  ".join([f"{split or '-':<6}", f"{listed.get(split, ''):>8}", *cells]))
+    show(f"{len(found)} findings" if found else "nothing is wrong")

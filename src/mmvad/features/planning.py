@@ -1,0 +1,219 @@
+"""Holding a release against the official split: which files make which video, and all that is wrong with them.
+
+Headers are read, rows are not. `mmvad data import` follows the plan, `mmvad data check` prints its findings.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from mmvad.benchmarks.benchmark import Split, Video
+from mmvad.errors import UserError
+from mmvad.features.bank_index import FORMAT
+from mmvad.features.joining import check_audio_length, check_crop_lengths
+from mmvad.features.npy import NpyHeader, read_header
+from mmvad.features.releases import Release
+
+AudioPolicy = Literal["required", "optional", "none"]
+Kind = Literal["missing", "incomplete", "no audio", "extra", "bad file", "length", "dtype", "not finite", "changed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a video's files. `split` is empty for a file of no split."""
+
+    kind: Kind
+    split: Split | Literal[""]
+    video: str
+    error: UserError
+
+    @property
+    def detail(self) -> str:
+        return " ".join(line.strip() for line in str(self.error).splitlines())
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to take of a release: widths of the rows, the crops (all if None), and what to do about sound."""
+
+    visual_width: int = 512
+    audio_width: int = 128
+    crops: tuple[int, ...] | None = None
+    audio: AudioPolicy = "required"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One video that can be imported, with the headers of its files."""
+
+    video: Video
+    visual: dict[int, NpyHeader]
+    audio: NpyHeader | None
+
+    @property
+    def files(self) -> list[NpyHeader]:
+        return [*self.visual.values(), *([self.audio] if self.audio else [])]
+
+
+@dataclass
+class Plan:
+    """What an import would take, sorted by split and name, and what is wrong.
+
+    Attributes:
+        crops: by split, the crops that a whole video has.
+    """
+
+    release: Release
+    entries: list[Entry] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    crops: dict[Split, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> int:
+        return sum(file.size for entry in self.entries for file in entry.files)
+
+    def fingerprint(self, dtype: str | None) -> str:
+        """What names this import: files by place below the root, size and time of change; labels, events and dtype."""
+        entries = [
+            [repr(entry.video)]
+            + [[str(f.path.relative_to(self.release.root)), f.size, f.modified_ns] for f in entry.files]
+            for entry in self.entries
+        ]
+        content = json.dumps([FORMAT, self.release.benchmark.name, dtype, entries])
+        return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
+
+
+def plan_import(
+    release: Release, videos: Mapping[Split, Sequence[Video]], options: Options, advance: Callable[[int], object]
+) -> Plan:
+    """The plan for the listed videos; `advance(1)` is called for each. Findings are collected, not raised."""
+    plan = Plan(release)
+    for split in get_args(Split):
+        names = {video.name for video in videos[split]}
+        wanted = _wanted_crops(release, split, names, options.crops)
+        plan.crops[split] = wanted
+        for video in sorted(videos[split], key=lambda video: video.name):
+            entry = _plan_video(plan, video, wanted, options)
+            plan.entries += [entry] if entry else []
+            advance(1)
+    _find_extra(plan, videos, options)
+    _find_mixed_dtypes(plan)
+    return plan
+
+
+def _wanted_crops(release: Release, split: Split, names: set[str], crops: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The crops that a whole video of the split has; of test videos the tested crop is always among them."""
+    found = {crop for name, files in release.visual[split].items() if name in names for crop in files}
+    if crops is not None:
+        found &= set(crops) | ({release.benchmark.test_crop} if split == "test" else set())
+    return tuple(sorted(found))
+
+
+def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Options) -> Entry | None:
+    """The video's entry; None, and a finding, where its files cannot be imported."""
+    release, note = plan.release, _Notes(plan.findings, video)
+    files = release.visual[video.split].get(video.name, {})
+    lacking = [crop for crop in wanted if crop not in files]
+    first = (wanted or (release.benchmark.test_crop,))[0]
+    if len(lacking) == len(wanted):
+        place = release.visual_place(video.split, video.name, first)
+        return note("missing", UserError(place, "there is no such file", expected=f"a feature file of {video.name}"))
+    if lacking:
+        place = release.visual_place(video.split, video.name, lacking[0])
+        crops = f"crops {', '.join(map(str, wanted))}, as other videos have"
+        note("incomplete", UserError(place, f"there is no such file, crops {lacking} are missing", expected=crops))
+        if video.split == "test" and release.benchmark.test_crop in lacking:
+            return None
+    try:
+        visual = {k: read_header(files[k], options.visual_width) for k in wanted if k in files}
+    except UserError as error:
+        return note("bad file", error)
+    return _with_audio(release, video, visual, options, note)
+
+
+def _with_audio(
+    release: Release, video: Video, visual: dict[int, NpyHeader], options: Options, note: _Notes
+) -> Entry | None:
+    first = next(iter(visual.values()))
+    try:
+        for header in visual.values():
+            check_crop_lengths(header.rows, first.rows, header.path, first.path)
+    except UserError as error:
+        return note("length", error)
+    path = release.audio[video.split].get(video.name)
+    if options.audio == "none" or (path is None and options.audio == "optional"):
+        return Entry(video, visual, None)
+    if path is None:
+        place = release.audio_place(video.split, video.name)
+        fix = "fetch the file, or import with --audio optional (a video may be silent) or --audio none"
+        missing = UserError(place, "there is no such file", expected=f"the sound of {video.name}", fix=fix)
+        return note("no audio", missing)
+    try:
+        audio = read_header(path, options.audio_width)
+    except UserError as error:
+        return note("bad file", error)
+    try:
+        check_audio_length(audio.rows, first.rows, audio.path, first.path)
+    except UserError as error:
+        return note("length", error)
+    return Entry(video, visual, audio)
+
+
+@dataclass(frozen=True)
+class _Notes:
+    """Notes what is wrong with a video; gives None, which then stands for its entry."""
+
+    findings: list[Finding]
+    video: Video
+
+    def __call__(self, kind: Kind, error: UserError) -> Entry | None:
+        self.findings.append(Finding(kind, self.video.split, self.video.name, error))
+        return None
+
+
+def _find_extra(plan: Plan, videos: Mapping[Split, Sequence[Video]], options: Options) -> None:
+    """Files of no listed video. A file that no split names is one finding, also where the splits share a folder."""
+    release = plan.release
+    shared = release.visual["train"] is release.visual["test"]
+    listed = {split: {video.name for video in videos[split]} for split in get_args(Split)}
+    both = listed["train"] | listed["test"]
+    stray = [(path, "", path.stem) for path in release.unnamed]
+    for split in get_args(Split)[:1] if shared else get_args(Split):
+        names = both if shared else listed[split]
+        place = "" if shared else split
+        stray += [
+            (path, place, name)
+            for name, crops in release.visual[split].items()
+            if name not in names
+            for path in crops.values()
+        ]
+    for split in get_args(Split) if options.audio != "none" else ():
+        stray += [(path, split, name) for name, path in release.audio[split].items() if name not in listed[split]]
+    for path, place, name in stray:
+        error = UserError(path, "belongs to no listed video")
+        plan.findings.append(Finding("extra", place, name, error))  # type: ignore[arg-type]
+
+
+def _find_mixed_dtypes(plan: Plan) -> None:
+    """A bank has one dtype a modality."""
+    for modality in ("visual", "audio"):
+        known: NpyHeader | None = None
+        for entry in plan.entries:
+            headers = list(entry.visual.values()) if modality == "visual" else [h for h in [entry.audio] if h]
+            known = known or next(iter(headers), None)
+            for header in headers:
+                if known and header.dtype != known.dtype:
+                    _note_dtype(plan, entry, header, known)
+                    break
+
+
+def _note_dtype(plan: Plan, entry: Entry, header: NpyHeader, known: NpyHeader) -> None:
+    error = UserError(
+        header.path, f"dtype {header.dtype}, but {known.path} has {known.dtype}", expected="one dtype",
+        fix="say which one the bank shall have, such as --dtype float32",
+    )  # fmt: skip
+    plan.findings.append(Finding("dtype", entry.video.split, entry.video.name, error))

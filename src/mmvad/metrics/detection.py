@@ -1,0 +1,238 @@
+"""Fine-grained figures: mean average precision (mAP) of detected events at IoU 0.1 .. 0.5.
+
+Two variants. `published` gives, number for number, what the public figures of the field were computed with; `clean` is
+what the papers' text says: abnormal videos only, events cut to the features, mean over abnormal classes with an event.
+Runs and events are intervals of frames, end-exclusive, and all is arithmetic on their ends: no frame is written out.
+
+A class's run in a video is a stretch of snippets whose probability lies strictly above max - 0.6 (max - min) of that
+class in that video. The protocol also drops runs under 2 frames, and a video's runs of a class that overlap a better
+one (NMS at IoU 0.6): neither can occur here, for a run is whole snippets of 16 frames and one threshold makes runs that
+are disjoint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event, frame_count
+from mmvad.metrics.frame import Figure, require_finite
+
+IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
+VARIANTS = ("published", "clean")
+
+_RUN_DEPTH = 0.6
+_MEAN_WEIGHT = 0.7
+
+
+@dataclass(frozen=True)
+class DetectionVideo:
+    """One test video: its events (uncut; none for a normal video) and probabilities [snippets, C], normal first."""
+
+    name: str
+    normal: bool
+    events: tuple[Event, ...]
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Runs or events of many videos as parallel arrays [r], by video and class; `start` and `end` in frames."""
+
+    video: np.ndarray
+    label: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+    def key(self, classes: int) -> np.ndarray:
+        """One number for each pair of video and class."""
+        return self.video * classes + self.label
+
+
+@dataclass(frozen=True)
+class ClassAP:
+    """One class: how many events and runs it has, and its AP at each of IOU_THRESHOLDS."""
+
+    events: int
+    runs: int
+    ap: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class MeanAP:
+    """mAP at each of IOU_THRESHOLDS, and the classes behind it (normal first), as fractions."""
+
+    values: tuple[Figure, ...]
+    classes: dict[str, ClassAP]
+
+
+def detection_map(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> dict[str, MeanAP]:
+    """mAP of both VARIANTS over the test videos.
+
+    Runs of equal score go by the video's name, then by time, so the order of `videos` changes nothing. Raises UserError
+    for probabilities that are not finite or an event of an unknown class, ValueError for a wrong shape or no video.
+    """
+    if not videos:
+        raise ValueError("no videos to detect events in")
+    videos = sorted(videos, key=lambda video: video.name)
+    classes = len(benchmark.classes)
+    runs, scores = _all_runs(videos, classes)
+    abnormal_run = np.array([not video.normal for video in videos], dtype=bool)[runs.video]
+    published = _class_aps(_published_events(benchmark, videos), runs, scores, classes)
+    clean = _class_aps(_clean_events(benchmark, videos), _select(runs, abnormal_run), scores[abnormal_run], classes)
+    return {
+        "published": _published_mean(dict(zip(benchmark.class_keys, published))),
+        "clean": _clean_mean(dict(zip(benchmark.class_keys[1:], clean[1:]))),
+    }
+
+
+def video_runs(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The runs of one video: class, start and end snippet (end-exclusive), score; [r] each, by class, then by time.
+
+    A run's score is its maximum + 0.7 x the mean of the class's highest floor(frames / 16) frames in the video. With
+    16 equal frames a snippet these are as many frames as there are snippets: the highest sixteenth of the snippets,
+    the last one in part.
+
+    Args:
+        probabilities: [snippets, C], at least one snippet.
+    """
+    by_class = np.asarray(probabilities, dtype=np.float64).T
+    classes, snippets = by_class.shape
+    high, low = by_class.max(axis=1), by_class.min(axis=1)
+    above = by_class > (high - (high - low) * _RUN_DEPTH)[:, None]
+    outside = np.zeros((classes, 1), dtype=bool)
+    label, place = np.nonzero(np.diff(above, axis=1, prepend=outside, append=outside))
+    # A column behind the last snippet, so that the end of a run is always a valid place for reduceat.
+    padded = np.concatenate([by_class, np.full((classes, 1), -np.inf)], axis=1)
+    peak = np.maximum.reduceat(padded.ravel(), label * (snippets + 1) + place)[::2] if len(label) else np.empty(0)
+    label, start, end = label[::2], place[::2], place[1::2]
+    return label, start, end, peak + _MEAN_WEIGHT * _highest_frames_mean(by_class)[label]
+
+
+def _highest_frames_mean(by_class: np.ndarray) -> np.ndarray:
+    """Mean of the highest floor(frames / 16) frame scores of each row of [C, snippets], float64 [C]."""
+    snippets = by_class.shape[1]
+    whole, rest = divmod(snippets, SNIPPET_FRAMES)
+    falling = np.sort(by_class, axis=1)[:, ::-1]
+    total = SNIPPET_FRAMES * falling[:, :whole].sum(axis=1)
+    return (total + rest * falling[:, whole] if rest else total) / snippets
+
+
+def _all_runs(videos: Sequence[DetectionVideo], classes: int) -> tuple[Intervals, np.ndarray]:
+    """Runs of all videos by video, class and time, and their scores [r]."""
+    parts = []
+    for place, video in enumerate(videos):
+        shape = video.probabilities.shape
+        if len(shape) != 2 or shape[0] == 0 or shape[1] != classes:
+            raise ValueError(f"{video.name}: class probabilities {shape}, expected [snippets, {classes}]")
+        require_finite(video.probabilities, f"{video.name}: class probabilities")
+        label, start, end, score = video_runs(video.probabilities)
+        parts.append((np.full(len(label), place), label, start, end, score))
+    video_of, label, start, end, score = (np.concatenate(column) for column in zip(*parts))
+    return Intervals(video_of, label, start * SNIPPET_FRAMES, end * SNIPPET_FRAMES), score
+
+
+def _select(intervals: Intervals, keep: np.ndarray) -> Intervals:
+    return Intervals(intervals.video[keep], intervals.label[keep], intervals.start[keep], intervals.end[keep])
+
+
+def _published_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Intervals:
+    """Every event, uncut; where the benchmark says so, a normal video has one of the normal class over all frames."""
+    rows = []
+    for place, video in enumerate(videos):
+        rows += [(place, benchmark.class_index(e.label, video.name), e.start, e.end) for e in video.events]
+        if video.normal and benchmark.normal_events:
+            rows.append((place, 0, 0, frame_count(len(video.probabilities))))
+    return _intervals(rows)
+
+
+def _clean_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Intervals:
+    """Events of abnormal classes in abnormal videos, cut to the features; one that lies wholly outside is dropped."""
+    rows = []
+    for place, video in enumerate(videos):
+        frames = frame_count(len(video.probabilities))
+        for event in () if video.normal else video.events:
+            label, start, end = benchmark.class_index(event.label, video.name), max(event.start, 0), event.end
+            if label and start < min(end, frames):
+                rows.append((place, label, start, min(end, frames)))
+    return _intervals(rows)
+
+
+def _intervals(rows: Sequence[tuple[int, int, int, int]]) -> Intervals:
+    return Intervals(*np.array(rows, dtype=np.int64).reshape(-1, 4).T)
+
+
+def _class_aps(events: Intervals, runs: Intervals, scores: np.ndarray, classes: int) -> list[ClassAP]:
+    """AP of every class at every threshold; a class without an event has none to give (value None)."""
+    order = np.argsort(-scores, kind="stable")
+    runs = _select(runs, order)
+    pairs = _overlapping_pairs(events, runs, classes)
+    hits = np.stack([_hits(pairs, threshold, len(order), len(events.label)) for threshold in IOU_THRESHOLDS])
+    result = []
+    for label in range(classes):
+        wanted, found = int(np.sum(events.label == label)), runs.label == label
+        aps = tuple(_average_precision(row, wanted) for row in hits[:, found])
+        result.append(ClassAP(wanted, int(np.sum(found)), aps))
+    return result
+
+
+def _overlapping_pairs(events: Intervals, runs: Intervals, classes: int) -> list[tuple[float, int, int]]:
+    """(IoU, run, event) of one video and class, down to the lowest threshold; by run, then best IoU, then event."""
+    run_keys, event_keys = runs.key(classes), events.key(classes)
+    by_key = np.argsort(run_keys, kind="stable")
+    first, last = (np.searchsorted(run_keys[by_key], event_keys, side=side) for side in ("left", "right"))
+    counts = last - first
+    event = np.repeat(np.arange(len(counts)), counts)
+    run = by_key[np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts - first, counts)]
+    shared = np.minimum(runs.end[run], events.end[event]) - np.maximum(runs.start[run], events.start[event])
+    shared = np.clip(shared, 0, None)
+    lengths = runs.end[run] - runs.start[run] + np.clip(events.end[event] - events.start[event], 0, None)
+    iou = shared / (lengths - shared)
+    keep = np.flatnonzero(iou >= IOU_THRESHOLDS[0])
+    keep = keep[np.lexsort((event[keep], -iou[keep], run[keep]))]
+    return list(zip(iou[keep].tolist(), run[keep].tolist(), event[keep].tolist()))
+
+
+def _hits(pairs: Sequence[tuple[float, int, int]], threshold: float, runs: int, events: int) -> np.ndarray:
+    """Which runs, best first, find an event: each takes the unused one of highest IoU, at or above the threshold."""
+    hit, used = np.zeros(runs, dtype=bool), [False] * events
+    for iou, run, event in pairs:
+        if iou >= threshold and not hit[run] and not used[event]:
+            hit[run] = used[event] = True
+    return hit
+
+
+def _average_precision(hits: np.ndarray, events: int) -> Figure:
+    """Sum of the precision at each hit, divided by the number of the class's events."""
+    if not events:
+        return Figure(None, "the class has no event")
+    precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+    return Figure(float(precision[hits].sum()) / events)
+
+
+def _published_mean(classes: dict[str, ClassAP]) -> MeanAP:
+    """Mean over all classes, one without an event counting 0; 0 altogether if some class has no run in any video."""
+    classes = {
+        key: ClassAP(c.events, c.runs, tuple(Figure(f.value or 0.0, f.reason) for f in c.ap))
+        for key, c in classes.items()
+    }
+    silent = [key for key, c in classes.items() if not c.runs]
+    if silent:
+        zero = Figure(0.0, f"0 by the published protocol: no run in any video for class {', '.join(silent)}")
+        return MeanAP((zero,) * len(IOU_THRESHOLDS), classes)
+    return MeanAP(_mean_at_each(classes), classes)
+
+
+def _clean_mean(classes: dict[str, ClassAP]) -> MeanAP:
+    """Mean over the classes that have an event; none where no class has one."""
+    with_events = {key: c for key, c in classes.items() if c.events}
+    if not with_events:
+        return MeanAP((Figure(None, "no abnormal video has an event"),) * len(IOU_THRESHOLDS), classes)
+    return MeanAP(_mean_at_each(with_events), classes)
+
+
+def _mean_at_each(classes: dict[str, ClassAP]) -> tuple[Figure, ...]:
+    aps = np.array([[figure.value for figure in c.ap] for c in classes.values()], dtype=np.float64)
+    return tuple(Figure(float(value)) for value in aps.mean(axis=0))

@@ -1,0 +1,199 @@
+"""All figures of a test set as one nested dict of plain values, as a report holds it.
+
+Three frame scores: `coarse`, `fine` (1 - the normal class's probability) and `combined`, the larger of those that were
+trained. The dict's shape is always the same: what cannot be computed is None, and `reasons` beside it says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from mmvad.benchmarks.benchmark import Benchmark, Event, frame_count
+from mmvad.errors import UserError
+from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
+from mmvad.metrics.frame import Figure, Ranking, average_precision, rank, require_finite, roc_auc, snippet_positives
+
+SCORES = ("combined", "coarse", "fine")
+
+
+@dataclass(frozen=True)
+class ScoredVideo:
+    """One test video's ground truth and its network's outputs.
+
+    Attributes:
+        labels: class keys of the video's label; the normal class alone for a normal video.
+        events: events with their class, in frames, uncut.
+        intervals: frame ground truth as (start, end) pairs in frames, end-exclusive, uncut.
+        coarse: the coarse branch's probability, float [n] over snippets; None where that branch was not trained.
+        class_probabilities: softmax over classes, float [n, C], normal first; None likewise.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    events: tuple[Event, ...]
+    intervals: tuple[tuple[int, int], ...]
+    coarse: np.ndarray | None
+    class_probabilities: np.ndarray | None
+
+    @property
+    def snippets(self) -> int:
+        present = self.coarse if self.coarse is not None else self.class_probabilities
+        return 0 if present is None else len(present)
+
+
+def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, Any]:
+    """Every figure of the test set; the order of `videos` changes nothing, to the last bit.
+
+    Returns (fractions, or None with a reason in the nearest `reasons`)::
+
+        videos, abnormal_videos, snippets, frames, abnormal_frames: counts
+        scores: {combined, coarse, fine}: ap, auc, ano_auc (AUC over the abnormal videos), reasons,
+            classes: {abnormal class}: videos, ap, auc (that class's videos and all normal ones), reasons
+        map: {published, clean}: "0.1" .. "0.5", mean, reasons,
+            classes: {class}: events, runs, "0.1" .. "0.5", mean, reasons (`clean`: abnormal classes only)
+
+    Raises:
+        UserError: no videos, a name twice, an unknown class, outputs that are missing, misshapen or not finite.
+    """
+    videos = sorted(videos, key=lambda video: video.name)
+    _check(benchmark, videos)
+    positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
+    scores = frame_scores(videos)
+    return {
+        "videos": len(videos),
+        "abnormal_videos": sum(not _is_normal(benchmark, video) for video in videos),
+        "snippets": len(positives),
+        "frames": frame_count(len(positives)),
+        "abnormal_frames": int(positives.sum()),
+        "scores": {name: _score_figures(benchmark, videos, name, scores.get(name), positives) for name in SCORES},
+        "map": _map_figures(benchmark, videos),
+    }
+
+
+def frame_scores(videos: Sequence[ScoredVideo]) -> dict[str, np.ndarray]:
+    """The scores that the trained branches give, float64 [snippets of all videos], `combined` always among them."""
+    scores = {}
+    coarse = [video.coarse for video in videos if video.coarse is not None]
+    if coarse:
+        scores["coarse"] = np.concatenate(coarse).astype(np.float64)
+    fine = [video.class_probabilities[:, 0] for video in videos if video.class_probabilities is not None]
+    if fine:
+        # Widened before subtracting: in float32, 1 - p would round small differences between snippets into ties.
+        scores["fine"] = 1.0 - np.concatenate(fine).astype(np.float64)
+    return {**scores, "combined": np.maximum.reduce(list(scores.values()))}
+
+
+def _is_normal(benchmark: Benchmark, video: ScoredVideo) -> bool:
+    return video.labels == (benchmark.normal,)
+
+
+def _score_figures(
+    benchmark: Benchmark,
+    videos: Sequence[ScoredVideo],
+    name: str,
+    scores: np.ndarray | None,
+    positives: np.ndarray,
+) -> dict[str, Any]:
+    """Figures of one score over all videos, and over each abnormal class's videos together with the normal ones."""
+    ranking = None if scores is None else rank(scores, positives, where=f"{name} scores")
+    snippets = np.array([video.snippets for video in videos])
+    normal = np.array([_is_normal(benchmark, video) for video in videos])
+    missing = f"the {name} branch was not trained"
+    figures = _frame_figures(ranking, None, missing)
+    figures["ano_auc"] = _frame_figures(ranking, np.repeat(~normal, snippets), missing)["auc"]
+    classes = {}
+    for key in benchmark.class_keys[1:]:
+        own = np.array([key in video.labels for video in videos])
+        keep = np.repeat(own | normal, snippets)
+        of_class = _frame_figures(ranking, keep, missing) if own.any() else _absent("no test video of this class")
+        classes[key] = {"videos": int(own.sum()), **_plain(of_class)}
+    return {**_plain(figures), "classes": classes}
+
+
+def _frame_figures(ranking: Ranking | None, keep: np.ndarray | None, missing: str) -> dict[str, Figure]:
+    if ranking is None:
+        return _absent(missing)
+    curve = ranking.curve(keep)
+    return {"ap": average_precision(curve), "auc": roc_auc(curve)}
+
+
+def _absent(reason: str) -> dict[str, Figure]:
+    return {"ap": Figure(None, reason), "auc": Figure(None, reason)}
+
+
+def _plain(figures: Mapping[str, Figure]) -> dict[str, Any]:
+    """Values by name, and beside them `reasons` by the same names for those that need one."""
+    values = {name: figure.value for name, figure in figures.items()}
+    return {**values, "reasons": {name: figure.reason for name, figure in figures.items() if figure.reason}}
+
+
+def _map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, Any]:
+    """Both variants of the mAP; without class probabilities every value is None."""
+    inputs = [
+        DetectionVideo(video.name, _is_normal(benchmark, video), video.events, video.class_probabilities)
+        for video in videos
+        if video.class_probabilities is not None
+    ]
+    if not inputs:
+        missing = (Figure(None, "the fine branch was not trained"),) * len(IOU_THRESHOLDS)
+        return {variant: _map_variant(MeanAP(missing, {})) for variant in VARIANTS}
+    results = detection_map(benchmark, inputs)
+    return {variant: _map_variant(results[variant]) for variant in VARIANTS}
+
+
+def _map_variant(result: MeanAP) -> dict[str, Any]:
+    classes = {
+        key: {"events": found.events, "runs": found.runs, **_by_threshold(found.ap)}
+        for key, found in result.classes.items()
+    }
+    return {**_by_threshold(result.values), "classes": classes}
+
+
+def _by_threshold(figures: Sequence[Figure]) -> dict[str, Any]:
+    """The figures by IoU, "0.1" .. "0.5", and their mean."""
+    values = [figure.value for figure in figures if figure.value is not None]
+    mean = Figure(sum(values) / len(values) if values else None, figures[0].reason)
+    return _plain({**{str(iou): figure for iou, figure in zip(IOU_THRESHOLDS, figures)}, "mean": mean})
+
+
+def _check(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> None:
+    """Raises UserError for whatever would make a figure wrong without a word."""
+    if not videos:
+        raise UserError("test videos", "there are none", expected="at least one scored video")
+    for before, after in pairwise(videos):
+        if before.name == after.name:
+            raise UserError(after.name, "the video is there twice", expected="each test video once")
+    for video in videos:
+        _check_labels(benchmark, video)
+        _check_outputs(benchmark, video)
+    for branch in ("coarse", "class_probabilities"):
+        without = [video.name for video in videos if getattr(video, branch) is None]
+        if 0 < len(without) < len(videos):
+            raise UserError(without[0], f"has no {branch}", expected=f"all {len(videos)} videos with it, or none")
+
+
+def _check_labels(benchmark: Benchmark, video: ScoredVideo) -> None:
+    for key in (*video.labels, *(event.label for event in video.events)):
+        benchmark.class_index(key, video.name)
+    if not video.labels or (benchmark.normal in video.labels and not _is_normal(benchmark, video)):
+        raise UserError(
+            video.name, f"labels {video.labels}", expected=f"({benchmark.normal!r},) alone, or abnormal classes"
+        )
+
+
+def _check_outputs(benchmark: Benchmark, video: ScoredVideo) -> None:
+    shape = (video.snippets, len(benchmark.classes))
+    if not video.snippets:
+        raise UserError(video.name, "has no scores", expected="coarse or class_probabilities of at least one snippet")
+    for branch, expected in (("coarse", shape[:1]), ("class_probabilities", shape)):
+        output = getattr(video, branch)
+        if output is None:
+            continue
+        if output.shape != expected:
+            raise UserError(video.name, f"{branch} has shape {list(output.shape)}", expected=str(list(expected)))
+        require_finite(output, f"{video.name}: {branch}")

@@ -1,0 +1,145 @@
+"""The dual-stream network: a coarse stream that says when, a fine stream that says what (eqs. 1-3, 5-8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmvad.models.fusion import build_fusion
+from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
+from mmvad.models.temporal import TemporalSettings, TemporalUnit
+from mmvad.models.text_encoder import TextEncoder
+
+
+class Batch(NamedTuple):
+    """What the network is fed. Padding rows are zero.
+
+    Attributes:
+        visual: [B, L, d_v].
+        audio: [B, L, d_a], or None where the modalities have no A.
+        heard: bool [B], False for a video without sound; None with `audio`.
+        mask: bool [B, L], True on valid segments.
+        labels: [B, C] of 0 and 1, the normal class first.
+    """
+
+    visual: Tensor
+    audio: Tensor | None
+    heard: Tensor | None
+    mask: Tensor
+    labels: Tensor
+
+    @property
+    def abnormal(self) -> Tensor:
+        """bool [B]: the video-level label y."""
+        return self.labels[:, 1:].sum(dim=1) > 0
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network says.
+
+    Attributes:
+        features: F, the fused features [B, L, d].
+        logits: coarse logits [B, L]; p = sigmoid (eq. 3).
+        alignment: the registration map M [B, L, C] (eq. 8); None without T.
+        text: the text encoder's outputs before the visual prompt behind it, [B or 1, C, d]; None without T.
+    """
+
+    features: Tensor
+    logits: Tensor
+    alignment: Tensor | None
+    text: Tensor | None
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Sizes and options of the network, as `model.*` and `data.*` name them."""
+
+    visual_width: int
+    audio_width: int | None
+    length: int
+    temporal: TemporalSettings
+    fusion: str
+    acp: str
+    weighting: str
+    prompt_half: int
+    temperature: float
+    dropout: float
+
+
+class FineStream(nn.Module):
+    """Class prompts through the text encoder, and their registration with every segment (eqs. 5-8)."""
+
+    def __init__(self, width: int, encoder: TextEncoder, prompts: Sequence[str], settings: NetworkSettings) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.sentences = PromptSentences(encoder, prompts, settings.prompt_half)
+        self.context = ContextPrompt(width, encoder.width) if settings.acp in {"pre", "pre_post"} else None
+        self.visual_prompt = VisualPrompt(width) if settings.acp in {"post", "pre_post"} else None
+        self.weighting, self.temperature = settings.weighting, settings.temperature
+
+    def forward(self, features: Tensor, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """F [B, L, d], coarse logits [B, L] -> M [B, L, C], encoder outputs [B or 1, C, d]."""
+        visual = anomaly_vector(features, logits, mask, self.weighting)
+        encoded = self.encode(self.context(visual) if self.context else None)
+        text = self.visual_prompt(encoded, visual) if self.visual_prompt else encoded
+        cosine = F.normalize(features, dim=-1) @ F.normalize(text, dim=-1).transpose(1, 2)
+        return cosine / self.temperature, encoded
+
+    def encode(self, shift: Tensor | None) -> Tensor:
+        """Text features of all classes: [1, C, d], or [B, C, d] with one `shift` [B, width] a video."""
+        sentences = self.sentences(shift)
+        sentences = sentences.unsqueeze(0) if shift is None else sentences
+        batch, classes = sentences.shape[:2]
+        encoded = self.encoder(sentences.flatten(0, 1), self.sentences.end.repeat(batch))
+        return encoded.reshape(batch, classes, -1)
+
+
+class DualStream(nn.Module):
+    """The whole network. Without a text encoder there is no fine stream; without audio width no fusion."""
+
+    def __init__(self, settings: NetworkSettings, encoder: TextEncoder | None, prompts: Sequence[str]) -> None:
+        super().__init__()
+        width = encoder.output_width if encoder else settings.visual_width
+        self.align = nn.Identity() if width == settings.visual_width else nn.Linear(settings.visual_width, width)
+        self.temporal = TemporalUnit(width, settings.length, settings.temporal)
+        self.fusion = (
+            build_fusion(settings.fusion, width, settings.audio_width, settings.dropout)
+            if settings.audio_width
+            else None
+        )
+        self.dropout = nn.Dropout(settings.dropout)
+        self.ffn = FeedForward(width)
+        self.classifier = nn.Linear(width, 1)
+        self.fine = FineStream(width, encoder, prompts, settings) if encoder else None
+
+    def forward(self, batch: Batch) -> Output:
+        """Scores every segment of every video in the batch; what stands on padding means nothing."""
+        features = self.fused(batch)
+        hidden = self.dropout(self.ffn(features) + features)
+        logits = self.classifier(hidden).squeeze(-1)
+        alignment, text = self.fine(features, logits, batch.mask) if self.fine else (None, None)
+        return Output(features, logits, alignment, text)
+
+    def fused(self, batch: Batch) -> Tensor:
+        """F of eq. 2: [B, L, d]."""
+        visual = self.temporal(self.align(batch.visual), batch.mask)
+        if self.fusion is None or batch.audio is None or batch.heard is None:
+            return visual
+        return self.fusion(visual, batch.audio, batch.heard, batch.mask)
+
+
+def trainable_parameters(network: nn.Module) -> int:
+    """How many numbers training changes."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def branch_scores(output: Output) -> tuple[Tensor, Tensor | None]:
+    """Coarse p [B, L] and class probabilities softmax(M) [B, L, C] (None without T), both float32."""
+    probabilities = None if output.alignment is None else output.alignment.float().softmax(dim=-1)
+    return torch.sigmoid(output.logits.float()), probabilities

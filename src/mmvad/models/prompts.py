@@ -1,0 +1,118 @@
+"""Prompt sentences with learned vectors (eq. 5) and the abnormal-aware context prompt that steers them (eq. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmvad.models.text_encoder import QuickGELU, TextEncoder, tokenize
+
+
+class FeedForward(nn.Sequential):
+    """d -> 4d -> d with QuickGELU. [..., d] -> [..., d]."""
+
+    def __init__(self, width: int, *, zero_last: bool = False) -> None:
+        last = nn.Linear(4 * width, width)
+        if zero_last:
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
+        super().__init__(nn.Linear(width, 4 * width), QuickGELU(), last)
+
+
+class PromptSentences(nn.Module):
+    """[SOS][v_1..v_M/2][class tokens][v_M/2+1..v_M][EOS] for every class; v is shared by all classes (eq. 5).
+
+    Sentences are cut after the longest EOS position, which changes no feature: the tower is causal and pools at EOS.
+    """
+
+    frozen: Tensor
+    slot: Tensor
+    end: Tensor
+
+    def __init__(self, encoder: TextEncoder, prompts: Sequence[str], prompt_half: int) -> None:
+        super().__init__()
+        self.vectors = nn.Parameter(torch.empty(2 * prompt_half, encoder.width).normal_(std=0.01))
+        tokens, slot, end = sentence_layout(tokenize(list(prompts)), prompt_half)
+        with torch.no_grad():
+            frozen = encoder.embed_tokens(tokens) * (slot < 0).unsqueeze(-1)
+        self.register_buffer("frozen", frozen, persistent=False)
+        self.register_buffer("slot", torch.where(slot < 0, 2 * prompt_half, slot), persistent=False)
+        self.register_buffer("end", end, persistent=False)
+
+    def forward(self, shift: Tensor | None = None) -> Tensor:
+        """Embeddings of all sentences: [C, T, width], or [B, C, T, width] with `shift` [B, width] added to every v."""
+        vectors = self.vectors if shift is None else self.vectors + shift.unsqueeze(1)
+        return self.frozen + F.pad(vectors, (0, 0, 0, 1))[..., self.slot, :]
+
+
+def sentence_layout(tokens: Tensor, prompt_half: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Where class tokens and learned vectors stand.
+
+    Args:
+        tokens: [C, 77] of the class names alone, with SOS and EOS.
+
+    Returns: tokens [C, T] with SOS, the class name and EOS in their places; slot [C, T], the learned vector's index or
+    -1; end [C], the EOS position.
+    """
+    names = [row[1 : int(row.argmax())] for row in tokens]
+    end = torch.tensor([2 * prompt_half + len(name) + 1 for name in names])
+    placed = torch.zeros(len(names), int(end.max()) + 1, dtype=torch.long)
+    slot = torch.full_like(placed, -1)
+    for c, name in enumerate(names):
+        placed[c, 0] = tokens[c, 0]
+        placed[c, 1 + prompt_half : 1 + prompt_half + len(name)] = name
+        placed[c, end[c]] = tokens[c].max()
+        slot[c, 1 : 1 + prompt_half] = torch.arange(prompt_half)
+        slot[c, 1 + prompt_half + len(name) : end[c]] = torch.arange(prompt_half, 2 * prompt_half)
+    return placed, slot, end
+
+
+class ContextPrompt(nn.Module):
+    """The abnormal-aware context prompt: xi = FFN(w) + w, one shift a video for all its learned vectors (eq. 6).
+
+    CLIP's token embeddings have entries of 0.01-0.02 and w has norm 1, so the FFN starts at zero and a learned scale
+    starts small: training begins on the text manifold.
+    """
+
+    def __init__(self, width: int, text_width: int) -> None:
+        super().__init__()
+        self.ffn = FeedForward(width, zero_last=True)
+        self.project = nn.Identity() if width == text_width else nn.Linear(width, text_width, bias=False)
+        self.scale = nn.Parameter(torch.tensor(0.1))
+
+    def forward(self, visual: Tensor) -> Tensor:
+        """w [B, d] -> xi [B, text_width]."""
+        return self.scale * self.project(self.ffn(visual) + visual)
+
+
+class VisualPrompt(nn.Module):
+    """The same visual vector behind the encoder: T <- T + FFN(w + T), on unit T (eq. 6, `acp: post`, `pre_post`)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.ffn = FeedForward(width)
+
+    def forward(self, text: Tensor, visual: Tensor) -> Tensor:
+        """T [B or 1, C, d], w [B, d] -> [B, C, d]."""
+        text = F.normalize(text, dim=-1)
+        return text + self.ffn(visual.unsqueeze(1) + text)
+
+
+def anomaly_vector(features: Tensor, logits: Tensor, mask: Tensor, weighting: str) -> Tensor:
+    """The anomaly-weighted visual vector w = normalise(sum_t a_t F_t) over valid segments (eq. 7).
+
+    Args:
+        features: F [B, L, d].
+        logits: coarse logits [B, L]; a = sigmoid (`score`), the logit itself (`logit`) or its softmax (`softmax`).
+        mask: bool [B, L], True on valid segments.
+
+    Returns: [B, d] of norm 1.
+    """
+    if weighting == "softmax":
+        weights = logits.masked_fill(~mask, float("-inf")).softmax(dim=1)
+    else:
+        weights = (torch.sigmoid(logits) if weighting == "score" else logits) * mask
+    return F.normalize(torch.einsum("bl,bld->bd", weights, features * mask.unsqueeze(-1)), dim=-1)

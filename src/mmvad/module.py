@@ -1,0 +1,153 @@
+"""The LightningModule: network, objectives, optimiser; and the scores that it gives. Nothing else."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.config.schema import Optim
+from mmvad.data.datamodule import ScoringSet
+from mmvad.errors import UserError
+from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.models.dual_stream import Batch, Output, branch_scores
+from mmvad.objectives import LossSettings, objective
+from mmvad.scoring import ChunkScores, join_chunks, mil_score
+
+MILESTONES = (0.3, 0.6)
+DECAY = 0.1
+
+
+class Monitor(NamedTuple):
+    """What the validation loop measures: `headline` (ap or auc) of a scoring set, under the name that is logged.
+
+    Without frame labels (`frames` False) it is the figure of the videos' MIL scores, else the protocol's own.
+    """
+
+    name: str
+    headline: str
+    scored: ScoringSet
+    benchmark: Benchmark
+    frames: bool
+
+
+class DualStreamModule(lightning.LightningModule):
+    """Trains and scores the network.
+
+    Args:
+        network: any network from a Batch to an Output.
+        losses: which losses, with their weights.
+        optim: optimiser and schedule.
+        seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
+        trained: the branches that are trained, and so make the combined score.
+        monitor: what is measured after each epoch; None for nothing.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        losses: LossSettings,
+        optim: Optim,
+        seed: int,
+        trained: tuple[str, ...],
+        monitor: Monitor | None,
+    ) -> None:
+        super().__init__()
+        self.strict_loading = False
+        self.network, self.losses, self.optim, self.seed = network, losses, optim, seed
+        self.trained, self.monitor = trained, monitor
+        self.chunk_scores: list[ChunkScores] = []
+
+    def forward(self, batch: Batch) -> Output:
+        return self.network(batch)
+
+    def on_train_epoch_start(self) -> None:
+        torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:
+        losses = objective(self.network(batch), batch, self.losses)
+        for name, loss in losses.items():
+            self.log(f"loss/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.mask))
+        return losses["total"]
+
+    def on_train_epoch_end(self) -> None:
+        loss = float(self.trainer.callback_metrics["loss/total"])
+        if not math.isfinite(loss):
+            raise UserError(
+                f"epoch {self.current_epoch}",
+                f"the training loss is {loss}",
+                expected="a finite loss",
+                fix="lower optim.learning_rate, set optim.gradient_clip=1, or take runtime.precision=32-true",
+            )
+
+    def predict_step(self, batch: Batch, batch_index: int) -> ChunkScores:
+        coarse, probabilities = branch_scores(self.network(batch))
+        lengths = batch.mask.sum(dim=1)
+        return ChunkScores(coarse.cpu(), None if probabilities is None else probabilities.cpu(), lengths.cpu())
+
+    def on_validation_epoch_start(self) -> None:
+        self.chunk_scores.clear()
+
+    def validation_step(self, batch: Batch, batch_index: int) -> None:
+        self.chunk_scores.append(self.predict_step(batch, batch_index))
+
+    def on_validation_epoch_end(self) -> None:
+        if self.monitor is None:
+            return
+        videos = join_chunks(self.chunk_scores, self.monitor.scored, self.trained)
+        self.log(self.monitor.name, monitored_figure(self.monitor, videos), prog_bar=True)
+
+    def configure_optimizers(self) -> Any:
+        trainable = [p for p in self.parameters() if p.requires_grad]
+        kind = torch.optim.Adam if self.optim.name == "adam" else torch.optim.AdamW
+        optimizer = kind(trainable, lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay)
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.optim, epoch))]
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leaves out the frozen text tower: its weights have a source and a hash of their own."""
+        weights = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in weights.items() if not is_frozen(name)}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Takes a checkpoint's weights. Raises UserError where they are not this network's."""
+        try:
+            result = self.load_state_dict(weights, strict=False)
+            wrong = [n for n in result.missing_keys if not is_frozen(n)] + list(result.unexpected_keys)
+        except RuntimeError as error:  # a shape that differs
+            wrong = str(error).splitlines()[1:]
+        if wrong:
+            raise UserError(
+                "checkpoint",
+                f"does not fit the network: {len(wrong)} weights missing, extra or misshapen: {wrong[0].strip()}",
+                expected="the weights of the run's own configuration",
+                fix="test a run folder with its own checkpoint, or train again",
+            )
+
+
+def monitored_figure(monitor: Monitor, videos: list[ScoredVideo]) -> Tensor:
+    """AP or AUC: of MIL scores over held-out videos, or of frames over the test set. 0 where a kind is missing."""
+    if monitor.frames:
+        return torch.tensor(evaluate(monitor.benchmark, videos)["scores"]["combined"][monitor.headline] or 0.0)
+    metric = BinaryAveragePrecision() if monitor.headline == "ap" else BinaryAUROC()
+    truth = torch.tensor([int(v.labels != (monitor.benchmark.normal,)) for v in videos])
+    return metric(torch.tensor([mil_score(v) for v in videos]), truth)
+
+
+def rate_factor(optim: Optim, epoch: int) -> float:
+    """What the initial learning rate is multiplied with in an epoch (counted from 0)."""
+    done = epoch / optim.epochs
+    if optim.schedule == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+    if optim.schedule == "milestones":
+        return DECAY ** sum(done >= share for share in MILESTONES)
+    return 1.0
+
+
+def is_frozen(name: str) -> bool:
+    """Whether a weight is the text tower's."""
+    return ".tower." in name

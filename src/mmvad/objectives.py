@@ -1,0 +1,114 @@
+"""The losses: coarse MIL (eq. 9), fine MIL (eq. 10), embedding constraint (eqs. 11-12), and their total (eq. 13).
+
+All in float32, whatever precision the network ran in. The contrastive constraint (eq. 4) has a file of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmvad.contrast import contrast_loss
+from mmvad.models.dual_stream import Batch, Output
+
+SNIPPETS_PER_PICK = 16
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """`loss.*` of the configuration."""
+
+    coarse: bool
+    fine: bool
+    contrast: bool
+    embed: bool
+    lambda_contrast: float
+    lambda_embed: float
+    fine_form: str
+    contrast_pairing: str
+    contrast_select: str
+    embed_form: str
+    embed_reduction: str
+
+
+def bag_size(mask: Tensor) -> Tensor:
+    """k = floor(n / 16) + 1 for every video: bool [B, L] -> int64 [B]."""
+    return mask.sum(dim=1) // SNIPPETS_PER_PICK + 1
+
+
+def top_mean(scores: Tensor, mask: Tensor) -> Tensor:
+    """Mean of the k highest valid scores over time, k = floor(n / 16) + 1.
+
+    Args:
+        scores: [B, L] or [B, L, C].
+        mask: bool [B, L].
+
+    Returns: [B] or [B, C].
+    """
+    flat = scores if scores.dim() == 3 else scores.unsqueeze(-1)
+    k = bag_size(mask).clamp(max=mask.shape[1])
+    highest = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(mask.shape[1] // SNIPPETS_PER_PICK + 1, dim=1)[
+        0
+    ]
+    chosen = torch.arange(highest.shape[1], device=mask.device) < k[:, None]
+    mean = highest.masked_fill(~chosen.unsqueeze(-1), 0).sum(dim=1) / k.unsqueeze(-1)
+    return mean if scores.dim() == 3 else mean.squeeze(-1)
+
+
+def coarse_loss(probabilities: Tensor, mask: Tensor, abnormal: Tensor) -> Tensor:
+    """Binary cross-entropy of the MIL score with the video label (eq. 9). p [B, L], bool [B, L], bool [B]."""
+    return F.binary_cross_entropy(top_mean(probabilities, mask).clamp(0, 1), abnormal.float())
+
+
+def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str) -> Tensor:
+    """Cross-entropy of softmax(top-k mean of M) with the label vector scaled to sum 1 (eq. 10); or `bce` a class.
+
+    Args:
+        alignment: M [B, L, C].
+        labels: [B, C] of 0 and 1.
+    """
+    video = top_mean(alignment, mask)
+    if form == "bce":
+        return F.binary_cross_entropy(video.softmax(dim=-1), labels.float())
+    target = labels.float() / labels.sum(dim=1, keepdim=True)
+    return -(target * video.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def embed_loss(text: Tensor, form: str, reduction: str) -> Tensor:
+    """How alike the normal class's embedding is to the abnormal ones' (eqs. 11-12): [B or 1, C, d] -> scalar.
+
+    `abs` takes |cos|, `hinge` max(0, cos); over abnormal classes the `mean` or `sum`, over the batch the mean.
+    """
+    unit = F.normalize(text, dim=-1)
+    cosine = (unit[:, 1:] * unit[:, :1]).sum(dim=-1)
+    penalty = cosine.abs() if form == "abs" else cosine.clamp(min=0)
+    return (penalty.sum(dim=1) if reduction == "sum" else penalty.mean(dim=1)).mean()
+
+
+def objective(output: Output, batch: Batch, settings: LossSettings) -> dict[str, Tensor]:
+    """Every loss that is on, unweighted, and `total` = coarse + lambda1 contrast + fine + lambda2 embed (eq. 13)."""
+    with torch.autocast(output.logits.device.type, enabled=False):
+        losses = _losses(output, batch, settings)
+        weights = {"contrast": settings.lambda_contrast, "embed": settings.lambda_embed}
+        losses["total"] = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+    return losses
+
+
+def _losses(output: Output, batch: Batch, settings: LossSettings) -> dict[str, Tensor]:
+    probabilities = torch.sigmoid(output.logits.float())
+    losses = {}
+    if settings.coarse:
+        losses["coarse"] = coarse_loss(probabilities, batch.mask, batch.abnormal)
+    if settings.contrast:
+        kind = batch.abnormal if settings.contrast_select == "label" else top_mean(probabilities, batch.mask) > 0.5
+        losses["contrast"] = contrast_loss(
+            output.features.float(), probabilities, batch.mask, kind, settings.contrast_pairing
+        )
+    if settings.fine and output.alignment is not None:
+        losses["fine"] = fine_loss(output.alignment.float(), batch.mask, batch.labels, settings.fine_form)
+    if settings.embed and output.text is not None:
+        losses["embed"] = embed_loss(output.text.float(), settings.embed_form, settings.embed_reduction)
+    return losses

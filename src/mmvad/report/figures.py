@@ -1,0 +1,91 @@
+"""Pictures of one run: score curves over shaded ground truth, and the precision-recall curve."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
+from mmvad.features.disk import disk_errors
+from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.frame import precision_recall_points, rank, snippet_positives
+
+COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
+CURVES_PER_KIND = 3
+
+
+def draw_figures(folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Path]:
+    """Draws the curves of some videos and the precision-recall curve; gives the files."""
+    with disk_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    shown = some_videos(benchmark, videos)
+    files = [draw_curve(folder / f"curve_{i}_{_file_name(v.name)}.png", benchmark, v) for i, v in enumerate(shown)]
+    return [*files, draw_precision_recall(folder / "precision_recall.png", videos)]
+
+
+def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[ScoredVideo]:
+    """Some abnormal and some normal videos, evenly spread over the names: no choice by how well they came out."""
+    chosen = []
+    for normal in (False, True):
+        kind = sorted((v for v in videos if (v.labels == (benchmark.normal,)) == normal), key=lambda v: v.name)
+        places: np.ndarray | list[int] = (
+            np.unique(np.linspace(0, len(kind) - 1, CURVES_PER_KIND).round().astype(int)) if kind else []
+        )
+        chosen += [kind[i] for i in places]
+    return chosen
+
+
+def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
+    """One video's scores over time in seconds, with its ground truth shaded."""
+    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    axes = figure.add_subplot()
+    curve_on(axes, benchmark, video)
+    names = {c.key: c.prompt for c in benchmark.classes}
+    axes.set_title(f"{video.name}  ({', '.join(names[k] for k in video.labels)})", fontsize=9, loc="left")
+    axes.legend(loc="upper right", fontsize=8, ncols=3, frameon=False)
+    return _save(figure, path)
+
+
+def curve_on(axes: Axes, benchmark: Benchmark, video: ScoredVideo) -> None:
+    """Draws one video's curves and shaded ground truth on axes."""
+    second = snippet_seconds(1, benchmark.frames_per_second)
+    edges = np.arange(video.snippets + 1) * second
+    for start, end in video.intervals:
+        left, right = (min(frame / benchmark.frames_per_second, edges[-1]) for frame in (start, end))
+        axes.axvspan(left, right, color="#d62728", alpha=0.15, linewidth=0)
+    for name, scores in sorted(frame_scores([video]).items()):
+        width = 1.6 if name == "combined" else 0.9
+        axes.stairs(scores, edges, color=COLOURS[name], label=name, linewidth=width, baseline=None)
+    axes.set(xlim=(0, edges[-1]), ylim=(-0.02, 1.05), xlabel="seconds", ylabel="anomaly score")
+
+
+def draw_precision_recall(path: Path, videos: Sequence[ScoredVideo]) -> Path:
+    """Frame-level precision over recall of every score over the whole test set."""
+    ordered = sorted(videos, key=lambda v: v.name)
+    positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in ordered])
+    figure = Figure(figsize=(4.5, 4), layout="constrained")
+    axes = figure.add_subplot()
+    if positives.any():
+        for name, scores in sorted(frame_scores(ordered).items()):
+            recall, precision = precision_recall_points(rank(scores, positives, where=name).curve(None))
+            axes.plot(recall, precision, color=COLOURS[name], label=name, linewidth=1.2)
+        axes.legend(fontsize=8, frameon=False)
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    return _save(figure, path)
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with disk_errors(path):
+        FigureCanvasAgg(figure)
+        figure.savefig(path, dpi=120, metadata={"Software": None})
+    return path
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.=-]+", "_", name)[:80]

@@ -1,0 +1,38 @@
+"""`report.json`: the results of one run and nothing that differs between two equal runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mmvad.config.identity import SCHEMA_VERSION
+from mmvad.config.load import plain
+from mmvad.metrics.evaluate import ScoredVideo, evaluate
+
+if TYPE_CHECKING:
+    from mmvad.train import Prepared
+
+
+def make_report(
+    prepared: Prepared, videos: list[ScoredVideo], parameters: int, best_epoch: int | None
+) -> dict[str, Any]:
+    """Identity, configuration without `runtime`, and every figure of the test set.
+
+    Args:
+        best_epoch: the epoch (from 0) whose checkpoint was chosen by `best_val` or `best_test`; None for `last`.
+    """
+    config = plain(prepared.config)
+    del config["runtime"], config["data"]["bank"]
+    chosen = prepared.config.optim.epochs - 1 if best_epoch is None else best_epoch
+    return {
+        "schema": SCHEMA_VERSION,
+        "identity": prepared.identity,
+        "bank_hash": prepared.bank.content_hash,
+        "precision": prepared.place.precision,
+        "config": config,
+        "select": prepared.config.select,
+        "selected_on_test": prepared.config.select == "best_test",
+        "selected_epoch": chosen + 1,
+        "trainable_parameters": parameters,
+        "headline": {"score": "combined", "metric": prepared.benchmark.headline},
+        **evaluate(prepared.benchmark, videos),
+    }

@@ -1,0 +1,57 @@
+"""The table that a run ends with on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from mmvad.runs import RunFolder, read_json
+
+NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
+
+
+def print_report(folder: RunFolder) -> None:
+    """Prints all metrics of all three scores in percent, the reasons for what is missing, and where the files are."""
+    report = read_json(folder.report)
+    console = Console(width=None if Console().is_terminal else 120)
+    console.print(frame_table(report))
+    console.print(map_table(report))
+    for reason in sorted(reasons(report)):
+        console.print(f"  - : {reason}", highlight=False)
+    if report["selected_on_test"]:
+        console.print("  the checkpoint was chosen on the TEST set (select=best_test)", highlight=False)
+    figures = sorted(folder.figures.glob("*.png"))
+    for file in [folder.report, folder.scores, *figures]:
+        console.print(f"  {file}", highlight=False, soft_wrap=True)
+
+
+def frame_table(report: dict[str, Any]) -> Table:
+    """AP, AUC and Ano-AUC of the combined, the coarse and the fine score."""
+    config = report["config"]
+    title = f"{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}: frames (percent)"
+    table = Table("score", *NAMES.values(), title=title, title_justify="left")
+    for name, figures in report["scores"].items():
+        table.add_row(name, *(percent(figures[key]) for key in NAMES))
+    return table
+
+
+def map_table(report: dict[str, Any]) -> Table:
+    """mAP at every IoU, in both variants."""
+    thresholds = [key for key in report["map"]["published"] if key not in {"reasons", "classes"}]
+    table = Table("mAP at IoU", *thresholds, title="events (percent)", title_justify="left")
+    for variant, figures in report["map"].items():
+        table.add_row(variant, *(percent(figures[key]) for key in thresholds))
+    return table
+
+
+def reasons(report: dict[str, Any]) -> set[str]:
+    """Why figures are missing."""
+    parts = [*report["scores"].values(), *report["map"].values()]
+    return {reason for part in parts for reason in part["reasons"].values()}
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction as percent with two decimals; a dash for a missing one."""
+    return "-" if fraction is None else f"{100 * fraction:.2f}"

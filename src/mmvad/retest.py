@@ -1,0 +1,68 @@
+"""`mmvad test RUN`: scores the test set again with a run's checkpoint and holds the figures against its report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmvad.checkpoints import BEST, LAST, read_checkpoint
+from mmvad.config.load import load_config
+from mmvad.errors import UserError
+from mmvad.metrics.evaluate import evaluate
+from mmvad.report.terminal import frame_table, map_table
+from mmvad.runs import LOG, RunFolder, read_json
+from mmvad.train import assemble, prepare, test
+
+EQUAL_WITHIN = 1e-6
+
+
+def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int:
+    """Tests a run folder again; changes nothing in it.
+
+    Args:
+        overrides: keys that do not change the run, such as `data.bank=PATH` where the bank has moved.
+        checkpoint: a checkpoint file; by default the one that the run's policy names.
+
+    Returns: 0 where the figures equal the report's within 1e-6, else 1.
+    """
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise UserError(path, "is no run folder (config.yaml is missing)", expected="a folder that `mmvad train` made")
+    config = load_config([folder.config], overrides)
+    prepared = prepare(config)
+    wanted = read_json(folder.manifest)["identity"]
+    if prepared.identity != wanted:
+        raise UserError(
+            path,
+            f"configuration, bank or text weights are not the run's (identity {prepared.identity[:12]})",
+            expected=f"identity {wanted[:12]}",
+            fix="give the run's own bank and weights, and change only runtime.* keys",
+        )
+    file = checkpoint or folder.checkpoints / (LAST if config.select == "last" else BEST)
+    read_checkpoint(file, prepared.identity)
+    data, module = assemble(prepared)
+    figures = evaluate(prepared.benchmark, test(prepared, data, module, file))
+    return _compare(figures, read_json(folder.report), file)
+
+
+def _compare(figures: dict[str, Any], report: dict[str, Any], file: Path) -> int:
+    from rich.console import Console
+
+    console = Console()
+    console.print(frame_table({**report, **figures}))
+    console.print(map_table({**report, **figures}))
+    differing = [
+        f"{score}.{name}"
+        for score, values in figures["scores"].items()
+        for name in ("ap", "auc", "ano_auc")
+        if not _equal(values[name], report["scores"][score][name])
+    ]
+    LOG.info(
+        f"{file}: " + (f"differs from the report in {', '.join(differing)}" if differing else "equal to the report")
+    )
+    return int(bool(differing))
+
+
+def _equal(a: float | None, b: float | None) -> bool:
+    return a == b if a is None or b is None else abs(a - b) <= EQUAL_WITHIN

@@ -1,0 +1,104 @@
+"""A run folder: what lies in it, and how its files are written and read.
+
+config.yaml    the resolved configuration        manifest.json  how, where, when: never results
+epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
+scores.npz     every test video's scores         figures/       score curves, precision-recall
+run.log        what was printed                  report.json    the results; written last: the run is done
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmvad.errors import UserError
+from mmvad.features.disk import disk_errors, write_whole
+from mmvad.metrics.evaluate import ScoredVideo
+
+LOG = logging.getLogger("mmvad")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.path / "manifest.json"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report.json"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        return self.path / "figures"
+
+    @property
+    def scores(self) -> Path:
+        return self.path / "scores.npz"
+
+    @property
+    def epochs(self) -> Path:
+        return self.path / "epochs.csv"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "run.log"
+
+    @property
+    def finished(self) -> bool:
+        return self.report.is_file()
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes JSON whole or not at all; NaN is refused."""
+    write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file's content. Raises UserError where it is missing or broken."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(path, "no such file", expected="a run folder of `mmvad train`") from None
+    except (OSError, ValueError) as error:
+        raise UserError(path, f"cannot be read as JSON: {error}", fix="remove the file and run again") from None
+
+
+def write_scores(path: Path, videos: list[ScoredVideo]) -> None:
+    """All videos' scores as `<video>/coarse` [n] and `<video>/classes` [n, C], without pickles."""
+    arrays: dict[str, np.ndarray] = {}
+    for video in videos:
+        if video.coarse is not None:
+            arrays[f"{video.name}/coarse"] = video.coarse
+        if video.class_probabilities is not None:
+            arrays[f"{video.name}/classes"] = video.class_probabilities
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    write_whole(path, buffer.getvalue())
+
+
+def log_to(path: Path) -> logging.Handler:
+    """Adds a file to the log; the caller removes the handler."""
+    with disk_errors(path):
+        handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    LOG.addHandler(handler)
+    return handler

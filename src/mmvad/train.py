@@ -1,0 +1,219 @@
+"""One configuration in, one run folder out: train, choose a checkpoint, test, report."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import torch
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.build import build_losses, build_network, build_text
+from mmvad.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
+from mmvad.config.identity import run_identity, run_name
+from mmvad.config.load import dump, plain
+from mmvad.config.schema import Config
+from mmvad.data.datamodule import FeatureDataModule
+from mmvad.environment import Place, choose_place, provenance
+from mmvad.errors import UserError
+from mmvad.features.bank import Bank, open_bank
+from mmvad.features.disk import disk_errors, sole_writer, write_whole
+from mmvad.history import EpochHistory
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.models.dual_stream import trainable_parameters
+from mmvad.models.text_encoder import TextEncoder, weights_hash
+from mmvad.module import DualStreamModule, Monitor
+from mmvad.report.figures import draw_figures
+from mmvad.report.run_report import make_report
+from mmvad.runs import LOG, RunFolder, log_to, write_json, write_scores
+from mmvad.scoring import ChunkScores, join_chunks
+from mmvad.tracking import wandb_logger
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a configuration resolves to before anything is trained."""
+
+    config: Config
+    bank: Bank
+    benchmark: Benchmark
+    encoder: TextEncoder | None
+    place: Place
+    identity: str
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.config.runtime.results / run_name(self.config, self.identity))
+
+    @property
+    def trained(self) -> tuple[str, ...]:
+        """The branches that are trained, and so make the combined score."""
+        fine = self.config.uses_text and self.config.loss.fine
+        return (*(("coarse",) if self.config.loss.coarse else ()), *(("fine",) if fine else ()))
+
+
+def prepare(config: Config) -> Prepared:
+    """Opens the bank, loads the text weights, chooses the device; the run's identity follows. Raises UserError."""
+    bank, benchmark = open_bank(config.data.bank), benchmark_named(config.benchmark)
+    if bank.benchmark != benchmark.name:
+        raise UserError(
+            f"data.bank: {config.data.bank}",
+            f"is a bank of {bank.benchmark}",
+            expected=f"a bank of {benchmark.name}",
+            fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
+        )
+    place = choose_place(config.runtime)
+    encoder = build_text(config, bank)
+    identity = run_identity(config, bank.content_hash, weights_hash(encoder) if encoder else None, place.precision)
+    return Prepared(config, bank, benchmark, encoder, place, identity)
+
+
+def train(config: Config) -> RunFolder:
+    """Trains, tests and reports. A finished run is left as it is; a killed one goes on from its last checkpoint."""
+    prepared = prepare(config)
+    folder = prepared.folder
+    if folder.finished:
+        LOG.info(f"{folder.path}: done before; nothing to do")
+        return folder
+    with sole_writer(folder.path), _run_log(folder):
+        if not folder.finished:  # another process may have ended it while this one waited for torch
+            _train(prepared)
+    return folder
+
+
+def _train(prepared: Prepared) -> None:
+    config, folder = prepared.config, prepared.folder
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    write_whole(folder.config, dump(config).encode())
+    manifest: dict[str, Any] = {**_manifest(prepared), "started": started.isoformat()}
+    write_json(folder.manifest, manifest)
+    _say_what(prepared)
+    data, module = assemble(prepared)
+    checkpoints = fit(prepared, data, module)
+    manifest["train_seconds"] = time.monotonic() - clock
+    clock = time.monotonic()
+    videos = test(prepared, data, module, chosen_checkpoint(config, folder))
+    manifest["test_seconds"] = time.monotonic() - clock
+    report = make_report(prepared, videos, trainable_parameters(module), checkpoints.best_epoch)
+    write_scores(folder.scores, videos)
+    if config.runtime.figures:
+        draw_figures(folder.figures, prepared.benchmark, videos)
+    manifest |= {"finished": datetime.now(UTC).isoformat()}
+    write_json(folder.manifest, manifest)
+    write_json(folder.report, report)
+
+
+def assemble(prepared: Prepared) -> tuple[FeatureDataModule, DualStreamModule]:
+    """The data and the untrained network, its weights drawn from the run's seed."""
+    config = prepared.config
+    data = FeatureDataModule(config, prepared.bank, prepared.benchmark, prepared.place.device)
+    lightning.seed_everything(config.seed, verbose=False)
+    network = build_network(config, prepared.bank, prepared.benchmark, prepared.encoder)
+    monitor = None
+    if data.selection_set:
+        frames = config.select == "best_test"
+        name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
+        monitor = Monitor(name, prepared.benchmark.headline, data.selection_set, prepared.benchmark, frames)
+    module = DualStreamModule(network, build_losses(config), config.optim, config.seed, prepared.trained, monitor)
+    return data, module
+
+
+def fit(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule) -> RunCheckpoints:
+    """Trains to the last epoch, from the last checkpoint where there is one."""
+    config, folder = prepared.config, prepared.folder
+    monitor = module.monitor.name if module.monitor and config.select != "last" else None
+    checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, config.runtime.checkpoint_every, monitor)
+    logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
+    trainer = _trainer(
+        prepared,
+        max_epochs=config.optim.epochs,
+        callbacks=[EpochHistory(folder.epochs), checkpoints],
+        logger=logger or False,
+        gradient_clip_val=config.optim.gradient_clip or None,
+    )
+    last = folder.checkpoints / LAST
+    if last.is_file():
+        epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
+        LOG.info(f"going on from {last} (after epoch {epoch + 1})")
+    trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    return checkpoints
+
+
+def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
+    """The checkpoint that `select` names."""
+    return folder.checkpoints / (LAST if config.select == "last" else BEST)
+
+
+def test(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule, checkpoint: Path) -> list[ScoredVideo]:
+    """Scores of every test video under a checkpoint's weights."""
+    module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
+    trainer = _trainer(prepared, logger=False)
+    batches = cast(list[ChunkScores], trainer.predict(module, data, ckpt_path=None))
+    return join_chunks(batches, data.test, prepared.trained)
+
+
+def _trainer(prepared: Prepared, **options: Any) -> lightning.Trainer:
+    with quiet_lightning():
+        return lightning.Trainer(
+            accelerator="gpu" if prepared.place.device.type == "cuda" else "cpu",
+            devices=1,
+            precision=prepared.place.precision,  # type: ignore[arg-type]
+            enable_checkpointing=any(isinstance(c, RunCheckpoints) for c in options.get("callbacks", [])),
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000,
+            deterministic="warn" if prepared.place.device.type == "cuda" else True,
+            **options,
+        )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning's hints (devices found, workers it would like) are not what our users came to read."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    yield
+
+
+@contextmanager
+def _run_log(folder: RunFolder) -> Iterator[None]:
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    handler = log_to(folder.log)
+    try:
+        yield
+    finally:
+        LOG.removeHandler(handler)
+        handler.close()
+
+
+def _manifest(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "identity": prepared.identity,
+        "bank": {"path": str(prepared.bank.path), "content_hash": prepared.bank.content_hash},
+        **provenance(prepared.place),
+    }
+
+
+def _say_what(prepared: Prepared) -> None:
+    config, bank = prepared.config, prepared.bank
+    LOG.info(f"run      {prepared.folder.path}")
+    LOG.info(f"device   {prepared.place.reason}, {torch.get_num_threads()} CPU threads")
+    LOG.info(
+        f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
+        f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"
+    )
+    LOG.info(f"select   {config.select}" + (" (peeks at the test set)" if config.select == "best_test" else ""))

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import pytest
+
+from mmvad.benchmarks.registry import BENCHMARKS, benchmark
+from mmvad.errors import UserError
+
+
+@pytest.mark.parametrize("name", ["planted", "ucf_crime", "xd_violence"])
+def test_the_facts_are_whole(name: str) -> None:
+    facts = benchmark(name)
+    assert facts.name == name
+    assert len(set(facts.class_keys)) == len(facts.classes)
+    assert facts.classes[0].prompt == "normal"
+    assert all(c.prompt == c.prompt.lower() for c in facts.classes)
+    assert facts.official_counts.keys() == {"train", "test"}
+
+
+def test_class_counts_are_the_papers() -> None:
+    assert [len(BENCHMARKS[name].classes) for name in ("xd_violence", "ucf_crime", "planted")] == [7, 14, 7]
+    assert list(BENCHMARKS["ucf_crime"].class_keys[1:]) == sorted(BENCHMARKS["ucf_crime"].class_keys[1:])
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"), [("ucf", "ucf_crime"), ("xd-violense", "xd_violence"), ("plnted", "planted")]
+)
+def test_an_unknown_name_gives_the_nearest(name: str, nearest: str) -> None:
+    with pytest.raises(UserError, match=f"did you mean: {nearest}"):
+        benchmark(name)
+
+
+def test_an_unknown_name_without_likeness_lists_all() -> None:
+    with pytest.raises(UserError, match="expected: one of planted, ucf_crime, xd_violence"):
+        benchmark("")

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.errors import UserError
+from mmvad.features.checking import check
+from mmvad.features.importing import import_release
+from tests.features.releases_by_hand import UCF_TEST, XD_TEST, XD_TRAIN, Hand, rows, save
+
+
+def found(name: str, path: Path, **options: object) -> tuple[set[tuple[str, str, str]], list[str]]:
+    lines: list[str] = []
+    findings = check(name, path, show=lines.append, **options)  # type: ignore[arg-type]
+    return {(finding.kind, finding.split, finding.video) for finding in findings}, lines
+
+
+def test_a_whole_release_has_no_findings(xd: Hand) -> None:
+    findings, lines = found("xd_violence", xd.root)
+    assert findings == set()
+    assert lines[-1] == "nothing is wrong"
+
+
+def test_all_that_is_wrong_is_found_in_one_go(xd: Hand) -> None:
+    xd.visual(XD_TEST[0]).unlink()
+    xd.visual(XD_TRAIN[0], 1).unlink()
+    xd.audio(XD_TEST[1]).unlink()
+    save(xd.visual(XD_TEST[2]), rows(7, 511, 1))
+    array = np.load(xd.visual(XD_TRAIN[1], 1))
+    array[1, 1] = np.inf
+    save(xd.visual(XD_TRAIN[1], 1), array)
+    save(xd.audio(XD_TRAIN[2]), rows(2, 128, 1))
+    save(xd.root / "XDTestClipFeatures" / "zzz__0.npy", rows(2, 512, 1))
+    findings, lines = found("xd_violence", xd.root)
+    assert findings == {
+        ("missing", "test", XD_TEST[0]),
+        ("incomplete", "train", XD_TRAIN[0]),
+        ("no audio", "test", XD_TEST[1]),
+        ("bad file", "test", XD_TEST[2]),
+        ("not finite", "train", XD_TRAIN[1]),
+        ("length", "train", XD_TRAIN[2]),
+        ("extra", "test", "zzz"),
+    }
+    assert sum(line.startswith("missing     test ") and f"{XD_TEST[0]}__0.npy" in line for line in lines) == 1
+    assert lines[-1] == "7 findings"
+    assert lines[-3].split() == ["train", "3", "0", "0", "1", "1", "0", "0", "1"]
+
+
+def test_a_cut_list_is_found_unless_it_is_meant(xd: Hand) -> None:
+    path = xd.root / "xd_train.csv"
+    path.write_text("\n".join(path.read_text().splitlines()[:-1]))
+    assert ("missing", "train", "") in found("xd_violence", xd.root)[0]
+    findings, _ = found("xd_violence", xd.root, subset=True)
+    assert {kind for kind, _, _ in findings} == {"extra"}
+
+
+def test_a_file_of_ucf_that_no_split_names_is_one_finding(ucf: Hand) -> None:
+    save(ucf.root / "UCFClipFeatures" / "Arson" / "Arson999_x264__0.npy", rows(2, 512, 1))
+    findings, lines = found("ucf_crime", ucf.root)
+    assert findings == {("extra", "", "Arson999_x264")}
+    assert lines[-2].split() == ["-", "1"]
+
+
+def test_a_bank_is_held_against_its_hash_and_the_lists(ucf: Hand, tmp_path: Path) -> None:
+    bank = import_release("ucf_crime", ucf.root, tmp_path / "bank")
+    assert found("ucf_crime", bank)[0] == set()
+    assert found("ucf_crime", bank, lists=ucf.root)[0] == set()
+    names = [name.split("/")[1] for name in UCF_TEST]
+    for file in ("Anomaly_Test.txt", "Temporal_Anomaly_Annotation.txt"):
+        path = ucf.root / file
+        path.write_text(path.read_text().replace(names[1], "Normal_Videos_999").replace("  30  ", "  31  "))
+    expected = {("changed", "test", names[0]), ("missing", "test", "Normal_Videos_999"), ("extra", "test", names[1])}
+    assert found("ucf_crime", bank, lists=ucf.root)[0] == expected
+    data = (bank / "test/visual.npy").read_bytes()
+    (bank / "test/visual.npy").write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+    assert found("ucf_crime", bank)[0] == {("changed", "test", names[1])}
+    index = bank / "train/videos.json"
+    index.write_text(index.read_text().replace('"Arson"', '"Abuse"'))
+    assert ("changed", "", "") in found("ucf_crime", bank)[0]
+
+
+def test_a_bank_of_another_benchmark(ucf: Hand, tmp_path: Path) -> None:
+    bank = import_release("ucf_crime", ucf.root, tmp_path / "bank")
+    with pytest.raises(UserError, match="a bank of ucf_crime"):
+        check("xd_violence", bank)
+
+
+def test_nothing_there_is_an_error_not_a_finding(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no feature release"):
+        check("xd_violence", tmp_path)
