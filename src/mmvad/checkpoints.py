@@ -10,8 +10,8 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from mmvad.disk import disk_errors
 from mmvad.errors import UserError
-from mmvad.features.disk import disk_errors
 
 LAST, BEST = "last.ckpt", "best.ckpt"
 

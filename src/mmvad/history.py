@@ -11,7 +11,7 @@ from typing import Any
 import lightning
 from lightning.pytorch.callbacks import Callback
 
-from mmvad.features.disk import write_whole
+from mmvad.disk import write_whole
 from mmvad.runs import LOG
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
-from mmvad.features.disk import disk_errors, write_whole
 from mmvad.metrics.evaluate import ScoredVideo
 
 LOG = logging.getLogger("mmvad")

@@ -23,15 +23,16 @@ from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
+from mmvad.disk import disk_errors, sole_writer, write_whole
 from mmvad.environment import Place, choose_place, provenance
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, open_bank
-from mmvad.features.disk import disk_errors, sole_writer, write_whole
 from mmvad.history import EpochHistory
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.models.dual_stream import trainable_parameters
 from mmvad.models.text_encoder import TextEncoder, weights_hash
 from mmvad.module import DualStreamModule, Monitor
+from mmvad.progress import wants_progress
 from mmvad.report.figures import draw_figures
 from mmvad.report.run_report import make_report
 from mmvad.runs import LOG, RunFolder, log_to, write_json, write_scores
@@ -171,7 +172,7 @@ def _trainer(prepared: Prepared, **options: Any) -> lightning.Trainer:
             devices=1,
             precision=prepared.place.precision,  # type: ignore[arg-type]
             enable_checkpointing=any(isinstance(c, RunCheckpoints) for c in options.get("callbacks", [])),
-            enable_progress_bar=False,
+            enable_progress_bar=wants_progress(),
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,

@@ -75,7 +75,7 @@ def as_another_user(*folders: Path) -> str:
         for part in [folder, *folder.parents]:
             if part.name.startswith("pytest-") or "pytest-of" in str(part.parent):
                 part.chmod(0o755)
-    return "'x'.encode('utf-8-sig'); import mmvad.features.progress; os.seteuid(65534)"
+    return "'x'.encode('utf-8-sig'); import mmvad.progress; os.seteuid(65534)"
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import lightning
@@ -76,7 +76,7 @@ class FeatureDataModule(lightning.LightningDataModule):
             config.data.segment_length,
             config.data.audio if config.uses_audio else "none",
             resident_device(config, bank, device),
-            lambda sequences: _track_long(sequences),
+            _track_long,
         )
         out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
         self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
@@ -150,5 +150,5 @@ def _loader(samples: Samples, sampler: Any) -> DataLoader[Batch]:
     return DataLoader(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0)
 
 
-def _track_long(sequences: Sequence[Sequence2D]) -> Sequence[Sequence2D]:
-    return track(sequences, "reading features") if len(sequences) > 2000 else sequences
+def _track_long(sequences: Sequence[Sequence2D]) -> Iterable[Sequence2D]:
+    return track(sequences, "reading features", len(sequences)) if len(sequences) > 2000 else sequences

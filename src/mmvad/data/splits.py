@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.features.bank import BankVideo, SplitBank
 
-Progress = Callable[[Sequence[Sequence2D]], Sequence[Sequence2D]]
+Progress = Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]]
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Resident features (in RAM or on the GPU) are segmented once and a batch is one i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +39,7 @@ class FeatureStore:
         sequences: Sequence[Sequence2D | None],
         segments: int,
         device: torch.device | None,
-        progress: Callable[[Sequence[Sequence2D]], Sequence[Sequence2D]] = lambda x: x,
+        progress: Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]] = lambda x: x,
     ) -> None:
         self.packed, self.segments, self.width = packed, segments, packed.shape[1]
         self.sequences = sequences
@@ -52,7 +52,7 @@ class FeatureStore:
         self,
         distinct: Sequence[Sequence2D],
         device: torch.device,
-        progress: Callable[[Sequence[Sequence2D]], Sequence[Sequence2D]],
+        progress: Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]],
     ) -> None:
         lengths = np.array([min(s.length, self.segments) for s in distinct], dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from mmvad.disk import write_all
 from mmvad.features.bank_index import Rows
-from mmvad.features.disk import write_all
 
 HEADER_BYTES = 128
 _COPY_ROWS = 16384

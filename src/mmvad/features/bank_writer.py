@@ -23,6 +23,7 @@ import numpy as np
 import mmvad
 from mmvad.benchmarks.benchmark import Split, Video
 from mmvad.benchmarks.registry import benchmark
+from mmvad.disk import disk_errors, sole_writer, sync_folder, write_all, write_whole
 from mmvad.errors import UserError
 from mmvad.features.bank_index import (
     FORMAT,
@@ -37,7 +38,6 @@ from mmvad.features.bank_index import (
     to_record,
 )
 from mmvad.features.bank_rows import RowFile
-from mmvad.features.disk import disk_errors, sole_writer, sync_folder, write_all, write_whole
 
 JOURNAL = "journal.jsonl"
 MODALITIES = ("visual", "audio")

@@ -15,8 +15,8 @@ from mmvad.features.bank import Bank, BankVideo, index_hash, is_bank, open_bank,
 from mmvad.features.importing import default_audio
 from mmvad.features.npy import load_rows
 from mmvad.features.planning import AudioPolicy, Finding, Options, Plan, plan_import
-from mmvad.features.progress import progress_bar
 from mmvad.features.releases import find_release
+from mmvad.progress import progress_bar
 
 Show = Callable[[str], object]
 

@@ -20,8 +20,8 @@ from mmvad.features.bank_writer import BankWriter, partial_of
 from mmvad.features.joining import join_audio
 from mmvad.features.npy import load_rows
 from mmvad.features.planning import AudioPolicy, Entry, Finding, Options, Plan, plan_import
-from mmvad.features.progress import progress_bar
 from mmvad.features.releases import Release, find_release, require_audio
+from mmvad.progress import progress_bar
 
 
 def import_release(

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
-from mmvad.features.disk import disk_errors
+from mmvad.disk import disk_errors
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import precision_recall_points, rank, snippet_positives
 

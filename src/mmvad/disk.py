@@ -29,7 +29,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in _FULL:
             reason = f"no space left to write ({error.strerror})"
             fix = "free space or choose another disk; what was half written is removed"
-            raise DiskFullError(path, reason, expected="room for the whole bank", fix=fix) from error
+            raise DiskFullError(path, reason, expected="room for the whole file", fix=fix) from error
         if error.errno in _FORBIDDEN:
             fix = f"choose another place, or give yourself write permission on {path.parent}"
             raise UserError(path, f"no permission to write ({error.strerror})", fix=fix) from error
