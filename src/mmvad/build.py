@@ -27,7 +27,7 @@ def build_network(config: Config, bank: Bank, benchmark: Benchmark, encoder: Tex
         visual_width=bank.train.visual_width,
         audio_width=bank.train.audio_width if config.uses_audio else None,
         length=config.data.segment_length,
-        temporal=TemporalSettings(model.temporal, model.layers, model.heads, model.window),
+        temporal=TemporalSettings(model.temporal, model.layers, model.heads, model.window, model.dropout),
         fusion=model.fusion,
         acp=model.acp,
         weighting=model.weighting,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmvad.bags import bag_size, largest_bag
+
 TEMPERATURE = 0.1
-SNIPPETS_PER_PICK = 16
 
 
 class MiniBags(NamedTuple):
@@ -48,13 +49,12 @@ def contrast_loss(features: Tensor, scores: Tensor, mask: Tensor, abnormal: Tens
 
 def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
     """The mini-bags of every video, with k = floor(n / 16) + 1."""
-    most = mask.shape[1] // SNIPPETS_PER_PICK + 1
+    most = largest_bag(mask.shape[1])
     highest = scores.masked_fill(~mask, float("-inf")).topk(most, dim=1).indices
     lowest = scores.masked_fill(~mask, float("inf")).topk(most, dim=1, largest=False).indices
     unit = F.normalize(features, dim=-1)
     pick = lambda index: unit.gather(1, index.unsqueeze(-1).expand(-1, -1, unit.shape[-1]))  # noqa: E731
-    k = mask.sum(dim=1) // SNIPPETS_PER_PICK + 1
-    taken = torch.arange(most, device=mask.device) < k[:, None]
+    taken = torch.arange(most, device=mask.device) < bag_size(mask)[:, None]
     return MiniBags(pick(highest), pick(lowest), taken, highest != lowest)
 
 

@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmvad.bags import top_mean
 from mmvad.contrast import contrast_loss
 from mmvad.models.dual_stream import Batch, Output
-
-SNIPPETS_PER_PICK = 16
 
 
 @dataclass(frozen=True)
@@ -32,30 +31,6 @@ class LossSettings:
     contrast_select: str
     embed_form: str
     embed_reduction: str
-
-
-def bag_size(mask: Tensor) -> Tensor:
-    """k = floor(n / 16) + 1 for every video: bool [B, L] -> int64 [B]."""
-    return mask.sum(dim=1) // SNIPPETS_PER_PICK + 1
-
-
-def top_mean(scores: Tensor, mask: Tensor) -> Tensor:
-    """Mean of the k highest valid scores over time, k = floor(n / 16) + 1.
-
-    Args:
-        scores: [B, L] or [B, L, C].
-        mask: bool [B, L].
-
-    Returns: [B] or [B, C].
-    """
-    flat = scores if scores.dim() == 3 else scores.unsqueeze(-1)
-    k = bag_size(mask).clamp(max=mask.shape[1])
-    highest = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(mask.shape[1] // SNIPPETS_PER_PICK + 1, dim=1)[
-        0
-    ]
-    chosen = torch.arange(highest.shape[1], device=mask.device) < k[:, None]
-    mean = highest.masked_fill(~chosen.unsqueeze(-1), 0).sum(dim=1) / k.unsqueeze(-1)
-    return mean if scores.dim() == 3 else mean.squeeze(-1)
 
 
 def coarse_loss(probabilities: Tensor, mask: Tensor, abnormal: Tensor) -> Tensor:

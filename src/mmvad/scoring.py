@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from mmvad.bags import largest_bag
 from mmvad.data.datamodule import ScoringSet
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-
-SNIPPETS_PER_PICK = 16
 
 
 class ChunkScores(NamedTuple):
@@ -43,7 +42,7 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet, trained: Seq
 def mil_score(video: ScoredVideo) -> float:
     """The video-level score: mean of the k highest combined scores, k = floor(n / 16) + 1."""
     scores = np.sort(frame_scores([video])["combined"])
-    return float(scores[-min(len(scores) // SNIPPETS_PER_PICK + 1, len(scores)) :].mean())
+    return float(scores[-largest_bag(len(scores)) :].mean())
 
 
 def _by_video(parts: Sequence[tuple[Tensor, Tensor]], scored: ScoringSet) -> list[np.ndarray]:

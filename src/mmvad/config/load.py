@@ -94,7 +94,7 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
             raise UserError(
                 where,
                 f"unknown key {full!r}",
-                nearest=by_last[0] if by_last else nearest_name(full, known),
+                nearest=by_last[0] if by_last else nearest_name(full, [*known, *Config.model_fields]),
                 fix="`mmvad train --help` lists every key",
             )
         inner = _section_of(field.annotation)

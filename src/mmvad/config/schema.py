@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -39,7 +39,7 @@ class Model(Section):
     """attention layers of the temporal unit"""
     heads: Count = 1
     """attention heads of the temporal unit"""
-    window: Count = 64
+    window: Count = 8
     """attention window of `local` and `local_gcn`, in segments"""
     fusion: Literal["gated", "concat", "cross_attention", "add", "none"] = "gated"
     """cross-modal fusion (eq. 2)"""
@@ -51,8 +51,8 @@ class Model(Section):
     """learned prompt vectors on either side of the class name, M/2 (eq. 5)"""
     temperature: Positive = 0.07
     """tau of the registration map (eq. 8)"""
-    dropout: Share = 0.0
-    """dropout before the coarse classifier and on encoded audio"""
+    dropout: Share = 0.5
+    """dropout on the visual input, on encoded audio, in the graphs and before the coarse classifier"""
 
 
 class Loss(Section):
@@ -112,6 +112,11 @@ class Optim(Section):
     """largest gradient norm; 0 clips nothing"""
 
 
+def _off_is_a_word(value: object) -> object:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
 class Runtime(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """where to train; auto takes CUDA where there is one"""
@@ -127,7 +132,7 @@ class Runtime(Section):
     """draw score curves and the precision-recall curve"""
     checkpoint_every: Count = 1
     """epochs between checkpoints from which a killed run goes on"""
-    wandb: Literal["auto", "off", "online", "offline"] = "auto"
+    wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_off_is_a_word)] = "auto"
     """W&B logging; auto is off, and on under a W&B agent"""
 
 

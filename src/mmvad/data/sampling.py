@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from mmvad.errors import UserError
+
 
 class EpochSampler(Sampler[np.ndarray]):
     """Yields index arrays, one a batch. Every row is shown once an epoch; the last batch may be smaller.
@@ -18,6 +20,13 @@ class EpochSampler(Sampler[np.ndarray]):
     """
 
     def __init__(self, abnormal: np.ndarray, batch_size: int, seed: int, balanced: bool) -> None:
+        if balanced and abnormal.all() | ~abnormal.any():
+            raise UserError(
+                "data.balanced",
+                f"all {len(abnormal)} training samples are {'abnormal' if abnormal.any() else 'normal'}",
+                expected="samples of both kinds for batches of half and half",
+                fix="set data.balanced=off, or take a bank with both kinds",
+            )
         self.abnormal, self.batch_size, self.seed, self.balanced = abnormal, batch_size, seed, balanced
         self.epoch = 0
 

@@ -88,7 +88,8 @@ class FineStream(nn.Module):
         visual = anomaly_vector(features, logits, mask, self.weighting)
         encoded = self.encode(self.context(visual) if self.context else None)
         text = self.visual_prompt(encoded, visual) if self.visual_prompt else encoded
-        cosine = F.normalize(features, dim=-1) @ F.normalize(text, dim=-1).transpose(1, 2)
+        with torch.autocast(features.device.type, enabled=False):  # 1 / tau magnifies what bfloat16 rounds away
+            cosine = F.normalize(features.float(), dim=-1) @ F.normalize(text.float(), dim=-1).transpose(1, 2)
         return cosine / self.temperature, encoded
 
     def encode(self, shift: Tensor | None) -> Tensor:
@@ -122,13 +123,14 @@ class DualStream(nn.Module):
         """Scores every segment of every video in the batch; what stands on padding means nothing."""
         features = self.fused(batch)
         hidden = self.dropout(self.ffn(features) + features)
-        logits = self.classifier(hidden).squeeze(-1)
+        with torch.autocast(hidden.device.type, enabled=False):  # in bfloat16 many frames would tie
+            logits = self.classifier(hidden.float()).squeeze(-1)
         alignment, text = self.fine(features, logits, batch.mask) if self.fine else (None, None)
         return Output(features, logits, alignment, text)
 
     def fused(self, batch: Batch) -> Tensor:
         """F of eq. 2: [B, L, d]."""
-        visual = self.temporal(self.align(batch.visual), batch.mask)
+        visual = self.temporal(self.dropout(self.align(batch.visual)), batch.mask)
         if self.fusion is None or batch.audio is None or batch.heard is None:
             return visual
         return self.fusion(visual, batch.audio, batch.heard, batch.mask)

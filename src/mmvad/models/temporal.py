@@ -26,7 +26,9 @@ class AttentionLayer(nn.Module):
         self.heads, self.window = heads, window
         self.norm_attention, self.norm_ffn = nn.LayerNorm(width), nn.LayerNorm(width)
         self.inputs, self.output = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.ffn = FeedForward(width)
+        self.ffn = FeedForward(width, zero_last=True)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> [B, L, d]."""
@@ -65,13 +67,15 @@ class GraphConvolution(nn.Module):
 class GraphBranches(nn.Module):
     """Two graph branches, feature similarity and temporal distance, concatenated and projected. [B, L, d] -> same."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         half = width // 2
         self.similarity = nn.ModuleList([GraphConvolution(width, half), GraphConvolution(half, half)])
         self.distance = nn.ModuleList([GraphConvolution(width, half), GraphConvolution(half, half)])
-        self.activation = QuickGELU()
+        self.activation, self.dropout = QuickGELU(), nn.Dropout(dropout)
         self.output = nn.Linear(2 * half, width)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         adjacencies = similarity_graph(x, mask), distance_graph(mask).to(x.dtype)
@@ -79,18 +83,23 @@ class GraphBranches(nn.Module):
         for layers, adjacency in zip((self.similarity, self.distance), adjacencies, strict=True):
             h = x
             for layer in layers:
-                h = self.activation(layer(h, adjacency.to(h.dtype), mask))
+                h = self.dropout(self.activation(layer(h, adjacency.to(h.dtype), mask)))
             branches.append(h)
         return self.output(torch.cat(branches, dim=-1))
 
 
 def similarity_graph(x: Tensor, mask: Tensor) -> Tensor:
-    """Softmax over valid j of cos(x_i, x_j), with values up to 0.7 set to 0 first: [B, L, L], 0 on padding columns."""
+    """Softmax of cos(x_i, x_j) over the valid j above 0.7; others get no weight: [B, L, L], 0 on padding columns.
+
+    The lineage sets what is below the cut to 0 before the softmax, where it still weighs e^0: every segment then sees
+    the mean of its whole video, and a video-level label can be learned without finding where. Here a cut is a cut.
+    """
     unit = F.normalize(x.float(), dim=-1)
-    cosine = unit @ unit.transpose(1, 2)
-    cosine = torch.where(cosine > SIMILARITY_CUT, cosine, torch.zeros_like(cosine))
-    lowest = torch.finfo(cosine.dtype).min
-    return cosine.masked_fill(~mask.unsqueeze(1), lowest).softmax(dim=-1) * mask.unsqueeze(1)
+    with torch.autocast(x.device.type, enabled=False):  # bfloat16 would move cosines across the cut
+        cosine = unit @ unit.transpose(1, 2)
+    itself = torch.eye(mask.shape[1], dtype=torch.bool, device=mask.device)
+    kept = ((cosine > SIMILARITY_CUT) & mask.unsqueeze(1)) | itself
+    return cosine.masked_fill(~kept, float("-inf")).softmax(dim=-1) * mask.unsqueeze(1)
 
 
 def distance_graph(mask: Tensor) -> Tensor:
@@ -107,6 +116,7 @@ class TemporalSettings(NamedTuple):
     layers: int
     heads: int
     window: int
+    dropout: float = 0.0
 
 
 class TemporalUnit(nn.Module):
@@ -120,7 +130,7 @@ class TemporalUnit(nn.Module):
         self.layers = nn.ModuleList(
             AttentionLayer(width, settings.heads, window) for _ in range(settings.layers if attends else 0)
         )
-        self.graphs = GraphBranches(width) if settings.kind in {"local_gcn", "gcn"} else None
+        self.graphs = GraphBranches(width, settings.dropout) if settings.kind in {"local_gcn", "gcn"} else None
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> [B, L, d]; L at most the length that the positions were made for."""
@@ -128,4 +138,4 @@ class TemporalUnit(nn.Module):
             x = x + self.positions[: x.shape[1]]
         for layer in self.layers:
             x = layer(x, mask)
-        return x if self.graphs is None else self.graphs(x, mask)
+        return x if self.graphs is None else x + self.graphs(x, mask)

@@ -111,7 +111,11 @@ def _tower(architecture: str, output_width: int | None) -> nn.Module:
 def _text_state(architecture: str, weights: str, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """The text tower's part of a CLIP checkpoint, in the tower's own names and shapes."""
     state = _read_file(Path(weights)) if _is_path(weights) else _fetch(architecture, weights)
-    state = {name.removeprefix("text."): tensor for name, tensor in state.items() if not name.startswith("visual.")}
+    state = {
+        name.removeprefix("text."): tensor
+        for name, tensor in state.items()
+        if isinstance(tensor, Tensor) and not name.startswith("visual.")
+    }
     wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
     if wrong:
         found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
