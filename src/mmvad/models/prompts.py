@@ -74,31 +74,37 @@ class ContextPrompt(nn.Module):
     """The abnormal-aware context prompt: xi = FFN(w) + w, one shift a video for all its learned vectors (eq. 6).
 
     CLIP's token embeddings have entries of 0.01-0.02 and w has norm 1, so the FFN starts at zero and a learned scale
-    starts small: training begins on the text manifold.
+    starts small: training begins on the text manifold. The FFN reads w through a layer norm: entries of 1 / sqrt(d)
+    would let it learn d times slower than its neighbours.
     """
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(width)
         self.ffn = FeedForward(width, zero_last=True)
         self.project = nn.Identity() if width == text_width else nn.Linear(width, text_width, bias=False)
         self.scale = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, visual: Tensor) -> Tensor:
         """w [B, d] -> xi [B, text_width]."""
-        return self.scale * self.project(self.ffn(visual) + visual)
+        return self.scale * self.project(self.ffn(self.norm(visual)) + visual)
 
 
 class VisualPrompt(nn.Module):
-    """The same visual vector behind the encoder: T <- T + FFN(w + T), on unit T (eq. 6, `acp: post`, `pre_post`)."""
+    """The same visual vector behind the encoder: T <- T + FFN(w + T), on unit T (eq. 6, `acp: post`, `pre_post`).
+
+    The FFN reads w + T through a layer norm, as in `ContextPrompt`.
+    """
 
     def __init__(self, width: int) -> None:
         super().__init__()
+        self.norm = nn.LayerNorm(width)
         self.ffn = FeedForward(width)
 
     def forward(self, text: Tensor, visual: Tensor) -> Tensor:
         """T [B or 1, C, d], w [B, d] -> [B, C, d]."""
         text = F.normalize(text, dim=-1)
-        return text + self.ffn(visual.unsqueeze(1) + text)
+        return text + self.ffn(self.norm(visual.unsqueeze(1) + text))
 
 
 def anomaly_vector(features: Tensor, logits: Tensor, mask: Tensor, weighting: str) -> Tensor:

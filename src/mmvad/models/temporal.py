@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.errors import UserError
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -125,6 +126,10 @@ class TemporalUnit(nn.Module):
     def __init__(self, width: int, length: int, settings: TemporalSettings) -> None:
         super().__init__()
         attends = settings.kind in {"local_gcn", "local", "global"}
+        if attends and width % settings.heads:
+            raise UserError(
+                f"model.heads: {settings.heads}", f"does not divide the width {width}", expected="a divisor of it"
+            )
         window = 0 if settings.kind == "global" else settings.window
         self.positions = nn.Parameter(torch.empty(length, width).normal_(std=0.01)) if settings.kind != "none" else None
         self.layers = nn.ModuleList(
