@@ -23,6 +23,7 @@ class EpochHistory(Callback):
         self.rows: list[dict[str, float]] = []
         self.started = 0.0
         self.first_epoch = 0
+        self.rate = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         return {"rows": self.rows}
@@ -33,10 +34,12 @@ class EpochHistory(Callback):
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.started, self.first_epoch = time.monotonic(), trainer.current_epoch
 
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.rate = trainer.optimizers[0].param_groups[0]["lr"]  # at the epoch's end it is the next one's already
+
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
         figures = {k: float(v) for k, v in sorted(trainer.callback_metrics.items()) if k.startswith(("loss/", "val/"))}
-        self.rows.append({"epoch": trainer.current_epoch, "learning_rate": rate, **figures})
+        self.rows.append({"epoch": trainer.current_epoch, "learning_rate": self.rate, **figures})
         write_whole(self.path, as_csv(self.rows).encode())
         done, total = trainer.current_epoch + 1, trainer.max_epochs or 0
         left = (time.monotonic() - self.started) / (done - self.first_epoch) * (total - done)

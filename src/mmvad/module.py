@@ -66,8 +66,10 @@ class DualStreamModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> Output:
         return self.network(batch)
 
-    def on_train_epoch_start(self) -> None:
-        torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+    def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
+        # not at the epoch's start: in a resumed run the loader draws from torch's generator before that, else behind it
+        if batch_index == 0:
+            torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         losses = objective(self.network(batch), batch, self.losses)

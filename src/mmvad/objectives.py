@@ -35,7 +35,7 @@ class LossSettings:
 
 def coarse_loss(probabilities: Tensor, mask: Tensor, abnormal: Tensor) -> Tensor:
     """Binary cross-entropy of the MIL score with the video label (eq. 9). p [B, L], bool [B, L], bool [B]."""
-    return F.binary_cross_entropy(top_mean(probabilities, mask).clamp(0, 1), abnormal.float())
+    return _binary_cross_entropy(top_mean(probabilities, mask), abnormal.float())
 
 
 def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str) -> Tensor:
@@ -47,9 +47,14 @@ def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str) -> Ten
     """
     video = top_mean(alignment, mask)
     if form == "bce":
-        return F.binary_cross_entropy(video.softmax(dim=-1), labels.float())
+        return _binary_cross_entropy(video.softmax(dim=-1), labels.float())
     target = labels.float() / labels.sum(dim=1, keepdim=True)
     return -(target * video.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def _binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """torch's own, which ends the process on NaN (on CUDA without a word); here NaN gives NaN."""
+    return F.binary_cross_entropy(probabilities.nan_to_num(0.5).clamp(0, 1), labels) + 0 * probabilities.sum()
 
 
 def embed_loss(text: Tensor, form: str, reduction: str) -> Tensor:

@@ -148,7 +148,12 @@ def fit(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule) -
     if last.is_file():
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"going on from {last} (after epoch {epoch + 1})")
-    trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    try:
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except SystemExit as end:  # what Lightning makes of an interrupt
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
     return checkpoints
 
 

@@ -6,7 +6,6 @@ Weights are taken from the modules under test; how they are put to use is writte
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -55,12 +54,13 @@ def windowed_attention(layer: AttentionLayer, x: Tensor, window: int) -> Tensor:
 
 
 def similarity_graph(x: Tensor) -> Tensor:
-    """[n, n]: each row the softmax of the cosines, those up to 0.7 set to 0."""
+    """[n, n]: each row the softmax of the cosines above 0.7; nothing below the cut, but always the segment itself."""
     n = len(x)
     rows = []
     for i in range(n):
         cosines = [(x[i] @ x[j]) / (x[i].norm() * x[j].norm()) for j in range(n)]
-        exponentials = [torch.exp(c) if float(c) > 0.7 else torch.ones(()) for c in cosines]
+        kept = [i == j or c.detach().item() > 0.7 for j, c in enumerate(cosines)]
+        exponentials = [torch.exp(c) if keep else torch.zeros(()) for c, keep in zip(cosines, kept)]
         rows.append(torch.stack([e / sum(exponentials[1:], exponentials[0]) for e in exponentials]))
     return torch.stack(rows)
 
@@ -106,7 +106,7 @@ def graph_branches(branches: GraphBranches, x: Tensor) -> Tensor:
 
 def weighted_vector(features: Tensor, logits: Tensor, weighting: str) -> Tensor:
     """Eq. 7 for one video: features [n, d], logits [n]."""
-    values = [float(v) for v in logits]
+    values = logits.detach().tolist()
     if weighting == "score":
         weights = [1 / (1 + math.exp(-v)) for v in values]
     elif weighting == "softmax":
@@ -165,11 +165,7 @@ def stretch_means(rows: np.ndarray, segments: int) -> np.ndarray:
     out = []
     for i in range(segments):
         first, behind = i * n // segments, (i + 1) * n // segments
-        out.append([sum(float(rows[t][d]) for t in range(first, behind)) / (behind - first) for d in range(len(rows[0]))])
+        out.append(
+            [sum(float(rows[t][d]) for t in range(first, behind)) / (behind - first) for d in range(len(rows[0]))]
+        )
     return np.array(out)
-
-
-def heights(scores: Sequence[float], n: int) -> float:
-    """Top-k mean of one video's numbers."""
-    k = n // 16 + 1
-    return sum(sorted(scores[:n], reverse=True)[:k]) / k

@@ -12,6 +12,10 @@ import torch
 from torch import Tensor
 
 
+def number(value: Tensor) -> float:
+    return value.detach().item()
+
+
 def k_of(n: int) -> int:
     return math.floor(n / 16) + 1
 
@@ -19,7 +23,7 @@ def k_of(n: int) -> int:
 def top_k_mean(values: Sequence[Tensor]) -> Tensor:
     """Mean of the k highest of a video's scalars."""
     k = k_of(len(values))
-    highest = sorted(values, key=lambda v: -float(v))[:k]
+    highest = sorted(values, key=lambda v: -number(v))[:k]
     return sum(highest[1:], highest[0]) / k
 
 
@@ -41,7 +45,7 @@ def coarse(p: Tensor, lengths: Sequence[int], abnormal: Sequence[bool]) -> Tenso
 def class_probabilities(alignment: Tensor, b: int, n: int) -> list[Tensor]:
     """p_f of one video: softmax over the classes of the top-k mean over time."""
     u = [top_k_mean([alignment[b, t, c] for t in range(n)]) for c in range(alignment.shape[2])]
-    exponentials = [torch.exp(x - max(float(y) for y in u)) for x in u]
+    exponentials = [torch.exp(x - max(number(y) for y in u)) for x in u]
     return [e / sum(exponentials[1:], exponentials[0]) for e in exponentials]
 
 
@@ -51,9 +55,9 @@ def fine(alignment: Tensor, lengths: Sequence[int], labels: Tensor, form: str) -
     for b, n in enumerate(lengths):
         probabilities = class_probabilities(alignment, b, n)
         for c, probability in enumerate(probabilities):
-            y = float(labels[b, c])
+            y = number(labels[b, c])
             if form == "cross_entropy":
-                total = total - y / float(sum(labels[b])) * torch.log(probability)
+                total = total - y / number(labels[b].sum()) * torch.log(probability)
             else:
                 one = y * torch.log(probability) + (1 - y) * torch.log(1 - probability)
                 total = total - one / len(probabilities)
@@ -77,7 +81,7 @@ def bags(p: Tensor, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]
     """Of each video, the places of its k highest and of its k lowest segments."""
     found = []
     for b, n in enumerate(lengths):
-        rising = sorted(range(n), key=lambda t: float(p[b, t]))
+        rising = sorted(range(n), key=lambda t: number(p[b, t]))
         k = k_of(n)
         found.append((rising[::-1][:k], rising[:k]))
     return found
@@ -140,7 +144,7 @@ def kinds(p: Tensor, lengths: Sequence[int], abnormal: Sequence[bool], select: s
     """Which videos the constraint takes for abnormal: by the MIL score above 0.5, or by the label."""
     if select == "label":
         return [bool(y) for y in abnormal]
-    return [float(top_k_mean([p[b, t] for t in range(n)])) > 0.5 for b, n in enumerate(lengths)]
+    return [number(top_k_mean([p[b, t] for t in range(n)])) > 0.5 for b, n in enumerate(lengths)]
 
 
 def total(coarse: Tensor, contrast: Tensor, fine: Tensor, embed: Tensor, lambda1: float, lambda2: float) -> Tensor:

@@ -16,6 +16,7 @@ from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
 from mmvad.data.splits import Placement, chunk_samples, training_samples
 from mmvad.data.store import Samples, Sequence2D
+from mmvad.errors import UserError
 from mmvad.features.bank import Bank, BankVideo
 from mmvad.models.dual_stream import Batch
 from mmvad.progress import track
@@ -81,6 +82,13 @@ class FeatureDataModule(lightning.LightningDataModule):
         out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
         self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
         held_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if held]
+        if config.data.validation_share and not held_videos:
+            raise UserError(
+                f"data.validation_share: {config.data.validation_share}",
+                f"of {len(bank.train.videos)} training videos none can be held out",
+                expected="at least two training videos of a class",
+                fix="set data.validation_share=0 and select=last, or take a larger bank",
+            )
         self._train: Samples | None = None
         crop = config.data.test_crop
         self.test = self._scoring_set(bank.test.videos, "test", crop)

@@ -1,0 +1,90 @@
+"""A run's identity: what it must change with, and what it must not."""
+
+from __future__ import annotations
+
+from typing import Any, get_args, get_origin
+
+import pytest
+
+from mmvad.config import identity
+from mmvad.config.identity import run_identity, run_name
+from mmvad.config.load import leaf_keys, load_config
+from mmvad.config.schema import Config
+
+BASE = ["data.validation_share=0.1", "data.batch_size=64"]
+SPECIAL: dict[str, Any] = {"model.text.weights": None, "data.bank": None, "model.name": None}
+
+
+def identify(*overrides: str, bank: str = "b", text: str | None = "t", precision: str = "32-true") -> str:
+    return run_identity(load_config([], [*BASE, *overrides]), bank, text, precision)
+
+
+def another_value(key: str, field: Any) -> str:
+    """A valid value that is not the default, as it is written on the command line."""
+    default = field.default
+    if str(get_origin(field.annotation)) == "typing.Literal":
+        return next(f"'{c}'" for c in get_args(field.annotation) if c != default)
+    if isinstance(default, bool):
+        return str(not default).lower()
+    if isinstance(default, int):
+        return str(2 * default + 4)
+    if isinstance(default, float):
+        return str(default / 2 + 0.2)
+    return "other"
+
+
+def variants(runtime: bool) -> list[str]:
+    keys = {k: f for k, f in leaf_keys().items() if k.startswith("runtime.") is runtime and k not in SPECIAL}
+    return [f"{key}={another_value(key, field)}" for key, field in keys.items()]
+
+
+@pytest.mark.parametrize("override", variants(runtime=False))
+def test_every_key_that_may_change_a_result_changes_it(override: str) -> None:
+    assert identify(override) != identify()
+
+
+def test_variants_cover_the_tree_and_differ_from_one_another() -> None:
+    found = [identify(override) for override in variants(runtime=False)]
+    assert len(set(found)) == len(found) > 35
+
+
+@pytest.mark.parametrize("override", variants(runtime=True))
+def test_no_runtime_key_changes_it(override: str) -> None:
+    assert identify(override) == identify()
+
+
+def test_precision_in_use_changes_it() -> None:
+    assert len({identify(precision=p) for p in ("32-true", "bf16-mixed", "16-mixed")}) == 3
+
+
+def test_the_content_of_the_bank_and_not_its_path() -> None:
+    assert identify("data.bank=elsewhere") == identify()
+    assert identify(bank="c") != identify()
+
+
+def test_the_content_of_the_text_weights_and_not_their_name() -> None:
+    assert identify("model.text.weights=/a/file.pt") == identify()
+    assert identify(text="u") != identify()
+    assert identify(text=None) != identify()
+
+
+def test_the_schema_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = identify()
+    monkeypatch.setattr(identity, "SCHEMA_VERSION", identity.SCHEMA_VERSION + 1)
+    assert identify() != before
+
+
+def test_how_a_value_is_written_changes_nothing() -> None:
+    assert identify("optim.learning_rate=1e-4") == identify("optim.learning_rate=0.0001")
+    assert identify("loss.embed=on") == identify("loss.embed=true") == identify()
+    assert identify("optim.weight_decay=0") == identify("optim.weight_decay=0.0")
+
+
+def test_a_default_that_is_written_out_changes_nothing() -> None:
+    assert identify("model.fusion=gated", "seed=0") == identify()
+
+
+def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:
+    config = Config(benchmark="xd_violence", seed=3)
+    assert run_name(config, "0123456789abcdef") == "xd_violence-vat-s3-0123456789ab"
+    assert len(identify()) == 64

@@ -1,0 +1,253 @@
+"""Reading configurations: shipped files, layers, YAML's traps, and errors that say where and what."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mmvad.config.load import dump, leaf_keys, load_config, plain
+from mmvad.config.schema import Config, Data
+from mmvad.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+BASES = ("planted", "ucf_crime", "xd_violence")
+SHIPPED = sorted((ROOT / "experiments").rglob("*.yaml"))
+
+
+def written(folder: Path, text: str, name: str = "run.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder / name
+
+
+def keys_of(tree: dict[str, Any], prefix: str = "") -> set[str]:
+    found = set()
+    for key, value in tree.items():
+        found |= keys_of(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key}
+    return found
+
+
+def refusal(files: list[Path], overrides: list[str] | None = None) -> str:
+    with pytest.raises(UserError) as caught:
+        load_config(files, overrides or [])
+    return str(caught.value)
+
+
+def base(name: str) -> Path:
+    file = ROOT / "experiments" / f"{name}.yaml"
+    if not file.is_file():
+        pytest.skip(f"{file} is not there yet")
+    return file
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.relative_to(ROOT).as_posix())
+def test_every_shipped_file_loads(file: Path) -> None:
+    layers = [file]
+    if "benchmark" not in yaml.safe_load(file.read_text()):
+        layers.insert(0, base("xd_violence"))  # an overlay
+    load_config(layers)
+
+
+@pytest.mark.parametrize("name", BASES)
+def test_base_files_are_whole(name: str) -> None:
+    """They name every key that changes results, so that a changed default cannot change them silently."""
+    tree = yaml.safe_load(base(name).read_text())
+    wanted = {key for key in leaf_keys() if not key.startswith("runtime.")}
+    assert {key for key in keys_of(tree) if not key.startswith("runtime.")} == wanted
+    assert load_config([base(name)]).benchmark == name
+
+
+def test_base_files_hold_the_papers_settings() -> None:
+    xd, ucf = load_config([base("xd_violence")]), load_config([base("ucf_crime")])
+    assert (xd.data.batch_size, xd.optim.epochs, ucf.data.batch_size, ucf.optim.epochs) == (128, 60, 64, 40)
+    assert (xd.loss.lambda_contrast, xd.loss.lambda_embed) == (0.15, 2e-4)
+    assert (ucf.loss.lambda_contrast, ucf.loss.lambda_embed) == (0.1, 0.1)
+    assert (xd.model.prompt_half, ucf.model.prompt_half) == (10, 14)
+    assert (xd.model.layers, ucf.model.layers) == (1, 2)
+    assert (xd.optim.learning_rate, ucf.optim.learning_rate) == (1e-5, 2e-5)
+    assert (xd.data.balanced, ucf.data.balanced) == (False, True)
+    assert (xd.data.audio, ucf.data.audio, xd.modalities, ucf.modalities) == ("required", "optional", "vat", "vt")
+    assert (xd.data.test_crop, ucf.data.test_crop) == (0, 5)
+    assert {c.data.segment_length for c in (xd, ucf)} == {256}
+    assert {c.model.temperature for c in (xd, ucf)} == {0.07}
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda f: f.name)
+def test_dump_and_load_give_the_same(file: Path, tmp_path: Path) -> None:
+    config = load_config([base("xd_violence"), file])
+    assert load_config([written(tmp_path, dump(config))]) == config
+    assert keys_of(yaml.safe_load(dump(config))) == set(leaf_keys())
+
+
+def test_later_layers_lie_over_earlier_ones(tmp_path: Path) -> None:
+    first = written(tmp_path, "model: {temporal: local, layers: 3}\nseed: 4", "first.yaml")
+    second = written(tmp_path, "model: {temporal: gcn}", "second.yaml")
+    config = load_config([first, second], ["model.layers=2", "data.bank=elsewhere"])
+    assert (config.model.temporal, config.model.layers, config.seed) == ("gcn", 2, 4)
+    assert config.data.bank == Path("elsewhere")
+    assert config.model.fusion == Config().model.fusion
+
+
+def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
+    assert load_config([written(tmp_path, "# nothing\n")]) == Config() == load_config([])
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1.0e-5", "0.00001", "1E-5", "'1e-5'"])
+def test_small_numbers_may_be_written_in_every_way(text: str, tmp_path: Path) -> None:
+    assert load_config([], [f"optim.learning_rate={text}"]).optim.learning_rate == 1e-5
+    file = written(tmp_path, f"optim: {{learning_rate: {text}}}")
+    assert load_config([file]).optim.learning_rate == 1e-5
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"), [("on", True), ("off", False), ("yes", True), ("no", False), ("true", True), ("False", False)]
+)
+def test_switches(text: str, wanted: bool, tmp_path: Path) -> None:
+    assert load_config([], [f"loss.embed={text}"]).loss.embed is wanted
+    assert load_config([written(tmp_path, f"loss:\n  embed: {text}\n")]).loss.embed is wanted
+
+
+@pytest.mark.parametrize("key", ["model.temporal", "model.fusion", "model.acp"])
+def test_none_is_a_word_and_not_a_missing_value(key: str, tmp_path: Path) -> None:
+    section, name = key.split(".")
+    for config in (load_config([], [f"{key}=none"]), load_config([written(tmp_path, f"{section}: {{{name}: none}}")])):
+        assert plain(config)[section][name] == "none"
+
+
+@pytest.mark.parametrize("text", ["off", "'off'"])
+def test_off_is_a_word_where_words_are_expected(text: str, tmp_path: Path) -> None:
+    """YAML reads a bare off as false."""
+    assert load_config([], [f"runtime.wandb={text}"]).runtime.wandb == "off"
+    assert load_config([written(tmp_path, f"runtime: {{wandb: {text}}}")]).runtime.wandb == "off"
+
+
+@pytest.mark.parametrize(
+    ("override", "nearest"),
+    [
+        ("model.temporl=gcn", "model.temporal"),
+        ("temporal=gcn", "model.temporal"),
+        ("learning_rate=1e-4", "optim.learning_rate"),
+        ("loss.lambda1=0.2", "loss.lambda_"),
+        ("model.text.weight=random", "model.text.weights"),
+        ("optim.epoch=3", "optim.epochs"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(override: str, nearest: str, tmp_path: Path) -> None:
+    text = refusal([], [override])
+    assert "command line" in text
+    assert f"unknown key '{override.split('=')[0]}'" in text
+    assert f"did you mean: {nearest}" in text
+    key, value = override.split("=")
+    for part in reversed(key.split(".")):
+        value = f"{{{part}: {value}}}"
+    file = written(tmp_path, value)
+    assert refusal([file]).startswith(f"{file}: unknown key '{key}'")
+
+
+def test_an_unknown_section_names_the_nearest() -> None:
+    text = refusal([], ["modle.temporal=gcn"])
+    assert "unknown key 'modle'" in text
+    assert "did you mean: model?" in text
+
+
+def test_a_key_that_nothing_resembles() -> None:
+    text = refusal([], ["qqqq.zzzz=1"])
+    assert "unknown key 'qqqq'" in text
+    assert "mmvad train --help" in text
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("optim.epochs=many", "integer"),
+        ("optim.epochs=2.5", "integer"),
+        ("optim.epochs=0", "greater than or equal to 1"),
+        ("optim.learning_rate=-1", "greater than 0"),
+        ("optim.learning_rate=.nan", "finite"),
+        ("data.validation_share=1", "less than 1"),
+        ("data.batch_size=1", "greater than or equal to 2"),
+        ("model.prompt_half=40", "less than or equal to 32"),
+        ("loss.embed=perhaps", "boolean"),
+        ("seed=-1", "greater than or equal to 0"),
+        ("optim.learning_rate=[1, 2]", "number"),
+        ("model=3", "dictionary"),
+        ("model.text=tiny", "dictionary"),
+        ("optim.epochs=", "integer"),
+        ("optim.epochs=null", "integer"),
+    ],
+)
+def test_a_bad_value_names_key_value_and_what_was_expected(override: str, said: str) -> None:
+    text = refusal([], [override])
+    key, value = override.split("=")
+    assert key in text.splitlines()[0]
+    assert "is not valid" in text.splitlines()[0]
+    assert value.strip("[]. ")[:3] in text or value in {"", "null"}
+    assert said in text.split("expected:")[1]
+
+
+def test_a_bad_choice_lists_them_and_names_the_nearest() -> None:
+    text = refusal([], ["model.fusion=gate"])
+    assert "model.fusion = 'gate'" in text
+    assert "one of gated, concat, cross_attention, add, none" in text
+    assert "did you mean: gated?" in text
+
+
+def test_the_error_names_the_layer_that_set_the_key(tmp_path: Path) -> None:
+    good = written(tmp_path, "model: {temporal: local, fusion: add}", "good.yaml")
+    bad = written(tmp_path, "model: {fusion: gate}", "bad.yaml")
+    later = written(tmp_path, "model: {temporal: gcn}", "later.yaml")
+    assert refusal([good, bad, later], ["seed=1"]).startswith(f"{bad}: model.fusion = 'gate'")
+    assert refusal([bad, good, bad], ["model.window=2"]).startswith(f"{bad}: model.fusion = 'gate'")
+    assert refusal([good, later], ["model.layers=0"]).startswith("command line: model.layers = 0")
+    text = refusal([written(tmp_path, "optim: {epohcs: 3}", "typo.yaml"), good])
+    assert text.startswith(f"{tmp_path / 'typo.yaml'}: unknown key 'optim.epohcs'")
+
+
+def test_a_combination_without_meaning_says_how_to_mend_it() -> None:
+    text = refusal([], ["select=best_val"])
+    assert "data.validation_share above 0" in text
+    assert "Value error" not in text
+
+
+def test_a_missing_file_names_its_neighbour(tmp_path: Path) -> None:
+    written(tmp_path, "", "xd_violence.yaml")
+    text = refusal([tmp_path / "xd_violense.yaml"])
+    assert "no such configuration file" in text
+    assert "did you mean: xd_violence.yaml?" in text
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"a: [1,", "no valid YAML"),
+        (b"- 1\n- 2\n", "mapping"),
+        (b"just words", "mapping"),
+        (b"\xff\xfe\x00bad", "cannot be read"),
+        (b"a: !!python/object/apply:os.mkdir [/tmp/never]", "no valid YAML"),
+        (b"? [1, 2]\n: 3\n", "no valid YAML"),
+        (b"3: 4\n", "unknown key"),
+    ],
+)
+def test_files_that_are_no_configuration(content: bytes, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_bytes(content)
+    text = refusal([file])
+    assert str(file) in text
+    assert said in text
+    assert "folder" not in text
+
+
+def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
+    assert "cannot be read" in refusal([tmp_path])
+
+
+def test_an_override_that_is_no_yaml() -> None:
+    assert "--model.fusion: '[1,' is no valid YAML value" in refusal([], ["model.fusion=[1,"])
+
+
+def test_values_stay_plain(tmp_path: Path) -> None:
+    config = Config(data=Data(bank=tmp_path))
+    assert plain(config)["data"]["bank"] == str(tmp_path)
+    assert all(isinstance(v, str | int | float | bool) for v in plain(config)["optim"].values())

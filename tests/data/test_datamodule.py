@@ -1,0 +1,126 @@
+"""The data module: what is trained on, what is held out, what is scored, and where the features lie."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mmvad.benchmarks.planted import PLANTED
+from mmvad.config.schema import Config, Data, Model, Runtime, Text
+from mmvad.data import datamodule
+from mmvad.data.datamodule import FeatureDataModule, resident_device
+from mmvad.errors import UserError
+from mmvad.features.bank import Bank, open_bank
+from tests.small import write_bank
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Bank:
+    return open_bank(write_bank(tmp_path_factory.mktemp("datamodule") / "bank"))
+
+
+def config(
+    modalities: str = "vat", select: str = "last", resident: str = "ram", seed: int = 0, **data: object
+) -> Config:
+    options: dict[str, object] = {"segment_length": 8, "batch_size": 6} | data
+    return Config(
+        modalities=modalities,
+        select=select,
+        seed=seed,
+        model=Model(text=Text(architecture="tiny", weights="random")),
+        data=Data(**options),
+        runtime=Runtime(resident=resident),
+    )
+
+
+def module(bank: Bank, **options: object) -> FeatureDataModule:
+    return FeatureDataModule(config(**options), bank, PLANTED, CPU)  # type: ignore[arg-type]
+
+
+def names(videos: object) -> set[str]:
+    return {video.name for video in videos}  # type: ignore[attr-defined]
+
+
+def test_without_a_share_everything_is_trained_on(bank: Bank) -> None:
+    data = module(bank)
+    assert names(data.train_videos) == names(bank.train.videos)
+    assert data.validation is None
+    assert data.val_dataloader() == []
+
+
+def test_held_out_videos_are_whole_videos_of_both_kinds(bank: Bank) -> None:
+    data = module(bank, validation_share=0.3)
+    assert data.validation is not None
+    held = names(data.validation.videos)
+    assert held
+    assert held.isdisjoint(names(data.train_videos))
+    assert held | names(data.train_videos) == names(bank.train.videos)
+    assert len(data.train_samples.labels) == 2 * len(data.train_videos)
+    assert {v.labels == ("normal",) for v in data.validation.videos} == {True, False}
+    again = module(bank, validation_share=0.3)
+    assert again.validation is not None
+    assert names(again.validation.videos) == held
+
+
+def test_training_batches_show_every_crop_once(bank: Bank) -> None:
+    loader = module(bank).train_dataloader()
+    batches = list(loader)
+    assert [len(b.mask) for b in batches] == [6, 6, 6, 6, 4]
+    rows = torch.cat([b.visual[:, 0] for b in batches])
+    assert len(rows.unique(dim=0)) == 2 * len(bank.train.videos)
+
+
+def test_balanced_batches(bank: Bank) -> None:
+    batches = list(module(bank, balanced=True).train_dataloader())
+    assert all(2 * int(b.abnormal.sum()) == len(b.mask) for b in batches)
+
+
+def test_test_loader_gives_the_chunks_in_order(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datamodule, "CHUNKS_A_BATCH", 3)
+    data = module(bank)
+    batches = list(data.predict_dataloader())
+    assert max(len(b.mask) for b in batches) == 3
+    found = torch.cat([b.visual[b.mask] for b in batches]).numpy()
+    wanted = np.concatenate([bank.test.visual_rows(v, 0) for v in bank.test.videos])
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("crop", [0, 1])
+def test_the_test_crop_is_the_configured_one(bank: Bank, crop: int) -> None:
+    (batch,) = list(module(bank, test_crop=crop, segment_length=40).predict_dataloader())
+    first = bank.test.videos[0]
+    np.testing.assert_array_equal(batch.visual[0, : first.snippets].numpy(), bank.test.visual_rows(first, crop))
+
+
+def test_what_a_checkpoint_is_chosen_on(bank: Bank) -> None:
+    by_test = module(bank, select="best_test")
+    assert by_test.selection_set is by_test.test
+    by_validation = module(bank, select="best_val", validation_share=0.3)
+    assert by_validation.selection_set is by_validation.validation
+
+
+def test_without_a_in_the_modalities_no_sound_is_read(tmp_path: Path) -> None:
+    silent = open_bank(write_bank(tmp_path / "bank", silent=["all"]))
+    data = module(silent, modalities="vt")
+    assert data.train_samples.audio is None
+    with pytest.raises(UserError, match=r"data\.audio"):
+        module(silent, modalities="vat")
+    assert module(silent, modalities="vat", audio="optional").train_samples.audio is None
+
+
+def test_a_test_crop_that_is_not_there(bank: Bank) -> None:
+    with pytest.raises(UserError, match=r"data\.test_crop: 7"):
+        module(bank, test_crop=7)
+
+
+def test_where_features_lie(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert resident_device(config(resident="ram"), bank, CPU) == CPU
+    assert resident_device(config(resident="disk"), bank, CPU) is None
+    assert resident_device(config(resident="auto"), bank, CPU) == CPU
+    monkeypatch.setattr(datamodule, "_free_memory", lambda: 1000)
+    assert resident_device(config(resident="auto"), bank, CPU) is None

@@ -1,0 +1,155 @@
+"""Small networks, batches and banks that several tests build on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmvad.benchmarks.benchmark import Event, Split, Video
+from mmvad.benchmarks.planted import PLANTED
+from mmvad.features.bank import BankWriter
+from mmvad.models.dual_stream import Batch, DualStream, NetworkSettings
+from mmvad.models.temporal import TemporalSettings
+from mmvad.models.text_encoder import TextEncoder, build_text_encoder
+from mmvad.objectives import LossSettings
+
+Module = TypeVar("Module", bound=torch.nn.Module)
+
+WIDTH, AUDIO_WIDTH, CLASSES = 16, 8, 7
+PROMPTS = [c.prompt for c in PLANTED.classes]
+
+
+@cache
+def tiny_encoder() -> TextEncoder:
+    return build_text_encoder("tiny", "random", WIDTH)
+
+
+def network(
+    seed: int = 0, *, text: bool = True, temporal: tuple[str, int, int, int] = ("local_gcn", 1, 1, 4), **changes: object
+) -> DualStream:
+    """A network on 16-wide pictures and 8-wide sound, up to 48 segments; `temporal` is kind, layers, heads, window."""
+    options: dict[str, object] = {
+        "visual_width": WIDTH,
+        "audio_width": AUDIO_WIDTH,
+        "length": 48,
+        "temporal": TemporalSettings(*temporal),
+        "fusion": "gated",
+        "acp": "pre_post",
+        "weighting": "score",
+        "prompt_half": 2,
+        "temperature": 0.07,
+        "dropout": 0.0,
+    }
+    torch.manual_seed(seed)
+    made = DualStream(NetworkSettings(**(options | changes)), tiny_encoder() if text else None, PROMPTS)  # type: ignore[arg-type]
+    return stirred(made)
+
+
+def stirred(module: Module) -> Module:
+    """The module with everything that starts at zero, so that training begins gently, drawn at random.
+
+    Zeros would hide errors.
+    """
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and not parameter.any():
+                parameter.normal_(std=0.1)
+    return module
+
+
+def batch(
+    lengths: Sequence[int],
+    segments: int | None = None,
+    *,
+    seed: int = 0,
+    labels: Sequence[Sequence[int]] | None = None,
+    heard: Sequence[bool] | None = None,
+    audio: bool = True,
+) -> Batch:
+    """Random videos of so many valid segments; by default every second one is normal.
+
+    A video's content depends on the seed and its place alone, not on the padding.
+    """
+    segments = segments or max(lengths)
+    labels = labels or [[0] if b % 2 else [1 + b % 6, 1 + (b + 2) % 6] for b in range(len(lengths))]
+    visual, sound = torch.zeros(len(lengths), segments, WIDTH), torch.zeros(len(lengths), segments, AUDIO_WIDTH)
+    matrix = torch.zeros(len(lengths), CLASSES)
+    for b, n in enumerate(lengths):
+        draw = torch.Generator().manual_seed(1000 * seed + b)
+        visual[b, :n] = torch.randn(n, WIDTH, generator=draw)
+        sound[b, :n] = torch.randn(n, AUDIO_WIDTH, generator=draw)
+        matrix[b, list(labels[b])] = 1
+    mask = torch.arange(segments) < torch.tensor(lengths)[:, None]
+    hears = torch.ones(len(lengths), dtype=torch.bool) if heard is None else torch.tensor(heard)
+    return Batch(visual, sound * hears[:, None, None] if audio else None, hears if audio else None, mask, matrix)
+
+
+def losses(**changes: object) -> LossSettings:
+    options: dict[str, object] = {
+        "coarse": True,
+        "fine": True,
+        "contrast": True,
+        "embed": True,
+        "lambda_contrast": 0.15,
+        "lambda_embed": 0.1,
+        "fine_form": "cross_entropy",
+        "contrast_pairing": "within_kind",
+        "contrast_select": "label",
+        "embed_form": "abs",
+        "embed_reduction": "mean",
+    }
+    return LossSettings(**(options | changes))  # type: ignore[arg-type]
+
+
+def gradients(module: torch.nn.Module) -> dict[str, Tensor]:
+    """Every trainable parameter's gradient, zeros where none came."""
+    named = [(name, p) for name, p in module.named_parameters() if p.requires_grad]
+    return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}
+
+
+LABELS = ("normal", "fighting", "normal", "shooting", "normal", "riot", "normal", "explosion")
+
+
+def planted_video(name: str, split: Split, label: str, snippets: int, seed: int, shift: float) -> tuple:
+    """A video whose middle third carries its class's direction in both modalities; (facts, crops, sound)."""
+    draw = np.random.default_rng(seed)
+    crops = {k: draw.normal(size=(snippets, WIDTH)).astype(np.float32) for k in (0, 1)}
+    sound = draw.normal(size=(snippets, AUDIO_WIDTH)).astype(np.float32)
+    start, end = snippets // 3, max(2 * snippets // 3, snippets // 3 + 1)
+    events: tuple[Event, ...] = ()
+    if label != "normal":
+        place = PLANTED.class_keys.index(label)
+        for rows in crops.values():
+            rows[start:end, place] += shift
+        sound[start:end, place] += shift
+        events = (Event(label, 16 * start, 16 * end),) if split == "test" else ()
+    intervals = tuple((e.start, e.end) for e in events)
+    return Video(name, split, (label,), events, intervals), crops, sound
+
+
+def write_bank(
+    path: Path,
+    *,
+    train: int = 14,
+    test: int = 8,
+    benchmark: str = "planted",
+    silent: Sequence[str] = (),
+    shift: float = 3.0,
+    longest: int = 40,
+) -> Path:
+    """A bank of small planted videos of 3 to `longest` snippets; those named in `silent` have no sound."""
+    with BankWriter(path, benchmark, {"made_by": "the tests"}) as writer:
+        for split, count in (("train", train), ("test", test)):
+            for i in range(count):
+                name = f"{split}{i:02d}"
+                seed = i + (100 if split == "test" else 0)
+                snippets = 3 + (seed * 13) % (longest - 2)
+                facts, crops, sound = planted_video(name, split, LABELS[i % len(LABELS)], snippets, seed, shift)  # type: ignore[arg-type]
+                writer.add(facts, crops, None if name in silent or "all" in silent else sound)
+    return path
