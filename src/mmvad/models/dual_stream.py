@@ -82,10 +82,11 @@ class FineStream(nn.Module):
         self.context = ContextPrompt(width, encoder.width) if settings.acp in {"pre", "pre_post"} else None
         self.visual_prompt = VisualPrompt(width) if settings.acp in {"post", "pre_post"} else None
         self.weighting, self.temperature = settings.weighting, settings.temperature
+        self.dropout = nn.Dropout(settings.dropout)
 
     def forward(self, features: Tensor, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """F [B, L, d], coarse logits [B, L] -> M [B, L, C], encoder outputs [B or 1, C, d]."""
-        visual = anomaly_vector(features, logits, mask, self.weighting)
+        visual = self.dropout(anomaly_vector(features, logits, mask, self.weighting))
         encoded = self.encode(self.context(visual) if self.context else None)
         text = self.visual_prompt(encoded, visual) if self.visual_prompt else encoded
         with torch.autocast(features.device.type, enabled=False):  # 1 / tau magnifies what bfloat16 rounds away

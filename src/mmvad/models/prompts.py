@@ -99,7 +99,7 @@ class VisualPrompt(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width)
-        self.ffn = FeedForward(width)
+        self.ffn = FeedForward(width, zero_last=True)
 
     def forward(self, text: Tensor, visual: Tensor) -> Tensor:
         """T [B or 1, C, d], w [B, d] -> [B, C, d]."""
