@@ -17,6 +17,7 @@ import torch
 
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Event, Split, Video
 from mmvad.benchmarks.planted import PLANTED
+from mmvad.errors import UserError
 from mmvad.features.bank_writer import BankWriter
 from mmvad.features.planted_world import Recipe, Stretch, World, unit
 from mmvad.models.prompts import sentence_layout
@@ -26,13 +27,23 @@ from mmvad.progress import track
 LOG = logging.getLogger(__name__)
 RECIPE = Recipe()
 SPLITS: tuple[Split, ...] = ("train", "test")
+CLASSES = len(PLANTED.classes) - 1
+"""Abnormal classes."""
 PROMPT_HALF = 4
-LABEL_COUNTS = (0.65, 0.25, 0.1)
+"""Empty places on either side of a class's name in the sentence that gives its text direction."""
+LABEL_COUNTS = (0.75, 0.2, 0.05)
 """Share of abnormal videos with one, two and three classes."""
+SECOND_EVENT = 0.25
+"""Share of a video's classes with two events."""
 
 
 def write_planted(out: Path, seed: int, *, overwrite: bool = False, recipe: Recipe = RECIPE) -> None:
-    """Writes the planted benchmark's bank to `out`. Raises UserError where a bank is there and not `overwrite`."""
+    """Writes the planted benchmark's bank to `out`.
+
+    Raises UserError for a negative seed, and where a bank is there without `overwrite`.
+    """
+    if seed < 0:
+        raise UserError("--seed", f"{seed} is negative", expected="0, 1, 2, ...")
     world = World.draw(recipe, text_directions(recipe.visual_width), np.random.default_rng([seed, len(SPLITS)]))
     counts = (recipe.train_videos, recipe.test_videos)
     places = [(split, i) for split, count in enumerate(counts) for i in range(count)]
@@ -61,45 +72,66 @@ def make_video(
     """One video with its visual [n, d] and audio [n, d_a] features; every second one is abnormal."""
     recipe = world.recipe
     snippets = int(np.clip(rng.lognormal(np.log(recipe.median_snippets), 0.6), recipe.shortest, recipe.longest))
-    events, shown = draw_events(recipe, snippets, rng) if index % 2 else ([], [])
+    events, shown = draw_events(recipe, snippets, index // 2, rng) if index % 2 else ([], [])
     stretches = [*shown, *draw_benign(recipe, snippets, rng)]
-    keys = PLANTED.class_keys
-    labels = tuple(key for key in keys if any(event.label == key for event in events)) or (PLANTED.normal,)
+    happened = {event.label for event in events}
+    labels = tuple(key for key in PLANTED.class_keys if key in happened) or (PLANTED.normal,)
     known = tuple(sorted(events, key=lambda event: event.start)) if split == "test" else ()
     video = Video(f"{split}-{index:03d}", split, labels, known, merged(known))
     return video, world.film(snippets, stretches, rng), world.record(snippets, stretches, rng)
 
 
-def draw_events(recipe: Recipe, snippets: int, rng: np.random.Generator) -> tuple[list[Event], list[Stretch]]:
-    """The events of an abnormal video, and how they show: seen, heard or both."""
+def draw_events(
+    recipe: Recipe, snippets: int, turn: int, rng: np.random.Generator
+) -> tuple[list[Event], list[Stretch]]:
+    """The events of the abnormal video number `turn`, each with the stretch that shows it.
+
+    Classes and kinds take turns instead of being drawn, so that every seed has about as many of each.
+    """
     count = 1 + rng.choice(len(LABEL_COUNTS), p=LABEL_COUNTS)
-    events, stretches = [], []
-    for c in rng.choice(len(PLANTED.classes) - 1, count, replace=False):
-        for _ in range(1 + (rng.random() < 0.25)):
+    others = rng.permutation(np.arange(1, CLASSES))[: count - 1]
+    events: list[Event] = []
+    stretches = []
+    for c in (turn + np.append(0, others)) % CLASSES:
+        for _ in range(1 + (rng.random() < SECOND_EVENT)):
             start, end = draw_span(snippets, 0.15, 0.45, rng)
-            kind = rng.random()
-            seen, heard = kind >= recipe.heard_only, kind < 1 - recipe.seen_only
+            kind = (turn // CLASSES * 0.381966 + 0.17 * turn + 0.5 * len(events)) % 1
             events.append(Event(PLANTED.class_keys[1 + c], start, end))
-            picture, sound = (int(c) if shows else -1 for shows in (seen, heard))
-            stretches.append(Stretch(start, end, picture, bool(seen), float(heard), float(heard), sound))
+            stretches.append(event_stretch(recipe, int(c), kind, start, end))
     return events, stretches
 
 
+def event_stretch(recipe: Recipe, c: int, kind: float, start: int, end: int) -> Stretch:
+    """How an event of abnormal class `c` shows; `kind` in 0..1: heard only, then both, then seen only."""
+    seen, heard = kind >= recipe.heard_only, kind < 1 - recipe.seen_only
+    tone = float(heard)
+    return Stretch(start, end, form=c if seen else -1, moves=seen, low=tone, high=tone, timbre=c if heard else -1)
+
+
 def draw_benign(recipe: Recipe, snippets: int, rng: np.random.Generator) -> list[Stretch]:
-    """Look-alikes (a form with another class's motion) and noises (tones of two classes)."""
+    """What happens in any video and means nothing: forms at rest, harmless forms in motion, single tones."""
     stretches = []
-    for rate, kind in ((recipe.lookalikes, "look"), (recipe.dances, "dance"), (recipe.noises, "noise")):
+    for rate, make in ((recipe.lookalikes, lookalike), (recipe.dances, dance), (recipe.noises, noise)):
         for _ in range(rng.poisson(rate)):
-            c = int(rng.integers(len(PLANTED.classes) - 1))
-            start, end = draw_span(snippets, 0.05, 0.3, rng)
-            if kind == "look":
-                stretches.append(Stretch(start, end, form=c))
-            elif kind == "dance":
-                stretches.append(Stretch(start, end, moves=True))
-            else:
-                low = 2.0 * (rng.random() < 0.5)
-                stretches.append(Stretch(start, end, low=low, high=2.0 - low, timbre=c))
+            c = int(rng.integers(CLASSES))
+            stretches.append(make(c, *draw_span(snippets, 0.05, 0.3, rng), rng))
     return stretches
+
+
+def lookalike(c: int, start: int, end: int, rng: np.random.Generator) -> Stretch:
+    """The form of abnormal class `c`, at rest."""
+    return Stretch(start, end, form=c)
+
+
+def dance(c: int, start: int, end: int, rng: np.random.Generator) -> Stretch:
+    """A harmless form, in motion."""
+    return Stretch(start, end, form=CLASSES + c, moves=True)
+
+
+def noise(c: int, start: int, end: int, rng: np.random.Generator) -> Stretch:
+    """One tone as strong as a chord's two, with the timbre of abnormal class `c`."""
+    low = 2.0 * (rng.random() < 0.5)
+    return Stretch(start, end, low=low, high=2.0 - low, timbre=c)
 
 
 def draw_span(snippets: int, least: float, most: float, rng: np.random.Generator) -> tuple[int, int]:

@@ -1,8 +1,9 @@
 """The world of the planted benchmark: the directions in feature space that its videos share, and how a video is made.
 
-A class's picture is a form that moves in the class's own way: a fixed direction, plus a rotation in a plane. Its sound
-is a chord: two tones at once. Look-alikes have the form with the motion of another class, benign noises mix the tones
-of two classes. Each part alone says nothing, so no linear scorer of single snippets tells events from them.
+To see, an event is a form in motion: the form is its class's, the motion goes this way or that along one direction. To
+hear, it is a chord: two tones of equal strength, and the class's timbre. Benign are forms at rest, harmless forms in
+motion, single tones of twice the strength, and glitches of one snippet. Motion has no mean and a doubled tone has the
+chord's sum, so a scorer that adds up the features of single snippets tells little.
 """
 
 from __future__ import annotations
@@ -17,43 +18,54 @@ from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
 
 @dataclass(frozen=True)
 class Recipe:
-    """The knobs of the world. Strengths are lengths of vectors, beside a scene of about 3 and noise of about `grain`.
+    """The knobs of the world. Strengths are lengths of vectors, before a picture is scaled to its norm.
 
     Attributes:
-        text_share: share (cosine) of a class's form that is the text tower's direction of the class.
-        form, motion, sound: strength of an event's form, of its motion, and of its chord.
-        lookalikes, noises: benign look-alikes and noises a video, on average.
-        glitches: snippets with a class's whole look for the length of one snippet, share of all snippets.
+        median_snippets, shortest, longest: of a video's length, which is log-normal.
+        seen_only, heard_only: shares of the events; the others are seen and heard.
+        text_share: weight of the text tower's direction of a class in its form, 0 to 1.
+        form, motion, sound, timbre: strength of an event's form, motion and tones; of its timbre beside a tone.
+        strength_spread: standard deviation of the logarithm of an event's strength.
+        lookalikes, dances, noises: forms at rest, harmless forms in motion, single tones; a video, on average.
+        glitches: share of all snippets that show a class's form in motion, alone.
+        grain, hiss: noise of a picture (its length) and of the sound (of each feature).
+        scene, scenes: strength of the backgrounds, and how many all videos share.
     """
 
     visual_width: int = 64
     audio_width: int = 32
-    train_videos: int = 480
-    test_videos: int = 120
+    train_videos: int = 600
+    test_videos: int = 150
     median_snippets: int = 28
     shortest: int = 12
     longest: int = 160
-    seen_only: float = 0.35
-    heard_only: float = 0.25
+    seen_only: float = 0.3
+    heard_only: float = 0.3
     text_share: float = 0.5
     form: float = 3.0
     motion: float = 3.0
     sound: float = 3.0
     timbre: float = 0.5
-    strength_spread: float = 0.25
-    lookalikes: float = 1.0
-    dances: float = 0.0
-    noises: float = 1.0
-    glitches: float = 0.04
-    grain: float = 1.0
-    scene: float = 1.0
+    strength_spread: float = 0.1
+    lookalikes: float = 0.5
+    dances: float = 0.7
+    noises: float = 2.5
+    glitches: float = 0.06
+    grain: float = 0.7
+    scene: float = 0.7
     scenes: int = 8
     hiss: float = 0.1
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Something that happens in frames [start, end): a form and a motion to see, two tones to hear; -1 for none."""
+    """Something that happens in frames [start, end).
+
+    Attributes:
+        form, timbre: which of the world's, -1 for none.
+        moves: whether there is motion to see.
+        low, high: strength of the two tones, beside the recipe's.
+    """
 
     start: float
     end: float
@@ -70,7 +82,7 @@ class World:
 
     Attributes:
         scenes: [S, d].
-        forms: [C, d], what a class looks like; partly its text direction.
+        forms: [2 C, d], what the classes look like, partly their text direction; then as many harmless ones.
         motion: [d], along which whatever is violent moves, this way or that.
         hums: [H, d_a], backgrounds. Not negative.
         low, high: [d_a], the tones of a chord. timbres: [C, d_a], a class's own. Not negative.
@@ -87,21 +99,16 @@ class World:
 
     @classmethod
     def draw(cls, recipe: Recipe, text: np.ndarray, rng: np.random.Generator) -> World:
-        """A world around the classes' text directions [C, d]."""
-        d, classes = recipe.visual_width, len(text)
-        own = unit(rng.normal(size=(classes, d)))
+        """A world around the text directions [C, d] of the abnormal classes."""
+        classes = len(text)
+        # orthogonal, so that one seed's world is about as hard as another's
+        axes = orthogonal(2 * classes + 1 + recipe.scenes, recipe.visual_width, rng)
+        forms, motion, scenes = axes[: 2 * classes], axes[2 * classes], axes[2 * classes + 1 :]
         share = recipe.text_share
-        tones = unit(rng.gamma(0.3, size=(2 + classes, recipe.audio_width)))
-        return cls(
-            recipe,
-            scenes=unit(unit(rng.normal(size=d)) + unit(rng.normal(size=(recipe.scenes, d)))),
-            forms=unit(share * text + np.sqrt(1 - share**2) * own),
-            motion=unit(rng.normal(size=d)),
-            hums=unit(rng.gamma(0.3, size=(16, recipe.audio_width))),
-            low=tones[0],
-            high=tones[1],
-            timbres=tones[2:],
-        )
+        forms[:classes] = unit(share * text + np.sqrt(1 - share**2) * forms[:classes])
+        tones = unit(rng.permutation(np.eye(recipe.audio_width))[: 2 + classes] + 0.1)
+        hums = unit(rng.gamma(0.3, size=(16, recipe.audio_width)))
+        return cls(recipe, scenes, forms, motion, hums, tones[0], tones[1], tones[2:])
 
     def film(self, snippets: int, stretches: Sequence[Stretch], rng: np.random.Generator) -> np.ndarray:
         """Visual features of one video: float32 [snippets, d], norms near 10."""
@@ -111,25 +118,26 @@ class World:
         for stretch in stretches:
             rows += self._picture(snippets, stretch, rng)
         for t in np.flatnonzero(rng.random(snippets) < recipe.glitches):
-            c = int(rng.integers(len(self.forms)))
+            c = int(rng.integers(len(self.timbres)))
             rows[t] += self._picture(1, Stretch(0, SNIPPET_FRAMES, form=c, moves=True), rng)[0]
         rows += recipe.grain * rng.normal(size=rows.shape) / np.sqrt(rows.shape[1])
         return (rng.normal(10, 0.4, size=(snippets, 1)) * unit(rows)).astype(np.float32)
 
     def record(self, snippets: int, stretches: Sequence[Stretch], rng: np.random.Generator) -> np.ndarray:
-        """Audio features of one video: float32 [snippets, d_a], not negative, many of them zero."""
+        """Audio features of one video: float32 [snippets, d_a], not negative, as VGGish's are."""
         cast = self.hums[rng.choice(len(self.hums), 3, replace=False)]
         rows = np.abs(drift(snippets, len(cast), rng)) @ cast * rng.uniform(0.2, 0.8)
         for stretch in stretches:
-            loud = self.recipe.sound * rng.lognormal(0, self.recipe.strength_spread)
+            volume = self.recipe.sound * rng.lognormal(0, self.recipe.strength_spread)
             chord = stretch.low * self.low + stretch.high * self.high
             if stretch.timbre >= 0:
                 chord = chord + self.recipe.timbre * self.timbres[stretch.timbre]
-            rows += loud * envelope(snippets, stretch)[:, None] * chord
+            rows += volume * envelope(snippets, stretch)[:, None] * chord
         rows += self.recipe.hiss * rng.normal(size=rows.shape)
         return np.clip(rows, 0, None).astype(np.float32)
 
     def _picture(self, snippets: int, stretch: Stretch, rng: np.random.Generator) -> np.ndarray:
+        """What a stretch adds to the picture: [snippets, d]."""
         recipe = self.recipe
         strength = rng.lognormal(0, recipe.strength_spread) * envelope(snippets, stretch)[:, None]
         rows = np.zeros((snippets, recipe.visual_width))
@@ -143,6 +151,11 @@ class World:
 def unit(rows: np.ndarray) -> np.ndarray:
     """The rows, scaled to norm 1 along the last axis."""
     return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def orthogonal(count: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """Random orthonormal rows: [count, width], count <= width."""
+    return np.linalg.qr(rng.normal(size=(width, count)))[0].T
 
 
 def drift(length: int, size: int, rng: np.random.Generator) -> np.ndarray:
