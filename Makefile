@@ -6,11 +6,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 0
+BENCHMARK ?= planted
+WORKERS ?= 2
+SWEEP ?= modalities
+LAMBDAS := lambda_contrast lambda_embed lambda_grid
+READINGS := temporal fusion contrast weighting
+ABLATIONS := modalities components acp losses $(LAMBDAS) segments learning_rate batch_size prompts $(READINGS)
 
-.PHONY: help demo test test-fast lint format lock clean
+.PHONY: ablation-modalities ablation-components ablation-acp ablation-losses ablation-lambdas ablation-segments
+.PHONY: ablation-batch ablation-prompts ablation-readings ablations search sweep-agent
+.PHONY: help demo report test test-fast lint format lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "mmvad needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 2; }
@@ -23,6 +31,74 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## make the planted benchmark, train and test on it, show all metrics (SEED=0)
 	$(BIN)/mmvad planted --seed $(SEED) --out banks/planted-$(SEED)
 	$(BIN)/mmvad train --config experiments/planted.yaml --data.bank=banks/planted-$(SEED) --seed=$(SEED)
+
+report: $(READY) ## tables, figures and report.html from the runs in RESULTS=runs (BENCHMARK= TABLES=)
+	$(BIN)/mmvad report $(RESULTS) $(if $(filter command environment,$(firstword $(origin BENCHMARK))),--benchmark $(BENCHMARK)) \
+	  $(if $(TABLES),--tables $(TABLES))
+
+# sweeps: every target takes BENCHMARK=planted|xd_violence|ucf_crime SEEDS=0,1,2 WORKERS=2 STORAGE=postgresql://... DRY=1
+# SET="key=value ..." RESULTS=runs; the same command again goes on where it was (docs/SWEEPS.md)
+PLANTED_BANK := banks/planted-0
+SWEEP_BANK := $(if $(DRY),,$(if $(filter planted,$(BENCHMARK)),$(PLANTED_BANK)/manifest.json))
+SWEEP_SET := $(if $(filter planted,$(BENCHMARK)),data.bank=$(PLANTED_BANK)) $(SET)
+SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RESULTS),--results $(RESULTS)) \
+  $(if $(strip $(SWEEP_SET)),--set $(SWEEP_SET))
+SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY),--dry-run)
+SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence or ucf_crime for the others))"
+# one sweep after the other; a failed cell does not hold up the rest, Ctrl-C does
+run_sweeps = failed=0; for name in $(1); do $(BIN)/mmvad sweep run sweeps/$$name.yaml $(SWEEP_RUN); code=$$?; \
+  test $$code -le 1 || exit $$code; test $$code -eq 0 || failed=1; done; exit $$failed
+
+$(PLANTED_BANK)/manifest.json: | $(READY)
+	$(BIN)/mmvad planted --seed 0 --out $(PLANTED_BANK)
+
+ablation-modalities: $(READY) $(SWEEP_BANK) ## Table VI: what sound and text add
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,modalities)
+
+ablation-components: $(READY) $(SWEEP_BANK) ## Table VII: the components, one by one
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,components)
+
+ablation-acp: $(READY) $(SWEEP_BANK) ## Table VIII: before and after the context prompt
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,acp)
+
+ablation-losses: $(READY) $(SWEEP_BANK) ## Table IX: the losses, one by one
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,losses)
+
+ablation-lambdas: $(READY) $(SWEEP_BANK) ## Table X: lambda1, lambda2 and their grid
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,$(LAMBDAS))
+
+ablation-segments: $(READY) $(SWEEP_BANK) ## Table XI: segments, and the learning rate
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,segments learning_rate)
+
+ablation-batch: $(READY) $(SWEEP_BANK) ## Table XII: videos of a step
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,batch_size)
+
+ablation-prompts: $(READY) $(SWEEP_BANK) ## Figure 5: learned prompt vectors
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,prompts)
+
+ablation-readings: $(READY) $(SWEEP_BANK) ## what the paper leaves open: temporal unit, fusion, contrast, weighting
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,$(READINGS))
+
+ablations: $(READY) $(SWEEP_BANK) ## all of them
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,$(ABLATIONS))
+
+search: $(READY) $(SWEEP_BANK) ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
+	$(SAY_BENCHMARK)
+	@$(call run_sweeps,search)
+
+sweep-agent: $(READY) $(SWEEP_BANK) ## a W&B sweep and agent for SWEEP=modalities (DRY=1 only writes the file)
+	$(SAY_BENCHMARK)
+	@$(BIN)/mmvad sweep wandb sweeps/$(SWEEP).yaml $(SWEEP_GIVEN) $(if $(DRY),,--agent)
 
 test: $(READY) lint ## lint, check types and run all tests
 	$(BIN)/python -m pytest -n auto

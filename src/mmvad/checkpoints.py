@@ -57,8 +57,12 @@ class RunCheckpoints(Checkpoint):
         partial = target.with_name(name + ".partial")
         with disk_errors(target):
             self.folder.mkdir(parents=True, exist_ok=True)
-            trainer.save_checkpoint(partial)
-            os.replace(partial, target)
+            try:
+                trainer.save_checkpoint(partial)
+                os.replace(partial, target)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
 
 
 def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:

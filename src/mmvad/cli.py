@@ -12,6 +12,8 @@ from pathlib import Path
 from mmvad import __version__
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
+from mmvad.report.commands import add_report_parser
+from mmvad.sweeps.commands import add_sweep_parser
 
 EXIT_USER_ERROR = 2
 
@@ -39,8 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all verbs."""
+def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser of all verbs; for `train --help` among the arguments it looks up every key."""
     parser = argparse.ArgumentParser(
         prog="mmvad",
         description="Weakly supervised, multimodal video anomaly detection: train, test, compare.",
@@ -50,14 +52,16 @@ def build_parser() -> argparse.ArgumentParser:
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     add_data_parser(verbs)
     _add_planted(verbs)
-    _add_train(verbs)
+    _add_train(verbs, with_keys=arguments[:1] == ["train"] and bool({"-h", "--help"} & set(arguments)))
     _add_test(verbs)
+    add_report_parser(verbs)
+    add_sweep_parser(verbs)
     return parser
 
 
 def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     """Options of the verb, and `key=value` for every option that only the configuration knows."""
-    options, rest = build_parser().parse_known_args(arguments)
+    options, rest = build_parser(arguments).parse_known_args(arguments)
     if rest and not getattr(options, "takes_overrides", False):
         raise UserError(
             "command line",
@@ -85,7 +89,7 @@ def _add_planted(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=_run_planted)
 
 
-def _add_train(verbs: argparse._SubParsersAction) -> None:
+def _add_train(verbs: argparse._SubParsersAction, *, with_keys: bool) -> None:
     parser = verbs.add_parser(
         "train",
         help="train, test and report one configuration",
@@ -104,7 +108,7 @@ def _add_train(verbs: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and end")
     parser.set_defaults(run=_run_train, takes_overrides=True)
-    if "train" in sys.argv[1:2] and {"-h", "--help"} & set(sys.argv):
+    if with_keys:
         parser.epilog = f"keys:\n{_key_help()}\n\n{parser.epilog}"
 
 

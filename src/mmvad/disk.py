@@ -86,11 +86,15 @@ def write_whole(path: Path, data: bytes) -> None:
     """Writes a file that is there either whole or not at all, even after a power cut."""
     partial = path.with_name(path.name + ".partial")
     with disk_errors(path):
-        with open(partial, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        try:
+            with open(partial, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
         sync_folder(path.parent)
 
 

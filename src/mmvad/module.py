@@ -81,7 +81,7 @@ class DualStreamModule(lightning.LightningModule):
         loss = float(self.trainer.callback_metrics["loss/total"])
         if not math.isfinite(loss):
             raise UserError(
-                f"epoch {self.current_epoch}",
+                f"epoch {self.current_epoch + 1}",
                 f"the training loss is {loss}",
                 expected="a finite loss",
                 fix="lower optim.learning_rate, set optim.gradient_clip=1, or take runtime.precision=32-true",

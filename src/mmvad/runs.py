@@ -22,6 +22,7 @@ from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
 
 LOG = logging.getLogger("mmvad")
+LOG.setLevel(logging.INFO)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import lightning
 import torch
+from lightning.pytorch.callbacks import Callback
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
@@ -37,7 +38,10 @@ from mmvad.report.figures import draw_figures
 from mmvad.report.run_report import make_report
 from mmvad.runs import LOG, RunFolder, log_to, write_json, write_scores
 from mmvad.scoring import ChunkScores, join_chunks
-from mmvad.tracking import wandb_logger
+from mmvad.tracking import end_wandb_run, log_finished_run, log_report, wandb_logger
+
+Watch = Callable[[int, dict[str, float]], None]
+"""Called after each epoch with its number (from 0) and all its figures; what it raises ends the training."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,7 @@ class Prepared:
     benchmark: Benchmark
     encoder: TextEncoder | None
     place: Place
+    text_hash: str | None
     identity: str
 
     @property
@@ -74,24 +79,29 @@ def prepare(config: Config) -> Prepared:
         )
     place = choose_place(config.runtime)
     encoder = build_text(config, bank)
-    identity = run_identity(config, bank.content_hash, weights_hash(encoder) if encoder else None, place.precision)
-    return Prepared(config, bank, benchmark, encoder, place, identity)
+    text_hash = weights_hash(encoder) if encoder else None
+    identity = run_identity(config, bank.content_hash, text_hash, place.precision)
+    return Prepared(config, bank, benchmark, encoder, place, text_hash, identity)
 
 
-def train(config: Config) -> RunFolder:
+def train(config: Config, watch: Watch | None = None) -> RunFolder:
     """Trains, tests and reports. A finished run is left as it is; a killed one goes on from its last checkpoint."""
     prepared = prepare(config)
     folder = prepared.folder
     if folder.finished:
         LOG.info(f"{folder.path}: done before; nothing to do")
+        log_finished_run(config.runtime.wandb, folder, plain(config))
         return folder
     with sole_writer(folder.path), _run_log(folder):
         if not folder.finished:  # another process may have ended it while this one waited for torch
-            _train(prepared)
+            try:
+                _train(prepared, watch)
+            finally:
+                end_wandb_run()
     return folder
 
 
-def _train(prepared: Prepared) -> None:
+def _train(prepared: Prepared, watch: Watch | None) -> None:
     config, folder = prepared.config, prepared.folder
     started = datetime.now(UTC)
     clock = time.monotonic()
@@ -102,7 +112,7 @@ def _train(prepared: Prepared) -> None:
     write_json(folder.manifest, manifest)
     _say_what(prepared)
     data, module = assemble(prepared)
-    checkpoints = fit(prepared, data, module)
+    checkpoints = fit(prepared, data, module, watch)
     manifest["train_seconds"] = time.monotonic() - clock
     clock = time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
@@ -114,6 +124,7 @@ def _train(prepared: Prepared) -> None:
     manifest |= {"finished": datetime.now(UTC).isoformat()}
     write_json(folder.manifest, manifest)
     write_json(folder.report, report)
+    log_report(report)
 
 
 def assemble(prepared: Prepared) -> tuple[FeatureDataModule, DualStreamModule]:
@@ -131,7 +142,9 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, DualStreamModule]:
     return data, module
 
 
-def fit(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule) -> RunCheckpoints:
+def fit(
+    prepared: Prepared, data: FeatureDataModule, module: DualStreamModule, watch: Watch | None = None
+) -> RunCheckpoints:
     """Trains to the last epoch, from the last checkpoint where there is one."""
     config, folder = prepared.config, prepared.folder
     monitor = module.monitor.name if module.monitor and config.select != "last" else None
@@ -140,7 +153,7 @@ def fit(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule) -
     trainer = _trainer(
         prepared,
         max_epochs=config.optim.epochs,
-        callbacks=[EpochHistory(folder.epochs), checkpoints],
+        callbacks=[EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
         logger=logger or False,
         gradient_clip_val=config.optim.gradient_clip or None,
     )
@@ -155,6 +168,16 @@ def fit(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule) -
             raise KeyboardInterrupt from end
         raise
     return checkpoints
+
+
+class _Watching(Callback):
+    """Hands every epoch's figures to a function."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.watch(trainer.current_epoch, {name: float(value) for name, value in trainer.callback_metrics.items()})
 
 
 def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:

@@ -39,7 +39,7 @@ class Recipe:
     median_snippets: int = 28
     shortest: int = 12
     longest: int = 160
-    seen_only: float = 0.3
+    seen_only: float = 0.35
     heard_only: float = 0.3
     text_share: float = 0.5
     form: float = 3.0
@@ -49,7 +49,7 @@ class Recipe:
     strength_spread: float = 0.1
     lookalikes: float = 0.5
     dances: float = 0.7
-    noises: float = 2.5
+    noises: float = 2.0
     glitches: float = 0.06
     grain: float = 0.7
     scene: float = 0.7

@@ -8,6 +8,8 @@ from mmvad.config.identity import SCHEMA_VERSION
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 
+NAMED_WEIGHTS = ("openai", "random")
+
 if TYPE_CHECKING:
     from mmvad.train import Prepared
 
@@ -22,6 +24,9 @@ def make_report(
     """
     config = plain(prepared.config)
     del config["runtime"], config["data"]["bank"]
+    weights = config["model"]["text"]["weights"]
+    if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what
+        config["model"]["text"]["weights"] = f"sha256:{prepared.text_hash[:12]}"
     chosen = prepared.config.optim.epochs - 1 if best_epoch is None else best_epoch
     return {
         "schema": SCHEMA_VERSION,

@@ -1,0 +1,119 @@
+"""How sure a difference between two rows of a table is: a bootstrap over test videos and seeds.
+
+A resample draws as many test videos as there are, with replacement, and as many seeds. Both rows see the same videos
+and, where they have the same seeds, the same seeds: what makes a video hard or a seed lucky cancels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.frame import snippet_positives
+
+RESAMPLES = 1000
+THRESHOLDS = 1000
+LEVEL = 0.95
+
+Headline = Literal["ap", "auc"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean difference of two rows as a fraction, with its interval at LEVEL.
+
+    Attributes:
+        low, high: percentiles of the resamples; None where there are none, and `reason` says why.
+        paired: how many seeds both rows have; 0 where seeds were drawn for each row on its own.
+    """
+
+    mean: float
+    low: float | None = None
+    high: float | None = None
+    paired: int = 0
+    reason: str | None = None
+
+
+def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
+    """How often each video is drawn in each resample, float64 [resamples, videos]; rows sum to `videos`."""
+    draw = np.random.default_rng([seed, videos])
+    return draw.multinomial(videos, np.full(videos, 1 / videos), size=resamples).astype(np.float64)
+
+
+def resampled_metric(videos: Sequence[ScoredVideo], metric: Headline, weights: np.ndarray) -> np.ndarray:
+    """AP or AUC of the combined score over each resample's videos, float64 [resamples].
+
+    The curve is taken at up to THRESHOLDS thresholds, at equal steps of abnormal frames, so that a resample is one row
+    of a matrix product; with fewer distinct scores than that it is exact. Resamples without both classes are NaN here,
+    and left out by `interval`.
+
+    Args:
+        videos: in the order of the weights' columns.
+        weights: [resamples, videos].
+    """
+    hits, false_alarms = (weights @ counts for counts in _curves(videos))
+    positives, negatives = hits[:, -1], false_alarms[:, -1]
+    step, missed = np.diff(hits, axis=1, prepend=0), np.diff(false_alarms, axis=1, prepend=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if metric == "ap":
+            precision = np.where(step > 0, hits / (hits + false_alarms), 0.0)
+            figures = (step * precision).sum(axis=1) / positives
+        else:
+            figures = (missed * (hits - step / 2)).sum(axis=1) / (positives * negatives)
+    return np.where((positives > 0) & (negatives > 0), figures, np.nan)
+
+
+def interval(row: Mapping[int, np.ndarray], base: Mapping[int, np.ndarray], seed: int = 0) -> tuple[float, float]:
+    """The interval of the mean difference `row - base`, each given as resampled figures [resamples] by training seed.
+
+    Seeds that both have are drawn together; without a common seed each side draws its own. Raises ValueError where
+    less than half of the resamples have a figure.
+    """
+    common = sorted(row.keys() & base.keys())
+    draw = np.random.default_rng(seed)
+    ours = _mean_over_seeds(row, common or sorted(row), draw)
+    # The same generator state again: paired seeds are the same draws.
+    theirs = _mean_over_seeds(base, common or sorted(base), np.random.default_rng(seed) if common else draw)
+    differences = ours - theirs
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < len(ours) / 2:
+        raise ValueError("too few test videos: most resamples lack abnormal or normal frames")
+    low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _mean_over_seeds(figures: Mapping[int, np.ndarray], seeds: list[int], draw: np.random.Generator) -> np.ndarray:
+    """For each resample, the mean over as many seeds as there are, drawn with replacement."""
+    table = np.stack([figures[seed] for seed in seeds])
+    chosen = draw.integers(len(seeds), size=table.shape)
+    return np.take_along_axis(table, chosen, axis=0).mean(axis=0)
+
+
+def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
+    """Each video's abnormal and normal frames at or above each threshold, float64 [videos, thresholds] each."""
+    scores = frame_scores(videos)["combined"]
+    positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
+    owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])
+    place = _threshold_places(scores, positives)
+    shape = (len(videos), int(place.max()) + 1)
+    counted = np.zeros((2, *shape))
+    for counts, frames in zip(counted, (positives, SNIPPET_FRAMES - positives)):
+        np.add.at(counts, (owner, place), frames)
+    hits, false_alarms = counted.cumsum(axis=2)
+    return hits, false_alarms
+
+
+def _threshold_places(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
+    """For each snippet, the place of the first (highest) threshold that it reaches, int [n]; equal scores share one."""
+    falling, place = np.unique(-scores, return_inverse=True)
+    if len(falling) <= THRESHOLDS:
+        return place
+    abnormal = np.bincount(place, weights=positives)
+    before = np.cumsum(abnormal) - abnormal
+    bins = (before * THRESHOLDS / max(before[-1] + abnormal[-1], 1)).astype(np.int64).clip(0, THRESHOLDS - 1)
+    return np.unique(bins, return_inverse=True)[1][place]

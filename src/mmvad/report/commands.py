@@ -1,0 +1,62 @@
+"""`mmvad report`: run folders in, tables, figures and one page out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_RESAMPLES = 1000
+
+
+def add_report_parser(subparsers: Any) -> None:
+    """Adds `report` to what `ArgumentParser.add_subparsers` gave; it sets `run(options) -> exit code`."""
+    parser = subparsers.add_parser(
+        "report",
+        help="tables, figures and one page from finished runs",
+        description="Reads finished runs and writes the paper's tables and figures as far as they go, with the "
+        "published figures beside ours and the command for every row that is missing.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("results", type=Path, nargs="*", metavar="RESULTS", help="results folders (default: runs)")
+    parser.add_argument("--out", type=Path, default=Path("runs/report"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--benchmark", metavar="B", help="this benchmark alone (default: all that have runs)")
+    parser.add_argument("--tables", type=lambda text: text.split(","), metavar="VI,VII", help="default: all")
+    parser.add_argument(
+        "--resamples", type=_count, default=_RESAMPLES, metavar="N", help="of the bootstrap (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--bank",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="where a bank lies now, for intervals and curves of runs that were made elsewhere; may be repeated",
+    )
+    parser.add_argument(
+        "--videos", type=lambda text: text.split(","), default=[], metavar="A,B", help="test videos of Figs. 6 and 7"
+    )
+    parser.set_defaults(run=run_report)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{number} is negative")
+    return number
+
+
+def run_report(options: argparse.Namespace) -> int:
+    """Writes and prints the report. Raises UserError where there is nothing to report."""
+    from mmvad.report.writing import write_report
+
+    write_report(
+        options.results or [Path("runs")],
+        options.out,
+        benchmark=options.benchmark,
+        tables=options.tables,
+        resamples=options.resamples,
+        banks=options.bank,
+        videos=options.videos,
+    )
+    return 0

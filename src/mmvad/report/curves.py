@@ -1,0 +1,140 @@
+"""Figures of single test videos: two runs over one another (Fig. 6), abnormal and normal ones (Fig. 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.errors import UserError
+from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.report.definitions import Study
+from mmvad.report.figures import curve_on, some_videos
+from mmvad.report.pictures import Picture, save
+from mmvad.report.results import Record, Results, Selection, select
+from mmvad.report.scored import Truths, scored_videos
+from mmvad.report.studies import STUDIES
+
+NAMED = {
+    "ucf_crime": ("Burglary024", "Explosion033", "Normal_Videos_887"),
+    "xd_violence": ("v=bU86SW6L7Tc", "v=pFamvR9CpYw", "Mission.Impossible.II.2000"),
+}
+"""The videos of the paper's Fig. 6, by the start of their names."""
+MOST = 6
+BEFORE = "#e08214"
+
+
+def context_prompt_figure(
+    folder: Path, benchmark: str, results: Results, truths: Truths, named: Sequence[str] = ()
+) -> Picture:
+    """Fig. 6: scores before and after ACP over the ground truth, of the same seed, on the paper's videos."""
+    title = f"Fig. 6. Before and after ACP ({benchmark_named(benchmark).title})"
+    selection = _selection("VIII", benchmark, results)
+    pair = _pair(selection, "none", "pre_post")
+    if pair is None:
+        return Picture(
+            title, "", missing=f"needs a run without ACP and one with it: `{_study('VIII').command(benchmark)}`"
+        )
+    try:
+        before, after = (_scored(record, truths) for record in pair)
+    except UserError as error:
+        return Picture(title, "", missing=" ".join(str(error).split()))
+    videos, how = chosen_videos(benchmark_named(benchmark), after, named or NAMED.get(benchmark, ()))
+    earlier = {video.name: video for video in before}
+    figure, panels = _panels(len(videos))
+    for axes, video in zip(panels, videos):
+        draw_over(axes, benchmark_named(benchmark), earlier[video.name], video)
+    _legend(figure, panels[0], {"before": "without ACP", "combined": "with ACP"})
+    seeds = " and ".join(str(seed) for seed in dict.fromkeys(record["seed"] for record in pair))
+    caption = f"Combined score, without ACP and with it, seed {seeds}; ground truth shaded. {how}"
+    return Picture(title, caption, save(figure, folder, f"fig6_{benchmark}"))
+
+
+def qualitative_figure(
+    folder: Path, benchmark: str, results: Results, truths: Truths, named: Sequence[str] = ()
+) -> Picture:
+    """Fig. 7: score curves of abnormal and normal test videos of the base run."""
+    title = f"Fig. 7. Scores of abnormal and normal test videos ({benchmark_named(benchmark).title})"
+    base = _selection("VI", benchmark, results).base
+    if base is None:
+        return Picture(title, "", missing=f"needs the base run: `{_study('VI').command(benchmark)}`")
+    try:
+        scored = _scored(base.runs[0], truths)
+    except UserError as error:
+        return Picture(title, "", missing=" ".join(str(error).split()))
+    videos, how = chosen_videos(benchmark_named(benchmark), scored, named)
+    figure, panels = _panels(len(videos))
+    for axes, video in zip(panels, videos):
+        curve_on(axes, benchmark_named(benchmark), video)
+        _name(axes, benchmark_named(benchmark), video)
+    _legend(figure, panels[0], {name: name for name in ("combined", "coarse", "fine")})
+    caption = f"Row {base.row.label}, seed {base.runs[0]['seed']}; ground truth shaded. {how}"
+    return Picture(title, caption, save(figure, folder, f"fig7_{benchmark}"))
+
+
+def chosen_videos(
+    benchmark: Benchmark, videos: Sequence[ScoredVideo], named: Sequence[str]
+) -> tuple[list[ScoredVideo], str]:
+    """The test videos whose names begin with one of `named`, or else some spread evenly over the names; and which."""
+    found = [video for start in named for video in sorted(videos, key=lambda v: v.name) if video.name.startswith(start)]
+    if found:
+        return found[:MOST], ""
+    how = "Videos spread evenly over the names, not chosen by how well they came out."
+    lacking = f" The test set at hand has none of {', '.join(named)}." if named else ""
+    return some_videos(benchmark, videos), how + lacking
+
+
+def draw_over(axes: Axes, benchmark: Benchmark, before: ScoredVideo, after: ScoredVideo) -> None:
+    """Two runs' combined scores of one video over one another."""
+    earlier, later = (frame_scores([video])["combined"] for video in (before, after))
+    edges = np.array([snippet_seconds(i, benchmark.frames_per_second) for i in range(len(earlier) + 1)])
+    # The branches would be three curves a run: the combined score alone stands in for the coarse one.
+    curve_on(axes, benchmark, replace(after, coarse=later, class_probabilities=None))
+    axes.stairs(earlier, edges, color=BEFORE, linewidth=1.3, baseline=None, label="before")
+    _name(axes, benchmark, after)
+
+
+def _name(axes: Axes, benchmark: Benchmark, video: ScoredVideo) -> None:
+    names = {c.key: c.prompt for c in benchmark.classes}
+    short = video.name if len(video.name) <= 44 else f"{video.name[:43]}…"
+    axes.set_title(f"{short}  ({', '.join(names[key] for key in video.labels)})", fontsize=8, loc="left")
+
+
+def _legend(figure: Figure, axes: Axes, names: dict[str, str]) -> None:
+    """One legend above all panels, so that it hides no curve."""
+    drawn = dict(zip(*reversed(axes.get_legend_handles_labels())))
+    shown = {spelled: drawn[name] for name, spelled in names.items() if name in drawn}
+    figure.legend(shown.values(), shown.keys(), loc="outside upper right", ncols=3, fontsize=8, frameon=False)
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    """Two columns of panels."""
+    lines = -(-count // 2)
+    figure = Figure(figsize=(11, 1.9 * lines + 0.3), layout="constrained")
+    return figure, [figure.add_subplot(lines, 2, i + 1) for i in range(count)]
+
+
+def _pair(selection: Selection, before: str, after: str) -> tuple[Record, Record] | None:
+    """A run of each row, of the same seed where there is one."""
+    rows = {row.row.settings["model.acp"]: row.runs for row in selection.rows}
+    left, right = rows.get(before, ()), rows.get(after, ())
+    pairs = [(a, b) for a in left for b in right]
+    return min(pairs, key=lambda pair: (pair[0]["seed"] != pair[1]["seed"], pair[0]["seed"]), default=None)
+
+
+def _scored(record: Record, truths: Truths) -> list[ScoredVideo]:
+    return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))
+
+
+def _selection(key: str, benchmark: str, results: Results) -> Selection:
+    return select(results, _study(key), benchmark)
+
+
+def _study(key: str) -> Study:
+    return next(study for study in STUDIES if study.key == key)

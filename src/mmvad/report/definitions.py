@@ -1,0 +1,208 @@
+"""What each of the paper's tables is: its rows as values of the configuration, its metrics, and the command that fills
+it.
+
+A row names values for every key that its table varies; all other keys are the base row's. The tables themselves are
+listed in `studies.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+
+Settings = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column: where its figure lies in the frame, and its heading."""
+
+    score: str
+    name: str
+    heading: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a study.
+
+    Attributes:
+        settings: a value for each varied key; a tuple of values where any of them will do.
+        published: the name under which the paper's own figure of this row is filed, if it is known.
+        silent: the row needs sound, which the benchmark does not have.
+    """
+
+    label: str
+    settings: Settings
+    published: str | None = None
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table of our own runs.
+
+    Attributes:
+        key: as the paper numbers it, with a letter where one table is made of several studies.
+        rows: the rows on a benchmark; a study of one key may find further values among the runs.
+        target: the command that makes what is missing, with {benchmark} in it.
+        over: in a study of one key: makes rows of further values that were found among the runs.
+        free: further keys that may differ between rows because the varied ones bring them along.
+    """
+
+    key: str
+    title: str
+    varied: tuple[str, ...]
+    rows: Callable[[str], list[Row]]
+    metrics: Callable[[str], list[Metric]]
+    target: str
+    over: Values | None = None
+    free: tuple[str, ...] = ()
+
+    def command(self, benchmark: str) -> str:
+        return self.target.format(benchmark=benchmark)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A table of methods: published figures, and our base row among them.
+
+    Attributes:
+        metrics: names in the published figures with their columns in the frame.
+        modalities: show a row of ours for each, instead of the base row alone.
+    """
+
+    key: str
+    title: str
+    benchmark: str
+    metrics: Mapping[str, Metric]
+    target: str
+    supervision: bool = False
+    modalities: tuple[str, ...] = ()
+
+    def command(self, benchmark: str) -> str:
+        return self.target.format(benchmark=benchmark)
+
+
+SPELLED = MappingProxyType({"v": "V", "va": "V+A", "vt": "V+T", "vat": "V+A+T"})
+FRAME = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
+EVENTS = {f"map@0.{i}": Metric("events", f"map@0.{i}", f"mAP@0.{i}") for i in range(1, 6)} | {
+    "map_avg": Metric("events", "map_avg", "mAP avg")
+}
+
+_CLIP: Settings = {"model.text.architecture": "ViT-B-16-quickgelu"}
+PAPER_SETTINGS: Mapping[str, Settings] = {
+    "xd_violence": {
+        **_CLIP,
+        "data.batch_size": 128,
+        "model.prompt_half": 10,
+        "modalities": "vat",
+        "optim.learning_rate": 1e-5,
+        "optim.epochs": 60,
+    },
+    "ucf_crime": {
+        **_CLIP,
+        "data.batch_size": 64,
+        "model.prompt_half": 14,
+        "modalities": "vt",
+        "optim.learning_rate": 2e-5,
+        "optim.epochs": 40,
+        "loss.lambda_contrast": 0.1,
+        "loss.lambda_embed": 0.1,
+    },
+    "planted": {
+        "data.batch_size": 32,
+        "data.segment_length": 64,
+        "model.prompt_half": 4,
+        "modalities": "vat",
+        "optim.learning_rate": 1e-3,
+        "optim.epochs": 20,
+    },
+}
+"""The values of `experiments/BENCHMARK.yaml` that a result cannot be read without."""
+COMMON_SETTINGS: Settings = {
+    "data.segment_length": 256,
+    "loss.lambda_contrast": 0.15,
+    "loss.lambda_embed": 2e-4,
+    "model.temporal": "local_gcn",
+    "model.fusion": "gated",
+    "model.acp": "pre_post",
+    "model.weighting": "score",
+    "loss.coarse": True,
+    "loss.fine": True,
+    "loss.contrast": True,
+    "loss.embed": True,
+    "loss.contrast_pairing": "within_kind",
+    "loss.contrast_select": "score",
+    "select": "last",
+}
+
+
+def usual(benchmark: str) -> Settings:
+    """The base values of a benchmark."""
+    return {**COMMON_SETTINGS, **PAPER_SETTINGS[benchmark]}
+
+
+def headline(benchmark: str) -> Metric:
+    """The metric that the benchmark is known for, of the combined score."""
+    name = benchmark_named(benchmark).headline
+    return Metric("combined", name, FRAME[name])
+
+
+def headline_and_map(benchmark: str) -> list[Metric]:
+    ano_auc = [Metric("combined", "ano_auc", FRAME["ano_auc"])] if benchmark == "ucf_crime" else []
+    return [headline(benchmark), *ano_auc, EVENTS["map_avg"]]
+
+
+def all_metrics(benchmark: str) -> list[Metric]:
+    first = headline(benchmark)
+    rest = [Metric("combined", name, FRAME[name]) for name in FRAME if name != first.name]
+    branches = [Metric(score, first.name, f"{first.heading} {score}") for score in ("coarse", "fine")]
+    return [first, *rest, *branches, *EVENTS.values()]
+
+
+def costs_too(benchmark: str) -> list[Metric]:
+    costs = [Metric("cost", "trainable_parameters", "parameters (M)"), Metric("cost", "test_fps", "FPS")]
+    return [*headline_and_map(benchmark), *costs]
+
+
+PAPER_ROW = "base"
+"""Stands for the name of the paper's main result among the published figures."""
+
+
+@dataclass(frozen=True)
+class Values:
+    """The rows of a study of one key.
+
+    Attributes:
+        values: on every benchmark that `special` does not name.
+        named: what a value is called in its row.
+        published: a value's name in the published figures, with {value} in it; else the paper's main result stands
+            beside the usual value.
+    """
+
+    key: str
+    values: tuple[Any, ...]
+    special: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    named: Mapping[Any, str] = field(default_factory=dict)
+    published: str | None = None
+
+    def __call__(self, benchmark: str) -> list[Row]:
+        return [self.row(benchmark, value) for value in self.special.get(benchmark, self.values)]
+
+    def row(self, benchmark: str, value: Any) -> Row:
+        at_usual = PAPER_ROW if value == usual(benchmark).get(self.key) else None
+        published = self.published.format(value=value) if self.published else at_usual
+        return Row(self.named.get(value, _spelled(value)), {self.key: value}, published)
+
+
+def _spelled(value: Any) -> str:
+    """0.0002 as 2e-4, 0.15 as it is."""
+    if isinstance(value, float) and 0 < abs(value) < 1e-2:
+        mantissa, _, exponent = f"{value:e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

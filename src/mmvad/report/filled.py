@@ -1,0 +1,81 @@
+"""A table with its figures, before it is written in any form."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.report.bootstrap import Difference
+from mmvad.report.definitions import Metric
+from mmvad.report.published import Published
+
+PEEKED = "†"
+"""Marks rows whose checkpoint was chosen on the test set."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of one row: in percent (parameters in millions, FPS as they are), or none with the reason.
+
+    Attributes:
+        deviation: standard deviation over seeds (n - 1); None for a single run.
+        published: where the figure is not ours.
+    """
+
+    mean: float | None = None
+    deviation: float | None = None
+    n: int = 0
+    reason: str | None = None
+    published: Published | None = None
+
+
+@dataclass(frozen=True)
+class FilledRow:
+    """One row.
+
+    Attributes:
+        lead: what stands before the figures: the row's name, or method, features and modality.
+        paper: the paper's own figure for each metric, where it is known.
+        difference: to the base row, in the headline metric, as a fraction.
+        absent: `no audio`, or the command that makes the row; None where there are figures.
+        peeked: the checkpoint was chosen on the test set.
+    """
+
+    lead: tuple[str, ...]
+    cells: tuple[Cell, ...]
+    paper: tuple[Published | None, ...] = ()
+    difference: Difference | None = None
+    seeds: tuple[int, ...] = ()
+    base: bool = False
+    ours: bool = True
+    peeked: bool = False
+    absent: str | None = None
+
+
+@dataclass(frozen=True)
+class FilledTable:
+    """A table, ready to be written in any form."""
+
+    key: str
+    title: str
+    benchmark: str
+    headings: tuple[str, ...]
+    metrics: tuple[Metric, ...]
+    rows: tuple[FilledRow, ...]
+    notes: tuple[str, ...]
+    study: bool
+
+    @property
+    def filled(self) -> int:
+        """How many rows of ours have figures."""
+        return sum(row.ours and row.absent is None for row in self.rows)
+
+    @property
+    def name(self) -> str:
+        number = self.key if self.key[0] in "IVX" else ""
+        kind = f"Table {number}" if number else "Fig. 5" if self.key == "Fig5" else "Table"
+        return f"{kind}. {self.title} ({benchmark_named(self.benchmark).title})"
+
+    @property
+    def file_name(self) -> str:
+        return f"table_{self.key}_{self.benchmark}"

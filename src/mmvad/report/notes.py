@@ -1,0 +1,99 @@
+"""What stands below a table: what is missing, what does not compare, what the marks and brackets mean."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.report.bootstrap import LEVEL
+from mmvad.report.definitions import Metric, usual
+from mmvad.report.filled import PEEKED, FilledRow
+from mmvad.report.published import confidence_notes
+from mmvad.report.resampling import Resampler
+from mmvad.report.results import Selection, equal, mixtures
+
+
+def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
+    """What is missing and which command makes it; why a figure is missing in a row that is there."""
+    commands = sorted({row.absent for row in rows if row.absent and row.absent != "no audio"})
+    missing = {c: ", ".join(_short(row) for row in rows if row.absent == c) for c in commands}
+    notes = [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
+    reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
+    notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
+    if any(row.absent == "no audio" for row in rows):
+        notes.append("no audio: the videos of this benchmark are silent, so rows that listen are not run")
+    if any(row.peeked for row in rows):
+        notes.append(f"{PEEKED} the checkpoint was chosen on the TEST set (select=best_test)")
+    if any(len(row.seeds) == 1 for row in rows):
+        notes.append("rows with n = 1 have no standard deviation: run more seeds (SEEDS=)")
+    if any(metric.name == "test_fps" for metric in metrics):
+        notes.append(
+            "FPS: 16 x test snippets / seconds of each run's own test, reading included; compare on one device"
+        )
+    return notes
+
+
+def _short(row: FilledRow) -> str:
+    return row.lead[0] if len(row.lead) == 1 else f"{row.lead[0]} ({row.lead[-1]})"
+
+
+def honesty_notes(benchmark: str, selection: Selection) -> list[str]:
+    """What keeps our figures from being compared with each other, or with published ones."""
+    return [*_settings_notes(benchmark, selection), *_size_notes(benchmark, selection), *_run_notes(selection)]
+
+
+def _size_notes(benchmark: str, selection: Selection) -> list[str]:
+    official = benchmark_named(benchmark).official_counts["test"]
+    sizes = sorted({record["test_videos"] for row in selection.rows for record in row.runs} - {official})
+    if not official or not sizes:
+        return []
+    found = ", ".join(map(str, sizes))
+    return [f"tested on {found} videos; the official test set has {official}: not comparable with published figures"]
+
+
+def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
+    """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
+    differing = [
+        f"{key}={selection.context[key]}"
+        for key, value in usual(benchmark).items()
+        if key in selection.context and not equal(selection.context[key], value)
+    ]
+    # A path may hold the same weights; random ones are others for certain.
+    if usual(benchmark).get("model.text.architecture") and selection.context.get("model.text.weights") == "random":
+        differing.append("model.text.weights=random")
+    return [f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"] if differing else []
+
+
+def _run_notes(selection: Selection) -> list[str]:
+    records = [record for row in selection.rows for record in row.runs]
+    mixed = mixtures(records)
+    notes = [f"this table mixes runs of different {'; '.join(mixed)}"] if mixed else []
+    repeated = sum(row.repeated for row in selection.rows)
+    notes += [f"{repeated} runs of a seed that a row has already are left out"] if repeated else []
+    if selection.unfinished:
+        notes.append(f"unfinished or failed, and left out: {', '.join(selection.unfinished)}")
+    if selection.rivals:
+        others = "; ".join(dict.fromkeys(selection.rivals))
+        notes.append(f"other runs fill some of these rows under other settings and are left out: {others}")
+    return notes
+
+
+def paper_notes(rows: Sequence[FilledRow]) -> list[str]:
+    """Where the paper's figures beside ours are from."""
+    return confidence_notes([figure for row in rows for figure in row.paper if figure])
+
+
+def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
+    """What the differences and their intervals are."""
+    base = selection.base.row.label if selection.base else ""
+    start = f"difference: {metric.heading} of the combined score minus that of the base row ({base}), in points"
+    reasons = {row.difference.reason for row in rows if row.difference and row.difference.reason}
+    if reasons:
+        return f"{start}; without interval: {'; '.join(sorted(map(str, reasons)))}"
+    paired = [row.difference.paired for row in rows if row.difference]
+    alone = any(len(row.seeds) == 1 for row in rows)
+    pairing = "paired by video and seed" if all(paired) else "paired by video; where no seed is shared, not by seed"
+    return (
+        f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
+        f"of test videos and seeds, {pairing}" + ("; with one seed it knows nothing of seeds" if alone else "")
+    )

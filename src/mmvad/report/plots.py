@@ -1,0 +1,99 @@
+"""Figures over many runs: the prompt count (Fig. 5) and the heat map of the two lambdas (Table X)."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.report.definitions import Row, Study, Values, headline, headline_and_map
+from mmvad.report.filled import FilledTable
+from mmvad.report.pictures import Picture, save
+from mmvad.report.results import Results, RowRuns, select
+from mmvad.report.tables import cell
+
+OURS, PAPER = "#1f77b4", "#d62728"
+LAMBDAS = ("loss.lambda_contrast", "loss.lambda_embed")
+
+
+def prompt_figure(folder: Path, table: FilledTable) -> Picture:
+    """Fig. 5: the headline metric over M/2, ours with deviations over seeds, the paper's beside it."""
+    title = f"Fig. 5. Prompt vectors on either side of the class name ({benchmark_named(table.benchmark).title})"
+    missing = next((row.absent for row in table.rows if row.absent), None)
+    if table.filled < 2:
+        need = f"fewer than two prompt counts were run: `{missing}`"
+        return Picture(title, "", missing=need)
+    figure = Figure(figsize=(5.5, 3.4), layout="constrained")
+    axes = figure.add_subplot()
+    _draw_prompts(axes, table)
+    paper = (
+        " The paper's values are read off its Fig. 5." if any(row.paper and row.paper[0] for row in table.rows) else ""
+    )
+    caption = f"Mean over seeds with standard deviation.{paper}"
+    return Picture(title, caption, save(figure, folder, f"fig5_{table.benchmark}"))
+
+
+def _draw_prompts(axes: Axes, table: FilledTable) -> None:
+    ours = [(int(row.lead[0]), row.cells[0]) for row in table.rows if row.cells[0].mean is not None]
+    counts, cells = zip(*ours)
+    means, deviations = [c.mean or 0.0 for c in cells], [c.deviation or 0.0 for c in cells]
+    axes.errorbar(counts, means, yerr=deviations, marker="o", capsize=3, color=OURS, label="ours")
+    paper = [(int(row.lead[0]), row.paper[0].value) for row in table.rows if row.paper and row.paper[0]]
+    if paper:
+        axes.plot(*zip(*paper), marker="s", linestyle="--", color=PAPER, label="paper")
+    axes.set(xlabel="M/2", ylabel=f"{table.metrics[0].heading} (percent)", xticks=sorted({*counts, *dict(paper)}))
+    axes.legend(frameon=False, fontsize=9)
+
+
+def lambda_figure(folder: Path, benchmark: str, results: Results) -> Picture:
+    """The headline metric over lambda1 and lambda2."""
+    title = f"Table X as a heat map: lambda1 by lambda2 ({benchmark_named(benchmark).title})"
+    found = [sorted({record[key] for record in results.of(benchmark)}) for key in LAMBDAS]
+    study = Study("grid", title, LAMBDAS, lambda _: _grid_rows(*found), headline_and_map, "")
+    runs = {tuple(row.row.settings.values()): row for row in select(results, study, benchmark).rows if row.runs}
+    contrast, embed = (sorted({pair[i] for pair in runs}) for i in (0, 1))
+    if len(contrast) < 2 or len(embed) < 2:
+        command = f"make ablation-lambdas BENCHMARK={benchmark}"
+        return Picture(title, "", missing=f"the grid has fewer than two values of each: `{command}`")
+    figure = Figure(figsize=(1.2 * len(embed) + 2.4, 0.8 * len(contrast) + 1.6), layout="constrained")
+    _draw_grid(figure, contrast, embed, _means(results, benchmark, runs, contrast, embed), headline(benchmark).heading)
+    caption = f"Mean {headline(benchmark).heading} (percent) over seeds; empty cells were not run."
+    return Picture(title, caption, save(figure, folder, f"lambdas_{benchmark}"))
+
+
+def _grid_rows(contrast: list[float], embed: list[float]) -> list[Row]:
+    name = Values("", ()).row
+    pairs = product(contrast, embed)
+    return [Row(" / ".join(name("planted", v).label for v in pair), dict(zip(LAMBDAS, pair))) for pair in pairs]
+
+
+def _means(
+    results: Results, benchmark: str, runs: dict[tuple, RowRuns], contrast: list[float], embed: list[float]
+) -> np.ma.MaskedArray:
+    """Means in percent, [lambda1, lambda2]; what was not run is masked."""
+    means = np.ma.masked_all((len(contrast), len(embed)))
+    for (i, left), (j, right) in product(enumerate(contrast), enumerate(embed)):
+        row = runs.get((left, right))
+        mean = cell(results, headline(benchmark), row.runs).mean if row else None
+        if mean is not None:
+            means[i, j] = mean
+    return means
+
+
+def _draw_grid(
+    figure: Figure, contrast: list[float], embed: list[float], means: np.ma.MaskedArray, metric: str
+) -> None:
+    axes = figure.add_subplot()
+    image = axes.imshow(means, cmap="viridis", origin="lower", aspect="auto")
+    middle = (means.min() + means.max()) / 2
+    for (i, j), value in np.ndenumerate(means):
+        if not np.ma.getmaskarray(means)[i, j]:
+            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value < middle else "black")
+    axes.set_xticks(range(len(embed)), [f"{v:g}" for v in embed])
+    axes.set_yticks(range(len(contrast)), [f"{v:g}" for v in contrast])
+    axes.set(xlabel="lambda2 (embedding)", ylabel="lambda1 (contrast)")
+    figure.colorbar(image, label=f"{metric} (percent)")

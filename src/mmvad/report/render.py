@@ -1,0 +1,192 @@
+"""A filled table as Markdown, LaTeX, CSV, and on the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from mmvad.disk import write_whole
+from mmvad.report.bootstrap import Difference
+from mmvad.report.definitions import Metric
+from mmvad.report.filled import PEEKED, Cell, FilledRow, FilledTable
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    PEEKED: r"$\dagger$",
+    **{mark: "\\" + mark for mark in "&%$#_{}"},
+}
+_LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
+WIDE = 9
+"""Columns above which a table of few rows is turned on its side."""
+
+
+def write_table(table: FilledTable, folder: Path) -> list[Path]:
+    """Writes the table as Markdown, LaTeX and CSV; gives the files."""
+    forms = {"md": markdown(table), "tex": latex(table), "csv": as_csv(table)}
+    files = [folder / f"{table.file_name}.{form}" for form in forms]
+    for file, text in zip(files, forms.values()):
+        write_whole(file, text.encode())
+    return files
+
+
+def grid(table: FilledTable) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows as text, the same in every form."""
+    papers = [i for i in range(len(table.metrics)) if any(row.paper and row.paper[i] for row in table.rows)]
+    compared = table.study and any(row.difference for row in table.rows)
+    headings = [*table.headings, *(metric.heading for metric in table.metrics)]
+    headings += [f"Δ{table.metrics[0].heading} [95 %]"] if compared else []
+    headings += ["n", *(f"paper {table.metrics[i].heading}" for i in papers)]
+    return headings, [_line(table, row, compared, papers) for row in table.rows]
+
+
+def oriented(table: FilledTable) -> tuple[list[str], list[list[str]]]:
+    """The grid; one with more columns than fit a page, and few rows, with rows and columns exchanged."""
+    headings, rows = grid(table)
+    if not is_turned(table):
+        return headings, rows
+    turned = list(zip(headings, *rows))
+    return list(turned[0]), [list(line) for line in turned[1:]]
+
+
+def is_turned(table: FilledTable) -> bool:
+    """Whether `oriented` exchanges rows and columns."""
+    headings, rows = grid(table)
+    return len(headings) > WIDE and len(rows) < len(headings) and len(table.headings) == 1
+
+
+def _line(table: FilledTable, row: FilledRow, compared: bool, papers: list[int]) -> list[str]:
+    lead = [row.lead[0] + (f" {PEEKED}" if row.peeked else ""), *row.lead[1:]]
+    figures = [_figure_text(cell, metric) for cell, metric in zip(row.cells, table.metrics)]
+    if row.absent:
+        figures = ["no audio" if row.absent == "no audio" else "missing", *([""] * (len(figures) - 1))]
+    difference = ["base" if row.base else difference_text(row.difference)] if compared else []
+    n = str(len(row.seeds)) if row.seeds else ""
+    return [*lead, *figures, *difference, n, *(_paper_text(row, i) for i in papers)]
+
+
+def _figure_text(cell: Cell, metric: Metric) -> str:
+    return cell_text(cell, 0 if metric.name == "test_fps" else 2, constant=metric.name == "trainable_parameters")
+
+
+def _paper_text(row: FilledRow, place: int) -> str:
+    figure = row.paper[place] if row.paper else None
+    return figure.text if figure else ""
+
+
+def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
+    """`82.50 ± 0.31`, `82.50` for a single run, a dash where there is none."""
+    if cell.published:
+        return cell.published.text
+    if cell.mean is None:
+        return "-"
+    spread = f" ± {cell.deviation:.{decimals}f}" if cell.deviation is not None and not constant else ""
+    return f"{cell.mean:.{decimals}f}{spread}"
+
+
+def difference_text(difference: Difference | None) -> str:
+    """`+1.08 [+0.20, +1.95]` in points."""
+    if difference is None:
+        return ""
+    if difference.low is None or difference.high is None:
+        return f"{100 * difference.mean:+.2f}"
+    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+
+
+def markdown(table: FilledTable) -> str:
+    """A table of GitHub's Markdown with its title and notes."""
+    headings, rows = oriented(table)
+    rule = ["---"] * len(table.headings) + ["---:"] * (len(headings) - len(table.headings))
+    lines = [f"**{table.name}** (percent)", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
+    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.notes)]) + "\n"
+
+
+def _bar(cells: Iterable[str], raw: bool = False) -> str:
+    return "| " + " | ".join(cell if raw else _markdown(cell) for cell in cells) + " |"
+
+
+def _markdown(text: str) -> str:
+    return re.sub(r"([|*])", r"\\\1", text)
+
+
+def latex(table: FilledTable) -> str:
+    """A `table` environment for booktabs; the notes in small print below."""
+    headings, rows = oriented(table)
+    columns = "l" * len(table.headings) + "r" * (len(headings) - len(table.headings))
+    body = [_row(headings), r"\midrule", *map(_row, rows)]
+    notes = [rf"\item {_latex_note(note)}" for note in table.notes]
+    lines = [
+        "% needs \\usepackage{booktabs}",
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{escape_latex(table.name)}, percent}}",
+        rf"\begin{{tabular}}{{{columns}}}",
+        r"\toprule",
+        *body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        *([r"\footnotesize", r"\begin{itemize}", *notes, r"\end{itemize}"] if notes else []),
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def escape_latex(text: str) -> str:
+    """Text in which every character that LaTeX would read as a command is itself."""
+    escaped = _LATEX_MARK.sub(lambda found: _LATEX[found[0]], text)
+    return escaped.replace("Δ", r"$\Delta$")
+
+
+def _row(cells: Iterable[str]) -> str:
+    # A bracket that opens a cell would be read as the option of the line break before it.
+    return " & ".join("{}" + escape_latex(c) if c.startswith("[") else escape_latex(c) for c in cells) + r" \\"
+
+
+def _latex_note(note: str) -> str:
+    words = note.split("`")
+    return "".join(rf"\texttt{{{escape_latex(w)}}}" if i % 2 else escape_latex(w) for i, w in enumerate(words))
+
+
+def as_csv(table: FilledTable) -> str:
+    """One line a row; figures with all their digits, in percent, an empty field for what is missing."""
+    headings = list(table.headings)
+    for metric in table.metrics:
+        headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
+    headings += ["difference", "difference low", "difference high", "missing"]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(headings)
+    writer.writerows(_csv_line(table, row) for row in table.rows)
+    return text.getvalue()
+
+
+def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
+    line: list[Any] = list(row.lead)
+    for i, cell in enumerate(row.cells):
+        paper = row.paper[i] if row.paper else None
+        line += [cell.mean, cell.deviation, cell.n or None, paper.value if paper else None]
+    difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
+    line += [None if value is None else 100 * value for value in difference]
+    return [*line, row.absent]
+
+
+def terminal(table: FilledTable) -> Table:
+    """The table for rich's console."""
+    headings, rows = oriented(table)
+    made = Table(title=f"{table.name}, percent", title_justify="left", min_width=len(table.name) + 9)
+    for i, heading in enumerate(headings):
+        made.add_column(heading, justify="left" if i < len(table.headings) else "right", overflow="fold")
+    for row in rows:
+        made.add_row(*map(escape, row))
+    return made

@@ -1,0 +1,79 @@
+"""A finished run's scores together with their ground truth, which lies in the bank that the run was tested on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mmvad.errors import UserError
+from mmvad.features.bank_index import BankVideo, from_record
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.runs import RunFolder
+
+
+@dataclass
+class Truths:
+    """Ground truth of test sets by the content hash of their bank; read once, features untouched.
+
+    Attributes:
+        banks: banks to look into besides the one that a run names, for results that were made elsewhere.
+    """
+
+    banks: Sequence[Path] = ()
+    _read: dict[str, tuple[BankVideo, ...]] = field(default_factory=dict)
+
+    def of(self, bank_hash: str, recorded: str | None) -> tuple[BankVideo, ...]:
+        """The test videos of the bank with that content. Raises UserError where no bank at hand has it."""
+        if bank_hash not in self._read:
+            places = [*([Path(recorded)] if recorded else []), *self.banks]
+            place = next((path for path in places if _content_hash(path) == bank_hash), None)
+            if place is None:
+                named = recorded or f"with content {bank_hash[:12]}"
+                raise UserError(
+                    f"bank {named}", "is not here, so there is no ground truth", fix="mmvad report --bank DIR"
+                )
+            self._read[bank_hash] = _test_videos(place)
+        return self._read[bank_hash]
+
+
+def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]:
+    """Every test video's outputs and ground truth, by name.
+
+    Raises UserError where the scores are missing, broken, or not those of these videos.
+    """
+    path = RunFolder(folder).scores
+    if not path.is_file():
+        raise UserError(path, "no such file", expected="the scores that a run leaves")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [_joined(video, arrays, path) for video in sorted(truth, key=lambda v: v.name)]
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise UserError(path, f"cannot be read: {error}", fix="remove the run folder and run it again") from error
+
+
+def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> ScoredVideo:
+    coarse, classes = (arrays.get(f"{video.name}/{part}") for part in ("coarse", "classes"))
+    joined = ScoredVideo(video.name, video.labels, video.events, video.intervals, coarse, classes)
+    if joined.snippets != video.snippets:
+        raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=f"{video.snippets}, as in the bank")
+    return joined
+
+
+def _content_hash(bank: Path) -> str | None:
+    try:
+        return str(json.loads((bank / "manifest.json").read_text(encoding="utf-8"))["content_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _test_videos(bank: Path) -> tuple[BankVideo, ...]:
+    index = bank / "test" / "videos.json"
+    try:
+        return tuple(from_record(record) for record in json.loads(index.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(index, f"cannot be read: {error}", fix="make the bank again") from error

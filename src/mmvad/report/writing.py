@@ -1,0 +1,159 @@
+"""The whole report: collects runs, fills tables, draws figures, writes and names the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.disk import disk_errors
+from mmvad.errors import UserError
+from mmvad.progress import progress_bar
+from mmvad.report.bootstrap import RESAMPLES
+from mmvad.report.curves import context_prompt_figure, qualitative_figure
+from mmvad.report.definitions import Comparison, Study
+from mmvad.report.filled import FilledTable
+from mmvad.report.frame import Collected, collect, write_frame
+from mmvad.report.html import Section, write_page
+from mmvad.report.pictures import Picture
+from mmvad.report.plots import lambda_figure, prompt_figure
+from mmvad.report.render import markdown, terminal, write_table
+from mmvad.report.resampling import Resampler
+from mmvad.report.results import Results
+from mmvad.report.scored import Truths
+from mmvad.report.studies import STUDIES, tables_named
+from mmvad.report.tables import fill
+
+PICTURES = ("Fig5", "X", "Fig6", "Fig7")
+
+
+def write_report(
+    results: Sequence[Path],
+    out: Path,
+    *,
+    benchmark: str | None = None,
+    tables: Sequence[str] | None = None,
+    resamples: int = RESAMPLES,
+    banks: Sequence[Path] = (),
+    videos: Sequence[str] = (),
+) -> list[Path]:
+    """Writes frame, tables, figures and page to `out`, prints the tables; gives the files.
+
+    Raises UserError for unknown tables or benchmarks, and where no finished run is found.
+    """
+    wanted = tables_named(tables)
+    chosen = benchmark_named(benchmark).name if benchmark else None
+    found = collect(results)
+    runs = Results(found.frame, found.unfinished_configs)
+    if chosen and chosen not in runs.benchmarks:
+        raise _no_runs(chosen, runs.benchmarks)
+    with disk_errors(out):
+        (out / "tables").mkdir(parents=True, exist_ok=True)
+    resampler = Resampler(Truths(banks), resamples)
+    sections = [
+        _section(name, wanted, runs, resampler, out, videos) for name in ([chosen] if chosen else runs.benchmarks)
+    ]
+    files = _write(out, found, sections)
+    _say(sections, found, files, asked=bool(tables))
+    return files
+
+
+def _section(
+    benchmark: str,
+    wanted: Sequence[Comparison | Study],
+    runs: Results,
+    resampler: Resampler,
+    out: Path,
+    videos: Sequence[str],
+) -> Section:
+    here = [table for table in wanted if isinstance(table, Study) or table.benchmark == benchmark]
+    title = benchmark_named(benchmark).title
+    with progress_bar(f"{title}: tables and figures", len(here) + len(PICTURES)) as advance:
+        filled = []
+        for table in here:
+            filled.append(fill(table, benchmark, runs, resampler))
+            advance(1)
+        pictures = _pictures(benchmark, runs, resampler, out / "figures", videos)
+        advance(len(PICTURES))
+    return Section(title, filled, pictures)
+
+
+def _pictures(
+    benchmark: str, runs: Results, resampler: Resampler, folder: Path, videos: Sequence[str]
+) -> list[Picture]:
+    prompts = fill(next(study for study in STUDIES if study.key == "Fig5"), benchmark, runs, Resampler(Truths(), 0))
+    return [
+        prompt_figure(folder, prompts),
+        context_prompt_figure(folder, benchmark, runs, resampler.truths, videos),
+        qualitative_figure(folder, benchmark, runs, resampler.truths, videos),
+        lambda_figure(folder, benchmark, runs),
+    ]
+
+
+def _write(out: Path, found: Collected, sections: Sequence[Section]) -> list[Path]:
+    """All files, the page first."""
+    page, text = out / "report.html", out / "tables.md"
+    tables = [table for section in sections for table in section.tables]
+    with disk_errors(out):
+        data = write_frame(found.frame, out)
+        write_page(page, _summary(found), sections)
+        text.write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
+        written = [file for table in tables for file in write_table(table, out / "tables")]
+    figures = [file for section in sections for picture in section.pictures for file in picture.files]
+    return [page, text, *data, *written, *figures]
+
+
+def _summary(found: Collected) -> list[str]:
+    """How many runs there are, and what was left out."""
+    lines = [f"{found.runs} finished runs of {', '.join(sorted(found.frame['benchmark'].unique()))}"]
+    if found.unfinished:
+        lines.append(f"{len(found.unfinished)} unfinished run folders left out, e.g. {found.unfinished[0]}")
+    if found.broken:
+        path, reason = found.broken[0]
+        lines.append(f"{len(found.broken)} broken run folders left out, e.g. {path}: {reason}")
+    if found.copies:
+        lines.append(f"{len(found.copies)} copies of the same runs left out, e.g. {found.copies[0]}")
+    return lines
+
+
+def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *, asked: bool) -> None:
+    console = Console(width=None if Console().is_terminal else 140)
+    for section in sections:
+        for table in _shown(section.tables, asked):
+            console.print(terminal(table))
+            for note in table.notes:
+                console.print(f"  - {note}", highlight=False, markup=False)
+            console.print()
+        for picture in section.pictures:
+            if picture.missing:
+                console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False, markup=False)
+    for line in _summary(found):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    shown = [file for file in files if file.parent.name != "tables"]
+    for file in shown:
+        console.print(f"  {file}", highlight=False, markup=False, soft_wrap=True)
+    console.print(
+        f"  {files[0].parent / 'tables'}/  every table as Markdown, LaTeX and CSV", highlight=False, soft_wrap=True
+    )
+
+
+def _shown(tables: Sequence[FilledTable], asked: bool) -> list[FilledTable]:
+    """The tables to print: those with something to compare.
+
+    Every study shares the base row, so a lone base run would print them all; unless they were asked for by name, a
+    study is printed from its second row on.
+    """
+    filled = [table for table in tables if table.filled]
+    compared = [table for table in filled if table.filled > 1 or not table.study]
+    return filled if asked or not any(table.study for table in compared) else compared
+
+
+def _no_runs(benchmark: str, there: Sequence[str]) -> UserError:
+    return UserError(
+        "--benchmark",
+        f"no finished run of {benchmark}",
+        expected=f"one of {', '.join(there)}",
+        fix=f"`make ablation-modalities BENCHMARK={benchmark}`",
+    )

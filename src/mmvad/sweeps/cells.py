@@ -1,0 +1,122 @@
+"""A cell of a sweep: its values, the whole configuration that follows, and the identity of its run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmvad.config.identity import run_identity, run_name
+from mmvad.config.load import load_config
+from mmvad.config.schema import Config
+from mmvad.errors import UserError
+from mmvad.runs import RunFolder
+from mmvad.sweeps.definition import OVERLAY, Sweep, Values, project_file
+
+if TYPE_CHECKING:
+    from mmvad.features.bank import Bank
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a sweep.
+
+    Attributes:
+        values: what the sweep sets, by key.
+        title: the swept values in words, for lists and logs.
+    """
+
+    values: Values
+    title: str
+    config: Config
+    identity: str
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.config.runtime.results / run_name(self.config, self.identity))
+
+
+def configure(sweep: Sweep, values: Values, overrides: Sequence[str] = ()) -> Config:
+    """The configuration of a cell: base files, then the overlay, the cell's values, and the command line's."""
+    overlay = [project_file(str(values[OVERLAY]), sweep.file)] if OVERLAY in values else []
+    written = [f"{key}={json.dumps(value)}" for key, value in values.items() if key != OVERLAY]
+    return load_config([*sweep.base, *overlay], [*sweep.command_values, *written, *overrides])
+
+
+def title(sweep: Sweep, values: Values) -> str:
+    """The swept values, such as `seed 0, modalities va`."""
+    return ", ".join(f"{key.rpartition('.')[2]} {shown(values[key])}" for key in sweep.swept if key in values)
+
+
+def shown(value: Any) -> str:
+    """A value in a title: an overlay by its file's name, a number in few digits."""
+    if isinstance(value, str) and value.endswith(".yaml"):
+        return Path(value).stem
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def expand(sweep: Sweep, overrides: Sequence[str] = ()) -> list[tuple[Values, Config]]:
+    """Every cell of a grid with its configuration, all of them checked. No bank is needed."""
+    if sweep.method != "grid":
+        raise UserError(sweep.file, f"method {sweep.method} has no list of cells", expected="method: grid")
+    return [(values, configure(sweep, values, overrides)) for values in sweep.cells()]
+
+
+class Resolver:
+    """Gives identities; what they rest on (bank, text weights, device) is looked up once a process."""
+
+    def __init__(self) -> None:
+        self._banks: dict[Path, Bank] = {}
+        self._text: dict[tuple[str, str, int], str] = {}
+        self._precision: dict[tuple[str, str], str] = {}
+
+    def identity(self, config: Config) -> str:
+        """The identity that `mmvad train` would give. Raises UserError for a missing bank or text weights."""
+        bank = self._bank(config)
+        text = self._text_hash(config, bank) if config.uses_text else None
+        return run_identity(config, bank.content_hash, text, self._precision_of(config))
+
+    def cells(self, sweep: Sweep, expanded: Sequence[tuple[Values, Config]]) -> list[Cell]:
+        """The cells, one an identity: two rows that come to the same configuration are one run."""
+        found: dict[str, Cell] = {}
+        for values, config in expanded:
+            identity = self.identity(config)
+            found.setdefault(identity, Cell(values, title(sweep, values), config, identity))
+        return list(found.values())
+
+    def _bank(self, config: Config) -> Bank:
+        from mmvad.features.bank import open_bank
+
+        path = config.data.bank
+        if path not in self._banks:
+            self._banks[path] = open_bank(path)
+        bank = self._banks[path]
+        if bank.benchmark != config.benchmark:
+            raise UserError(
+                f"data.bank: {path}",
+                f"is a bank of {bank.benchmark}",
+                expected=f"a bank of {config.benchmark}",
+                fix="give --benchmark, or --set data.bank=PATH",
+            )
+        return bank
+
+    def _text_hash(self, config: Config, bank: Bank) -> str:
+        from mmvad.build import build_text
+        from mmvad.models.text_encoder import weights_hash
+
+        key = (config.model.text.architecture, config.model.text.weights, bank.train.visual_width)
+        if key not in self._text:
+            encoder = build_text(config, bank)
+            assert encoder is not None
+            self._text[key] = weights_hash(encoder)
+        return self._text[key]
+
+    def _precision_of(self, config: Config) -> str:
+        from mmvad.environment import choose_place
+
+        key = (config.runtime.device, config.runtime.precision)
+        if key not in self._precision:
+            self._precision[key] = choose_place(config.runtime).precision
+        return self._precision[key]

@@ -1,0 +1,214 @@
+"""Reads a sweep file: W&B's own format, checked key by key, for our benchmark.
+
+What `wandb agent` would run is what the local engine runs: the base configuration is the one that `command` names, an
+overlay is the value of the parameter `config`, every other parameter is a key of the configuration.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.load import leaf_keys
+from mmvad.errors import UserError, nearest_name
+from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
+
+KEYS = (
+    "name",
+    "description",
+    "program",
+    "command",
+    "method",
+    "metric",
+    "parameters",
+    "early_terminate",
+    "run_cap",
+    "project",
+    "entity",
+)
+METHODS = ("grid", "random", "bayes")
+OVERLAY = "config"
+CONFIG_OPTION = "--config="
+Values = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A checked sweep file.
+
+    Attributes:
+        content: the file as it was read, with the benchmark and seeds that were asked for: what W&B would get.
+        base: the configuration files that `command` names, laid under every cell.
+        command_values: `key=value` that `command` gives every cell.
+    """
+
+    file: Path
+    content: dict[str, Any]
+    base: tuple[Path, ...]
+    command_values: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return str(self.content.get("name", self.file.stem))
+
+    @property
+    def method(self) -> str:
+        return str(self.content["method"])
+
+    @property
+    def benchmark(self) -> str:
+        return str(self.parameters.get("benchmark", {}).get("value", "planted"))
+
+    @property
+    def metric(self) -> str:
+        return str(self.content.get("metric", {}).get("name", ""))
+
+    @property
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        return dict(self.content["parameters"])
+
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The parameters that take more than one value."""
+        return tuple(key for key, options in self.parameters.items() if not is_constant(options))
+
+    def cells(self) -> list[Values]:
+        """Every cell of a grid in the file's order: the first parameter changes slowest."""
+        lists = [options["values"] if is_list(options) else [options["value"]] for options in self.parameters.values()]
+        return [dict(zip(self.parameters, row)) for row in itertools.product(*lists)]
+
+    def constants(self) -> Values:
+        """The parameters with a single value."""
+        return {key: options["value"] for key, options in self.parameters.items() if is_constant(options)}
+
+    def ranges(self) -> dict[str, Range]:
+        """What a search draws from, a parameter each."""
+        return {key: range_of(key, self.parameters[key], self.file) for key in self.swept}
+
+
+def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] | None = None) -> Sweep:
+    """The sweep of a file.
+
+    Args:
+        benchmark: replaces the file's; where `<folder>/<benchmark>/<file>` exists, that file is read instead.
+        seeds: replace the file's values of `seed`.
+
+    Raises UserError for a missing or malformed file, an unknown key, and what W&B would not take.
+    """
+    if benchmark is not None:
+        benchmark = benchmark_named(benchmark).name
+        own = file.parent / benchmark / file.name
+        file = own if own.is_file() else file
+    content = _read(file)
+    _check(content, file)
+    if benchmark is not None:
+        _replace_benchmark(content, benchmark)
+    if seeds is not None:
+        content["parameters"]["seed"] = {"values": list(seeds)}
+    words = [str(word) for word in content.get("command", [])]
+    options = [word.removeprefix("--") for word in words if word.startswith("--") and not word.startswith("--config")]
+    base = tuple(
+        project_file(word.removeprefix(CONFIG_OPTION), file) for word in words if word.startswith(CONFIG_OPTION)
+    )
+    return Sweep(file, content, base, tuple(options))
+
+
+def project_file(written: str, sweep_file: Path) -> Path:
+    """A path in a sweep file: from the current folder, as an agent reads it, else from the sweep file's own project."""
+    path = Path(written)
+    if path.is_absolute() or path.is_file():
+        return path
+    beside = [folder / path for folder in sweep_file.resolve().parents[1:3]]
+    return next((place for place in beside if place.is_file()), path)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        beside = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
+        nearest = nearest_name(file.name, beside)
+        raise UserError(
+            file,
+            "no such sweep file",
+            nearest=str(file.parent / nearest) if nearest else None,
+            fix="`ls sweeps` lists those that come with mmvad",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
+    except yaml.YAMLError as error:
+        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise UserError(file, f"holds a {type(content).__name__}", expected="a sweep in W&B's format")
+    return content
+
+
+def _check(content: dict[str, Any], file: Path) -> None:
+    for key in content:
+        if key not in KEYS:
+            raise UserError(file, f"unknown key {key!r}", expected=", ".join(KEYS), nearest=nearest_name(key, KEYS))
+    for key in ("program", "method", "parameters"):
+        if key not in content:
+            raise UserError(file, f"the key {key!r} is missing", expected="a sweep in W&B's format")
+    method = content["method"]
+    if method not in METHODS:
+        nearest = nearest_name(str(method), METHODS)
+        raise UserError(
+            file, f"method = {method!r} is not valid", expected=f"one of {', '.join(METHODS)}", nearest=nearest
+        )
+    _check_shapes(content, file)
+    for name, options in content["parameters"].items():
+        _check_name(name, file)
+        check_parameter(name, options, method, file)
+    if method != "grid" and not str(content.get("metric", {}).get("name", "")).startswith("val/"):
+        problem = f"a search's objective is {content.get('metric', {}).get('name')!r}"
+        raise UserError(file, problem, expected="metric.name val/ap or val/auc: a search never looks at the test set")
+
+
+def _check_shapes(content: dict[str, Any], file: Path) -> None:
+    shapes: dict[str, tuple[type, str]] = {
+        "parameters": (dict, "a mapping of dotted keys"),
+        "metric": (dict, "{name: test/ap, goal: maximize}"),
+        "command": (list, "a list of words"),
+        "run_cap": (int, "a number of runs"),
+        "early_terminate": (dict, "{type: hyperband, min_iter: 5}"),
+    }
+    for key, (kind, expected) in shapes.items():
+        if key in content and (not isinstance(content[key], kind) or not content[key]):
+            raise UserError(file, f"{key} = {content[key]!r} is not valid", expected=expected)
+    goal = content.get("metric", {}).get("goal", "maximize")
+    if goal != "maximize":
+        raise UserError(file, f"metric.goal = {goal!r}", expected="maximize: every figure here is better when higher")
+    fixed = content["parameters"].get("benchmark", {"value": "planted"})
+    if not isinstance(fixed, dict) or "value" not in fixed:
+        raise UserError(
+            file, "the benchmark is swept", expected="benchmark: {value: NAME}", fix="one sweep a benchmark"
+        )
+
+
+def _check_name(name: str, file: Path) -> None:
+    known = [OVERLAY, *leaf_keys()]
+    if name in known:
+        return
+    by_last = [key for key in known if key.rpartition(".")[2] == name]
+    nearest = by_last[0] if by_last else nearest_name(str(name), known)
+    raise UserError(
+        f"{file}: parameters", f"unknown key {name!r}", nearest=nearest, fix="`mmvad train --help` lists every key"
+    )
+
+
+def _replace_benchmark(content: dict[str, Any], benchmark: str) -> None:
+    """Benchmark, base configuration and the metric's name (AP or AUC) are the benchmark's own."""
+    content["parameters"]["benchmark"] = {"value": benchmark}
+    base = f"{CONFIG_OPTION}experiments/{benchmark}.yaml"
+    content["command"] = [
+        base if str(word).startswith(f"{CONFIG_OPTION}experiments/") else word for word in content.get("command", [])
+    ]
+    split, _, figure = str(content.get("metric", {}).get("name", "")).partition("/")
+    if figure in {"ap", "auc"}:
+        content["metric"]["name"] = f"{split}/{benchmark_named(benchmark).headline}"

@@ -1,0 +1,52 @@
+"""Brings reports from the database into a results folder: what other machines ran, to make tables of."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmvad.config.identity import run_name
+from mmvad.config.load import parse
+from mmvad.disk import disk_errors, sole_writer, write_whole
+from mmvad.runs import RunFolder, write_json
+from mmvad.sweeps.storage import Database
+from mmvad.sweeps.study import COMPLETE, Queue
+
+LOG = logging.getLogger("mmvad")
+
+
+def pull(database: Database, results: Path, identities: set[str] | None = None) -> tuple[int, int]:
+    """Writes every report of the database that is not here; how many came, and how many were here before.
+
+    Args:
+        identities: the runs that are wanted; None for all.
+    """
+    queue, came, known = Queue(database), 0, set[str]()
+    for record in queue.records():
+        wanted = identities is None or record.identity in identities
+        if record.state != COMPLETE or not wanted or record.identity in known:
+            continue
+        known.add(record.identity)
+        came += _write(queue.attributes(record.trial_id), results)
+    return came, len(known) - came
+
+
+def _write(attributes: dict[str, Any], results: Path) -> bool:
+    """One run folder: configuration, manifest, the report last. Scores and checkpoints stay where they were made."""
+    if "report" not in attributes:
+        return False
+    config = parse(attributes["config"])
+    folder = RunFolder(results / run_name(config, attributes["identity"]))
+    if folder.finished:
+        return False
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    with sole_writer(folder.path):
+        write_whole(folder.config, yaml.safe_dump(attributes["config"], sort_keys=False).encode())
+        write_json(folder.manifest, {**attributes.get("manifest", {}), "pulled": True})
+        write_json(folder.report, attributes["report"])
+    LOG.info(f"{folder.path}: pulled")
+    return True

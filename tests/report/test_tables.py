@@ -1,0 +1,201 @@
+"""Tables are filled with the right runs, figures and words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from mmvad.errors import UserError
+from mmvad.report.filled import FilledRow, FilledTable
+from mmvad.report.frame import collect
+from mmvad.report.published import PAPER, find_published, published_figures
+from mmvad.report.resampling import Resampler
+from mmvad.report.results import Results
+from mmvad.report.scored import Truths
+from mmvad.report.studies import COMPARISONS, STUDIES, tables_named
+from mmvad.report.tables import fill
+from tests.report.synthetic import make_bank, make_run, make_runs
+
+
+def table(key: str, results: Path, benchmark: str = "planted", resamples: int = 0) -> FilledTable:
+    runs = Results(collect([results]).frame)
+    return fill(tables_named([key])[0], benchmark, runs, Resampler(Truths(), resamples))
+
+
+def row(filled: FilledTable, name: str) -> FilledRow:
+    return next(row for row in filled.rows if row.lead[0] == name)
+
+
+def test_means_and_deviations_are_pandas(results: Path) -> None:
+    frame = collect([results]).frame
+    filled = table("VI", results)
+    for name, modalities in {"V": "v", "V+A": "va"}.items():
+        chosen = frame[(frame["modalities"] == modalities) & (frame["score"] == "combined") & (frame["metric"] == "ap")]
+        values = 100 * chosen[chosen["class"] == "all"]["value"].astype(float)
+        cell = row(filled, name).cells[0]
+        assert (cell.mean, cell.deviation, cell.n) == pytest.approx((values.mean(), values.std(ddof=1), 3))
+
+
+def test_the_base_row_is_the_run_that_all_studies_share(results: Path) -> None:
+    filled = table("VI", results)
+    assert [r.lead[0] for r in filled.rows] == ["V", "V+A", "V+T", "V+A+T"]
+    base = row(filled, "V+A+T")
+    assert base.base
+    assert base.seeds == (0, 1, 2)
+    assert row(table("VIII", results), "pre_post (after)").cells[0] == base.cells[0]
+    assert row(table("VII", results), "all but ACP").cells[0] == row(table("VIII", results), "none (before)").cells[0]
+
+
+def test_missing_rows_name_their_command(results: Path) -> None:
+    filled = table("VI", results)
+    assert row(filled, "V+T").absent == "make ablation-modalities BENCHMARK=planted"
+    assert "missing: V+T; run `make ablation-modalities BENCHMARK=planted`" in filled.notes
+    for study in STUDIES:
+        empty = [r for r in table(study.key, results).rows if not r.seeds]
+        assert all(r.absent and "make ablation-" in r.absent for r in empty)
+
+
+def test_differences_come_with_intervals_that_hold_them(results: Path) -> None:
+    filled = table("VI", results, resamples=300)
+    difference = row(filled, "V").difference
+    assert difference is not None
+    assert difference.paired == 3
+    assert difference.mean == pytest.approx((row(filled, "V").cells[0].mean - row(filled, "V+A+T").cells[0].mean) / 100)  # type: ignore[operator]
+    assert difference.low is not None
+    assert difference.high is not None
+    assert difference.low < difference.mean < difference.high < 0
+    assert "300 bootstrap resamples" in " ".join(filled.notes)
+    assert table("VI", results, resamples=300).rows == filled.rows
+
+
+def test_without_the_bank_there_is_a_difference_and_a_reason(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank")
+    make_runs(tmp_path / "runs", tmp_path / "bank", [([], 2.0), (["modalities=v"], 1.0)], seeds=2)
+    (tmp_path / "bank").rename(tmp_path / "moved")
+    filled = table("VI", tmp_path / "runs", resamples=50)
+    difference = row(filled, "V").difference
+    assert difference is not None
+    assert difference.low is None
+    assert "mmvad report --bank DIR" in " ".join(filled.notes)
+    runs = Results(collect([tmp_path / "runs"]).frame)
+    found = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths([tmp_path / "moved"]), 50))
+    assert row(found, "V").difference.low is not None  # type: ignore[union-attr]
+
+
+def test_further_values_become_rows_in_their_order(results: Path) -> None:
+    filled = table("Fig5", results)
+    assert [r.lead[0] for r in filled.rows] == ["4", "7", "10", "12", "14"]
+    assert row(filled, "4").base
+
+
+def test_lambdas_stay_at_the_base_of_the_other_one(results: Path) -> None:
+    filled = table("Xa", results)
+    assert [r.lead[0] for r in filled.rows if r.seeds] == ["0.1", "0.15"]
+    assert any("loss.lambda_embed=0.0001" in note for note in filled.notes)
+
+
+def test_silent_benchmarks_show_no_audio(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", "ucf_crime", 60)
+    make_runs(tmp_path / "runs", tmp_path / "bank", [([], 2.0), (["modalities=v"], 1.0)], seeds=1)
+    filled = table("VI", tmp_path / "runs", "ucf_crime")
+    assert [r.absent for r in filled.rows] == [None, "no audio", None, "no audio"]
+    assert row(table("VII", tmp_path / "runs", "ucf_crime"), "+ fusion").absent == "no audio"
+    assert row(filled, "V+T").cells[0].deviation is None
+    assert row(filled, "V+T").paper[0] == find_published(PAPER, "ucf_crime", "auc")
+    methods = table("I", tmp_path / "runs", "ucf_crime")
+    ours = row(methods, "ours")
+    assert ours.cells[0].mean == row(filled, "V+T").cells[0].mean
+    assert any(note.startswith("published figures from: VadCLIP") for note in methods.notes)
+
+
+def test_mixed_devices_and_precisions_are_said(bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, bank)
+    make_run(tmp_path, bank, ["modalities=v"], device="NVIDIA H200", precision="bf16-mixed", versions={"torch": "2.16"})
+    note = next(note for note in table("VI", tmp_path).notes if note.startswith("this table mixes"))
+    assert "device (CPU, NVIDIA H200)" in note
+    assert "precision (32-true, bf16-mixed)" in note
+    assert "torch (2.15.0, 2.16)" in note
+
+
+def test_runs_of_another_bank_are_not_averaged(bank: Path, tmp_path: Path) -> None:
+    make_bank(tmp_path / "other", seed=9)
+    make_runs(tmp_path / "runs", bank, [([], 2.0), (["modalities=v"], 1.0)])
+    make_runs(tmp_path / "runs", tmp_path / "other", [([], 2.0), (["modalities=v"], 1.0)], seeds=2)
+    filled = table("VI", tmp_path / "runs")
+    assert row(filled, "V+A+T").seeds == (0, 1, 2)
+    assert any("bank_hash=" in note for note in filled.notes)
+
+
+def test_a_peek_at_the_test_set_is_marked(bank: Path, tmp_path: Path) -> None:
+    make_runs(tmp_path, bank, [([], 2.0), (["modalities=v", "select=best_test"], 1.0)])
+    filled = table("VI", tmp_path)
+    assert row(filled, "V").peeked
+    assert not row(filled, "V+A+T").peeked
+    assert any("TEST set" in note for note in filled.notes)
+
+
+def test_a_seed_counts_once(bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, bank)
+    make_run(tmp_path, bank, precision="bf16-mixed", finished="2020")
+    make_run(tmp_path, bank, seed=1)
+    filled = table("VI", tmp_path)
+    assert row(filled, "V+A+T").seeds == (0, 1)
+    assert "1 runs of a seed that a row has already are left out" in filled.notes
+
+
+def test_short_runs_do_not_pass_for_the_papers(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", "xd_violence", 60)
+    make_run(tmp_path / "runs", tmp_path / "bank", ["optim.epochs=2"])
+    for key in ("VI", "III"):
+        notes = table(key, tmp_path / "runs", "xd_violence").notes
+        assert any("optim.epochs=2" in note for note in notes)
+        assert any("tested on 60 videos; the official test set has 800" in note for note in notes)
+
+
+def test_published_figures_have_sources() -> None:
+    assert len(published_figures()) == 154
+    assert all(figure.source for figure in published_figures())
+    assert all(0 < figure.value <= 100 for figure in published_figures())
+    best = find_published(PAPER, "xd_violence", "ap")
+    assert best is not None
+    assert (best.value, best.text) == (86.32, "86.32*")
+
+
+def test_every_row_sets_every_varied_key() -> None:
+    for study in STUDIES:
+        for benchmark in ("planted", "ucf_crime", "xd_violence"):
+            assert all(set(r.settings) == set(study.varied) for r in study.rows(benchmark))
+            labels = [r.label for r in study.rows(benchmark)]
+            assert len(labels) == len(set(labels))
+
+
+def test_tables_by_name() -> None:
+    assert [t.key for t in tables_named(["x", "VI"])] == ["VI", "Xa", "Xb"]
+    assert len(tables_named(None)) == len(COMPARISONS) + len(STUDIES)
+    with pytest.raises(UserError, match="unknown table"):
+        tables_named(["XIV"])
+
+
+def test_pandas_alone_gives_the_same_table(results: Path) -> None:
+    """What a notebook would do with the frame, held against the filled row."""
+    frame = collect([results]).frame
+    chosen = frame[(frame["score"] == "combined") & (frame["metric"] == "ap") & (frame["class"] == "all")]
+    pivot = chosen[chosen["modalities"] == "v"].pivot_table(index="modalities", values="value", aggfunc="mean")
+    assert isinstance(pivot, pd.DataFrame)
+    assert np.isclose(100 * float(pivot["value"].iloc[0]), row(table("VI", results), "V").cells[0].mean or 0)
+
+
+def test_unfinished_runs_are_marked(bank: Path, tmp_path: Path) -> None:
+    make_runs(tmp_path, bank, [([], 2.0), (["modalities=v"], 1.0)])
+    killed = make_run(tmp_path, bank, ["modalities=vt"], seed=2)
+    killed.report.unlink()
+    found = collect([tmp_path])
+    runs = Results(found.frame, found.unfinished_configs)
+    filled = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths(), 0))
+    assert "unfinished or failed, and left out: V+T (seed 2)" in filled.notes
+    assert not any(
+        "unfinished" in note for note in fill(tables_named(["IX"])[0], "planted", runs, Resampler(Truths(), 0)).notes
+    )

@@ -1,0 +1,92 @@
+"""`mmvad report` from the command line, and its page in a browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmvad.cli import main
+
+
+@pytest.fixture(scope="module")
+def out(results: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    assert main(["report", str(results), "--out", str(folder), "--resamples", "100"]) == 0
+    return folder
+
+
+def test_everything_is_written(out: Path) -> None:
+    for name in ("report.html", "tables.md", "results.parquet", "results.csv", "tables/table_VI_planted.tex"):
+        assert (out / name).stat().st_size > 0
+    figures = {"fig5_planted.png", "fig6_planted.svg", "fig7_planted.png", "lambdas_planted.svg"}
+    assert figures <= {path.name for path in (out / "figures").iterdir()}
+
+
+def test_the_page_asks_nothing_of_the_network(out: Path) -> None:
+    page = (out / "report.html").read_text()
+    assert not re.search(r"https?://", page)
+    assert "<script" not in page
+    assert "@import" not in page
+    assert all(source.startswith("data:") for source in re.findall(r'(?:src|href)="([^#"][^"]*)"', page))
+    assert all(f'id="{anchor}"' in page for anchor in re.findall(r'href="#([^"]+)"', page))
+    assert "make ablation-modalities BENCHMARK=planted" in page
+    assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().replace("planted", "")
+
+
+def test_the_terminal_shows_what_has_rows(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(results), "--out", str(tmp_path), "--tables", "VI,IX", "--resamples", "0"]) == 0
+    text = capsys.readouterr().out
+    assert "Table VI. Modalities (Planted)" in text
+    assert "Table IX" in text
+    assert "Table VIII" not in text
+    assert "24 finished runs of planted" in text
+    assert str(tmp_path / "report.html") in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--tables", "XIV"], "unknown table"),
+        (["--benchmark", "xd"], "unknown benchmark"),
+        (["--benchmark", "ucf_crime"], "make ablation-modalities BENCHMARK=ucf_crime"),
+    ],
+)
+def test_wrong_arguments_end_with_a_message(
+    arguments: list[str], message: str, results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["report", str(results), "--out", str(tmp_path), *arguments]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_no_runs_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(tmp_path)]) == 2
+    assert "make ablation-modalities" in capsys.readouterr().err
+
+
+def test_no_torch_is_imported() -> None:
+    code = "import sys, mmvad.report.writing, mmvad.report.commands; sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.slow
+def test_the_page_opens_without_an_error(out: Path, tmp_path: Path) -> None:
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        assert not os.environ.get("CI"), "CI needs Debian's package chromium"
+        pytest.skip("the Debian package chromium is not installed")
+    switches = "headless no-sandbox disable-gpu disable-quic no-first-run disable-background-networking"
+    switches += " disable-component-update disable-sync dump-dom"
+    command = [chromium, *(f"--{switch}" for switch in switches.split()), f"--user-data-dir={tmp_path}"]
+    # The page's own requests would fail, and say so: nothing resolves.
+    command += ["--enable-logging=stderr", "--host-resolver-rules=MAP * ~NOTFOUND", (out / "report.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "CONSOLE" not in done.stderr
+    assert "ERR_" not in done.stderr
+    assert done.stdout.count("<img") == 4
+    assert "Table VI. Modalities" in done.stdout

@@ -1,0 +1,154 @@
+"""Sweep files: what is read, how a grid unfolds, and what is refused with which words."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from mmvad.errors import UserError
+from mmvad.sweeps.cells import configure, expand, title
+from mmvad.sweeps.definition import read_sweep
+from mmvad.sweeps.space import Range
+
+GRID = """
+program: mmvad
+command: ["${env}", "${program}", train, --config=experiments/planted.yaml, --optim.epochs=7, "${args}"]
+method: grid
+metric: {name: test/ap, goal: maximize}
+parameters:
+  benchmark: {value: planted}
+  seed: {values: [0, 1]}
+  config: {values: [experiments/losses/1_coarse.yaml, experiments/losses/2_fine.yaml]}
+  model.acp: {values: [none, pre]}
+"""
+SEARCH = """
+program: mmvad
+method: bayes
+metric: {name: val/ap, goal: maximize}
+parameters:
+  optim.learning_rate: {distribution: log_uniform_values, min: 0.0001, max: 0.01}
+  model.prompt_half: {min: 2, max: 6}
+  model.acp: {values: [none, pre]}
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def write(text: str, name: str = "sweep.yaml") -> Path:
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text))
+        return file
+
+    return write
+
+
+def test_a_grid_unfolds_in_the_files_order(write) -> None:
+    sweep = read_sweep(write(GRID))
+    cells = sweep.cells()
+    assert len(cells) == 8
+    assert [c["seed"] for c in cells] == [0] * 4 + [1] * 4
+    assert [c["model.acp"] for c in cells] == ["none", "pre"] * 4
+    assert sweep.swept == ("seed", "config", "model.acp")
+    assert title(sweep, cells[1]) == "seed 0, config 1_coarse, acp pre"
+
+
+def test_a_cell_is_base_overlay_values_and_overrides_in_that_order(write) -> None:
+    sweep = read_sweep(write(GRID))
+    (first, config), *_ = expand(sweep, ["seed=5"])
+    assert (config.seed, config.optim.epochs, config.loss.coarse, config.loss.fine) == (5, 7, True, False)
+    assert config.model.acp == "none"
+    assert config.data.segment_length == 64  # the base's
+    assert configure(sweep, {**first, "loss.fine": True}).loss.fine
+
+
+def test_benchmark_and_seeds_are_replaced(write) -> None:
+    file = write(GRID)
+    sweep = read_sweep(file, "ucf_crime", (7,))
+    assert sweep.benchmark == "ucf_crime"
+    assert sweep.metric == "test/auc"
+    assert {config.benchmark for _, config in expand(sweep)} == {"ucf_crime"}
+    assert {config.seed for _, config in expand(sweep)} == {7}
+    own = write(GRID.replace("[none, pre]", "[post]"), "ucf_crime/sweep.yaml")
+    assert read_sweep(file, "ucf_crime").file == own
+    assert len(read_sweep(file, "ucf_crime").cells()) == 4
+    assert len(read_sweep(file, "planted").cells()) == 8
+
+
+def test_the_ranges_of_a_search(write) -> None:
+    ranges = read_sweep(write(SEARCH)).ranges()
+    assert ranges["optim.learning_rate"] == Range(low=1e-4, high=1e-2, log=True)
+    assert ranges["model.prompt_half"] == Range(low=2, high=6, whole=True)
+    assert ranges["model.acp"] == Range(choices=("none", "pre"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("method: grid", "methods: grid", ["unknown key 'methods'", "did you mean: method?"]),
+        ("method: grid", "method: gird", ["'gird'", "did you mean: grid?"]),
+        ("method: grid", "method: grid\nfrobnicate: 1", ["unknown key 'frobnicate'"]),
+        ("model.acp", "model.apc", ["unknown key 'model.apc'", "did you mean: model.acp?"]),
+        ("model.acp", "acp", ["did you mean: model.acp?"]),
+        ("{values: [none, pre]}", "{values: [none, null]}", ["model.acp", "null"]),
+        ("{values: [none, pre]}", "{values: []}", ["model.acp", "at least one"]),
+        ("{values: [none, pre]}", "{values: [pre, pre]}", ["twice"]),
+        ("{values: [none, pre]}", "{value: [none]}", ["nested value"]),
+        ("{values: [none, pre]}", "{parameters: {a: {value: 1}}}", ["dotted name"]),
+        ("{values: [none, pre]}", "{valeus: [none]}", ["did you mean: values?"]),
+        ("{values: [none, pre]}", "{min: 0, max: 1}", ["a range in a grid"]),
+        ("{values: [none, pre]}", "pre", ["'pre' is not valid"]),
+        ("goal: maximize", "goal: minimize", ["metric.goal"]),
+        ("{value: planted}", "{values: [planted, ucf_crime]}", ["the benchmark is swept"]),
+        ("parameters:", "parameters: [1]\nx:", ["unknown key 'x'"]),
+    ],
+)
+def test_what_is_refused(old: str, new: str, words: list[str], write) -> None:
+    assert old in GRID
+    with pytest.raises(UserError) as error:
+        read_sweep(write(GRID.replace(old, new)))
+    assert all(word in str(error.value) for word in ["sweep.yaml", *words]), error.value
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("name: val/ap", "name: test/ap", ["never looks at the test set"]),
+        ("min: 2, max: 6", "min: 6, max: 2", ["model.prompt_half", "min < max"]),
+        ("min: 0.0001,", "min: 0.0,", ["above 0"]),
+        ("log_uniform_values", "log_uniform_value", ["did you mean: log_uniform_values?"]),
+    ],
+)
+def test_what_is_refused_in_a_search(old: str, new: str, words: list[str], write) -> None:
+    with pytest.raises(UserError) as error:
+        read_sweep(write(SEARCH.replace(old, new)))
+    assert all(word in str(error.value) for word in words), error.value
+
+
+def test_files_that_are_none(write, tmp_path: Path) -> None:
+    write(GRID, "modalities.yaml")
+    with pytest.raises(UserError, match=r"did you mean: .*modalities\.yaml"):
+        read_sweep(tmp_path / "modalites.yaml")
+    with pytest.raises(UserError, match="is no valid YAML"):
+        read_sweep(write("a: [", "broken.yaml"))
+    with pytest.raises(UserError, match="holds a list"):
+        read_sweep(write("[1]", "list.yaml"))
+
+
+def test_a_faulty_value_names_key_and_choices(write) -> None:
+    sweep = read_sweep(write(GRID.replace("[none, pre]", "[none, prepost]")))
+    with pytest.raises(UserError, match=r"model\.acp = 'prepost'") as error:
+        expand(sweep)
+    assert "did you mean: pre_post?" in str(error.value)
+
+
+def test_paths_are_looked_for_beside_the_sweeps_folder_too(write, tmp_path: Path, monkeypatch) -> None:
+    write("loss: {fine: off}", "experiments/mine.yaml")
+    file = write(
+        "{program: mmvad, method: grid, parameters: {config: {values: [experiments/mine.yaml]}}}", "sweeps/s.yaml"
+    )
+    (tmp_path / "else").mkdir()
+    monkeypatch.chdir(tmp_path / "else")
+    assert not expand(read_sweep(file))[0][1].loss.fine

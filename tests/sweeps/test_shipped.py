@@ -1,0 +1,116 @@
+"""Every sweep file that comes with mmvad: W&B's format, and cells for every benchmark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.load import leaf_keys, load_config
+from mmvad.sweeps.cells import Cell, expand
+from mmvad.sweeps.definition import read_sweep
+from mmvad.sweeps.search import check_search
+from tests.sweeps.stub import identity_of
+from tests.sweeps.wandb_format import violations
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "sweeps").rglob("*.yaml"))
+TOP = sorted((ROOT / "sweeps").glob("*.yaml"))
+BENCHMARKS = ("planted", "xd_violence", "ucf_crime")
+ROWS = {
+    "modalities": 4,
+    "components": 6,
+    "acp": 4,
+    "losses": 5,
+    "lambda_contrast": 4,
+    "lambda_embed": 4,
+    "lambda_grid": 16,
+    "segments": 4,
+    "learning_rate": 4,
+    "batch_size": 4,
+    "prompts": 4,
+    "temporal": 5,
+    "fusion": 5,
+    "contrast": 4,
+    "weighting": 3,
+}
+FEWER_ON_UCF = {"modalities": 2, "components": 5}
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def test_all_tables_have_their_file() -> None:
+    assert {file.stem for file in TOP} == {*ROWS, "search", "search_losses"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_is_in_wandbs_format(file: Path) -> None:
+    content = yaml.safe_load(file.read_text())
+    assert violations(content) == []
+    assert "null" not in file.read_text()
+    sweep = read_sweep(file)
+    assert sweep.name == file.stem
+    assert sweep.metric.endswith(benchmark_named(sweep.benchmark).headline)
+    assert any(word.startswith("WANDB_TAGS=") for word in content["command"])
+    assert f"--config=experiments/{sweep.benchmark}.yaml" in content["command"]
+    assert content["command"][-1] == "${args}"
+    if file.parent != ROOT / "sweeps":
+        assert sweep.benchmark == file.parent.name
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+@pytest.mark.parametrize("name", ROWS)
+def test_a_grid_expands_to_valid_cells(name: str, benchmark: str) -> None:
+    sweep = read_sweep(ROOT / "sweeps" / f"{name}.yaml", benchmark)
+    expanded = expand(sweep)
+    rows = FEWER_ON_UCF.get(name, ROWS[name]) if benchmark == "ucf_crime" else ROWS[name]
+    assert len(expanded) == 3 * rows
+    assert {config.benchmark for _, config in expanded} == {benchmark}
+    assert {config.seed for _, config in expanded} == {0, 1, 2}
+    cells = [Cell(values, "", config, identity_of(config)) for values, config in expanded]
+    assert len({cell.identity for cell in cells}) == len(cells)
+    base = load_config([ROOT / "experiments" / f"{benchmark}.yaml"])
+    if name not in {"prompts", "batch_size", "segments", "learning_rate", "lambda_grid", "lambda_embed"}:
+        assert identity_of(base) in {cell.identity for cell in cells}, "no row is the base row"
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+@pytest.mark.parametrize("name", ["search", "search_losses"])
+def test_a_search_looks_at_held_out_videos(name: str, benchmark: str) -> None:
+    sweep = read_sweep(ROOT / "sweeps" / f"{name}.yaml", benchmark)
+    config = check_search(sweep, [])
+    assert config.data.validation_share > 0
+    assert config.select == "best_val"
+    assert config.benchmark == benchmark
+    assert sweep.metric == f"val/{benchmark_named(benchmark).headline}"
+    assert set(sweep.swept) <= set(leaf_keys())
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda file: file.stem)
+def test_an_overlay_begins_with_the_rows_title(file: Path) -> None:
+    assert file.read_text().startswith("# ")
+    load_config([ROOT / "experiments" / "planted.yaml", file])
+
+
+def test_the_format_check_sees_faults() -> None:
+    good = yaml.safe_load((ROOT / "sweeps" / "search.yaml").read_text())
+    assert violations(good) == []
+    for change in (
+        {"method": "tpe"},
+        {"metric": {"goal": "maximize"}},
+        {"parameters": {}},
+        {"parameters": {"seed": {"values": []}}},
+        {"parameters": {"seed": {"values": [None]}}},
+        {"parameters": {"seed": {"low": 1}}},
+        {"parameters": {"a b": {"value": 1}}},
+        {"parameters": {"seed": {"distribution": "log_uniform_values", "min": 0, "max": 1}}},
+        {"early_terminate": {"type": "median"}},
+        {"run_cap": 0},
+        {"surprise": 1},
+    ):
+        assert violations({**good, **change}), change
