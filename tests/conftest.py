@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -16,3 +17,10 @@ def field_data() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"the benchmarks' lists are not at {folder}: set MMVAD_FIELD_DATA to the folder that has data/")
     return folder
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interrupts_arrive() -> None:
+    """A job in the background of a script ignores SIGINT, and its children with it: tests of Ctrl-C would hang."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
