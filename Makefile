@@ -30,7 +30,7 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY) ## make the planted benchmark, train and test on it, show all metrics (SEED=0)
 	$(BIN)/mmvad planted --seed $(SEED) --out banks/planted-$(SEED)
-	$(BIN)/mmvad train --config experiments/planted.yaml --data.bank=banks/planted-$(SEED) --seed=$(SEED)
+	$(BIN)/mmvad train --config experiments/planted.yaml --data.bank=banks/planted-$(SEED) --seed=$(SEED) --runtime.threads=1
 
 report: $(READY) ## tables, figures and report.html from the runs in RESULTS=runs (BENCHMARK= TABLES=)
 	$(BIN)/mmvad report $(RESULTS) $(if $(filter command environment,$(firstword $(origin BENCHMARK))),--benchmark $(BENCHMARK)) \

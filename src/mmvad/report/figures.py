@@ -43,12 +43,12 @@ def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Sco
 
 def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
     """One video's scores over time in seconds, with its ground truth shaded."""
-    figure = Figure(figsize=(8, 2.4), layout="constrained")
+    figure = Figure(figsize=(8, 2.6), layout="constrained")
     axes = figure.add_subplot()
     curve_on(axes, benchmark, video)
     names = {c.key: c.prompt for c in benchmark.classes}
     axes.set_title(f"{video.name}  ({', '.join(names[k] for k in video.labels)})", fontsize=9, loc="left")
-    axes.legend(loc="upper right", fontsize=8, ncols=3, frameon=False)
+    figure.legend(loc="outside upper right", fontsize=8, ncols=3, frameon=False)
     return _save(figure, path)
 
 
