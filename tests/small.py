@@ -14,7 +14,8 @@ from torch import Tensor
 from mmvad.benchmarks.benchmark import Event, Split, Video
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.features.bank import BankWriter
-from mmvad.models.dual_stream import Batch, DualStream, NetworkSettings
+from mmvad.models.dual_stream import DualStream, NetworkSettings
+from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.objectives import LossSettings

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmvad.models.dual_stream import Batch, Output
+from mmvad.models.dual_stream import Output
+from mmvad.models.model import Batch
 from mmvad.objectives import coarse_loss, embed_loss, fine_loss, objective
 from tests.plain import objectives as plain
 from tests.small import CLASSES, WIDTH, batch, losses
@@ -190,7 +191,7 @@ def test_the_order_of_the_videos_changes_no_loss(order: list[int], pairing: str,
     videos, out = batch(lengths, 33), output(lengths, 33, seed)
     again = objective(
         Output(out.features[order], out.logits[order], out.alignment[order], out.text[order]),
-        Batch(*(None if x is None else x[order] for x in videos)),
+        Batch(*(None if x is None else x[order] for x in videos[:5])),
         losses(contrast_pairing=pairing),
     )
     for name, loss in objective(out, videos, losses(contrast_pairing=pairing)).items():

@@ -286,7 +286,7 @@ def test_broken_off_anywhere_and_started_again(
     more = ("optim.epochs=4", f"select={select}", MEASURED, "optim.schedule=constant")
     config = configured(bank, tmp_path / "broken", *more)
     saved: list[str] = []
-    save, step, replace = RunCheckpoints._save, train_module.DualStreamModule.training_step, os.replace
+    save, step, replace = RunCheckpoints._save, train_module.AnomalyModule.training_step, os.replace
 
     def broken_save(self: RunCheckpoints, trainer: Any, name: str) -> None:
         if moment == "between best and last" and name == LAST and saved.count(LAST) == 2:
@@ -309,7 +309,7 @@ def test_broken_off_anywhere_and_started_again(
 
     with monkeypatch.context() as broken:
         broken.setattr(RunCheckpoints, "_save", broken_save)
-        broken.setattr(train_module.DualStreamModule, "training_step", broken_step)
+        broken.setattr(train_module.AnomalyModule, "training_step", broken_step)
         broken.setattr(os, "replace", broken_replace)
         if moment == "before the report":
             broken.setattr(train_module, "make_report", broken_report)

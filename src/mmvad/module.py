@@ -1,4 +1,4 @@
-"""The LightningModule: network, objectives, optimiser; and the scores that it gives. Nothing else."""
+"""The LightningModule: a model with its losses, its optimiser, and the scores that it gives. Nothing else."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import lightning
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
@@ -15,12 +15,11 @@ from mmvad.config.schema import Optim
 from mmvad.data.datamodule import ScoringSet
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
-from mmvad.models.dual_stream import Batch, Output, branch_scores
-from mmvad.objectives import LossSettings, objective
+from mmvad.models.model import Batch, Model
 from mmvad.scoring import ChunkScores, join_chunks, mil_score
 
-MILESTONES = (0.3, 0.6)
 DECAY = 0.1
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
 
 
 class Monitor(NamedTuple):
@@ -36,35 +35,26 @@ class Monitor(NamedTuple):
     frames: bool
 
 
-class DualStreamModule(lightning.LightningModule):
-    """Trains and scores the network.
+class AnomalyModule(lightning.LightningModule):
+    """Trains and scores a model.
 
     Args:
-        network: any network from a Batch to an Output.
-        losses: which losses, with their weights.
         optim: optimiser and schedule.
         seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
-        trained: the branches that are trained, and so make the combined score.
         monitor: what is measured after each epoch; None for nothing.
     """
 
-    def __init__(
-        self,
-        network: nn.Module,
-        losses: LossSettings,
-        optim: Optim,
-        seed: int,
-        trained: tuple[str, ...],
-        monitor: Monitor | None,
-    ) -> None:
+    def __init__(self, model: Model, optim: Optim, seed: int, monitor: Monitor | None) -> None:
         super().__init__()
         self.strict_loading = False
-        self.network, self.losses, self.optim, self.seed = network, losses, optim, seed
-        self.trained, self.monitor = trained, monitor
+        self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
         self.chunk_scores: list[ChunkScores] = []
 
-    def forward(self, batch: Batch) -> Output:
-        return self.network(batch)
+    def forward(self, batch: Batch) -> Any:
+        return self.model(batch)
+
+    def on_train_epoch_start(self) -> None:
+        self.model.start_epoch(self.current_epoch, self.optim.epochs)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         # not at the epoch's start: in a resumed run the loader draws from torch's generator before that, else behind it
@@ -72,12 +62,15 @@ class DualStreamModule(lightning.LightningModule):
             torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        losses = objective(self.network(batch), batch, self.losses)
+        output = self.model(batch)
+        with torch.autocast(batch.visual.device.type, enabled=False):
+            losses = self.model.losses(output, batch)
         for name, loss in losses.items():
             self.log(f"loss/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.mask))
         return losses["total"]
 
     def on_train_epoch_end(self) -> None:
+        self.model.end_epoch(self.current_epoch, self.optim.epochs)
         loss = float(self.trainer.callback_metrics["loss/total"])
         if not math.isfinite(loss):
             raise UserError(
@@ -88,9 +81,11 @@ class DualStreamModule(lightning.LightningModule):
             )
 
     def predict_step(self, batch: Batch, batch_index: int) -> ChunkScores:
-        coarse, probabilities = branch_scores(self.network(batch))
-        lengths = batch.mask.sum(dim=1)
-        return ChunkScores(coarse.cpu(), None if probabilities is None else probabilities.cpu(), lengths.cpu())
+        coarse, classes = (None if s is None else s.cpu() for s in self.model.scores(self.model(batch)))
+        return ChunkScores(coarse, classes, batch.mask.sum(dim=1).cpu())
+
+    def on_predict_start(self) -> None:
+        torch.manual_seed(self.seed)  # for models that score by chance
 
     def on_validation_epoch_start(self) -> None:
         self.chunk_scores.clear()
@@ -101,13 +96,13 @@ class DualStreamModule(lightning.LightningModule):
     def on_validation_epoch_end(self) -> None:
         if self.monitor is None:
             return
-        videos = join_chunks(self.chunk_scores, self.monitor.scored, self.trained)
+        videos = join_chunks(self.chunk_scores, self.monitor.scored)
         self.log(self.monitor.name, monitored_figure(self.monitor, videos), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
-        trainable = [p for p in self.parameters() if p.requires_grad]
-        kind = torch.optim.Adam if self.optim.name == "adam" else torch.optim.AdamW
-        optimizer = kind(trainable, lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay)
+        groups = self.model.parameter_groups(self.optim.learning_rate)
+        kind: Any = OPTIMISERS[self.optim.name]
+        optimizer = kind(groups, lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay)
         return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.optim, epoch))]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -117,6 +112,8 @@ class DualStreamModule(lightning.LightningModule):
 
     def load_weights(self, weights: dict[str, Tensor]) -> None:
         """Takes a checkpoint's weights. Raises UserError where they are not this network's."""
+        for name in self.model.fitted:
+            self.model.get_buffer(name).resize_(weights[f"model.{name}"].shape)
         try:
             result = self.load_state_dict(weights, strict=False)
             wrong = [n for n in result.missing_keys if not is_frozen(n)] + list(result.unexpected_keys)
@@ -144,9 +141,9 @@ def rate_factor(optim: Optim, epoch: int) -> float:
     """What the initial learning rate is multiplied with in an epoch (counted from 0)."""
     done = epoch / optim.epochs
     if optim.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1)))
+        return 0.5 * (1 + math.cos(math.pi * min(done, 1) * optim.cosine_share))
     if optim.schedule == "milestones":
-        return DECAY ** sum(done >= share for share in MILESTONES)
+        return DECAY ** sum(done >= share for share in optim.milestones)
     return 1.0
 
 

@@ -13,7 +13,8 @@ from torch.nn import functional as F
 
 from mmvad.bags import top_mean
 from mmvad.contrast import contrast_loss
-from mmvad.models.dual_stream import Batch, Output
+from mmvad.models.dual_stream import Output
+from mmvad.models.model import Batch
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From the network's chunks to scored videos: chunks put end to end, branches that were not trained left out."""
+"""From a model's chunks to scored videos: chunks put end to end."""
 
 from __future__ import annotations
 
@@ -10,27 +10,22 @@ from torch import Tensor
 
 from mmvad.bags import largest_bag
 from mmvad.data.datamodule import ScoringSet
+from mmvad.data.segments import snippet_segments
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 
 
 class ChunkScores(NamedTuple):
-    """Scores of a batch of chunks: coarse p [B, L], class probabilities [B, L, C] or None, valid lengths [B]."""
+    """Scores of a batch of chunks: p [B, L] or None, class probabilities [B, L, C] or None, valid lengths [B]."""
 
-    coarse: Tensor
-    probabilities: Tensor | None
+    coarse: Tensor | None
+    classes: Tensor | None
     lengths: Tensor
 
 
-def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet, trained: Sequence[str]) -> list[ScoredVideo]:
-    """Every video with its scores.
-
-    Args:
-        batches: scores of all the set's chunks, in order.
-        trained: `coarse`, `fine` or both; an untrained branch's scores are left out.
-    """
-    coarse = _by_video([(b.coarse, b.lengths) for b in batches], scored) if "coarse" in trained else None
-    fine = [(b.probabilities, b.lengths) for b in batches if b.probabilities is not None]
-    classes = _by_video(fine, scored) if fine and "fine" in trained else None
+def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[ScoredVideo]:
+    """Every video with its scores; `batches` holds those of all the set's chunks, in order."""
+    coarse = _by_video([(b.coarse, b.lengths) for b in batches], scored)
+    classes = _by_video([(b.classes, b.lengths) for b in batches], scored)
     return [
         ScoredVideo(
             v.name, v.labels, v.events, v.intervals, coarse[i] if coarse else None, classes[i] if classes else None
@@ -45,10 +40,18 @@ def mil_score(video: ScoredVideo) -> float:
     return float(scores[-largest_bag(len(scores)) :].mean())
 
 
-def _by_video(parts: Sequence[tuple[Tensor, Tensor]], scored: ScoringSet) -> list[np.ndarray]:
-    """The valid rows of all chunks, gathered video by video."""
-    valid = [rows[:n].numpy() for block, lengths in parts for rows, n in zip(block, lengths.tolist(), strict=True)]
+def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet) -> list[np.ndarray]:
+    """The valid rows of all chunks, gathered video by video; empty where the branch was not trained."""
+    valid = [
+        rows[:n].numpy()
+        for block, lengths in parts
+        if block is not None
+        for rows, n in zip(block, lengths.tolist(), strict=True)
+    ]
+    if not valid:
+        return []
     videos: list[list[np.ndarray]] = [[] for _ in scored.videos]
     for chunk, rows in zip(scored.chunks, valid, strict=True):
-        videos[chunk.video].append(rows)
+        whole = len(rows) == chunk.length  # else the chunk was cut or stretched to L segments
+        videos[chunk.video].append(rows if whole else rows[snippet_segments(chunk.length, len(rows))])
     return [np.concatenate(rows) for rows in videos]

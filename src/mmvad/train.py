@@ -18,7 +18,7 @@ from lightning.pytorch.callbacks import Callback
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.build import build_losses, build_network, build_text
+from mmvad.build import build_model, build_text
 from mmvad.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import dump, plain
@@ -30,9 +30,9 @@ from mmvad.errors import UserError
 from mmvad.features.bank import Bank, open_bank
 from mmvad.history import EpochHistory
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.models.dual_stream import trainable_parameters
+from mmvad.models.model import trainable_parameters
 from mmvad.models.text_encoder import TextEncoder, weights_hash
-from mmvad.module import DualStreamModule, Monitor
+from mmvad.module import AnomalyModule, Monitor
 from mmvad.progress import wants_progress
 from mmvad.report.figures import draw_figures
 from mmvad.report.run_report import make_report
@@ -59,12 +59,6 @@ class Prepared:
     @property
     def folder(self) -> RunFolder:
         return RunFolder(self.config.runtime.results / run_name(self.config, self.identity))
-
-    @property
-    def trained(self) -> tuple[str, ...]:
-        """The branches that are trained, and so make the combined score."""
-        fine = self.config.uses_text and self.config.loss.fine
-        return (*(("coarse",) if self.config.loss.coarse else ()), *(("fine",) if fine else ()))
 
 
 def prepare(config: Config) -> Prepared:
@@ -127,23 +121,23 @@ def _train(prepared: Prepared, watch: Watch | None) -> None:
     log_report(report)
 
 
-def assemble(prepared: Prepared) -> tuple[FeatureDataModule, DualStreamModule]:
+def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
     """The data and the untrained network, its weights drawn from the run's seed."""
     config = prepared.config
     data = FeatureDataModule(config, prepared.bank, prepared.benchmark, prepared.place.device)
     lightning.seed_everything(config.seed, verbose=False)
-    network = build_network(config, prepared.bank, prepared.benchmark, prepared.encoder)
+    model = build_model(config, prepared.bank, prepared.benchmark, prepared.encoder)
     monitor = None
     if data.selection_set:
         frames = config.select == "best_test"
         name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
         monitor = Monitor(name, prepared.benchmark.headline, data.selection_set, prepared.benchmark, frames)
-    module = DualStreamModule(network, build_losses(config), config.optim, config.seed, prepared.trained, monitor)
+    module = AnomalyModule(model, config.optim, config.seed, monitor)
     return data, module
 
 
 def fit(
-    prepared: Prepared, data: FeatureDataModule, module: DualStreamModule, watch: Watch | None = None
+    prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None = None
 ) -> RunCheckpoints:
     """Trains to the last epoch, from the last checkpoint where there is one."""
     config, folder = prepared.config, prepared.folder
@@ -161,6 +155,7 @@ def fit(
     if last.is_file():
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"going on from {last} (after epoch {epoch + 1})")
+    module.model.fit_offline(data.train_batches())
     try:
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except SystemExit as end:  # what Lightning makes of an interrupt
@@ -185,12 +180,12 @@ def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
     return folder.checkpoints / (LAST if config.select == "last" else BEST)
 
 
-def test(prepared: Prepared, data: FeatureDataModule, module: DualStreamModule, checkpoint: Path) -> list[ScoredVideo]:
+def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, checkpoint: Path) -> list[ScoredVideo]:
     """Scores of every test video under a checkpoint's weights."""
     module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
     trainer = _trainer(prepared, logger=False)
     batches = cast(list[ChunkScores], trainer.predict(module, data, ckpt_path=None))
-    return join_chunks(batches, data.test, prepared.trained)
+    return join_chunks(batches, data.test)
 
 
 def _trainer(prepared: Prepared, **options: Any) -> lightning.Trainer:

@@ -9,6 +9,7 @@ import pytest
 from mmvad.config import identity
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config
+from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
 
 BASE = ["data.validation_share=0.1", "data.batch_size=64"]
@@ -30,27 +31,50 @@ def another_value(key: str, field: Any) -> str:
         return str(2 * default + 4)
     if isinstance(default, float):
         return str(default / 2 + 0.2)
+    if isinstance(default, tuple):
+        return "[0.5]"
     return "other"
 
 
-def variants(runtime: bool) -> list[str]:
-    keys = {k: f for k, f in leaf_keys().items() if k.startswith("runtime.") is runtime and k not in SPECIAL}
-    return [f"{key}={another_value(key, field)}" for key, field in keys.items()]
+def variants(section: str = "") -> list[str]:
+    """One override for each key of a section; without one, for each key that is no peer's and not of `runtime`."""
+    apart = ("runtime.", "peers.")
+    keys = {k: f for k, f in leaf_keys().items() if k.startswith(section or apart) is bool(section)}
+    return [f"{key}={another_value(key, field)}" for key, field in keys.items() if key not in SPECIAL]
 
 
-@pytest.mark.parametrize("override", variants(runtime=False))
+def as_peer(name: str) -> list[str]:
+    """Overrides under which the peer can be run."""
+    return [f"model.name={name}", f"modalities={PEERS[name].modalities[0]}", "data.balanced=on"]
+
+
+@pytest.mark.parametrize("override", variants())
 def test_every_key_that_may_change_a_result_changes_it(override: str) -> None:
     assert identify(override) != identify()
 
 
 def test_variants_cover_the_tree_and_differ_from_one_another() -> None:
-    found = [identify(override) for override in variants(runtime=False)]
+    found = [identify(override) for override in variants()]
     assert len(set(found)) == len(found) > 35
 
 
-@pytest.mark.parametrize("override", variants(runtime=True))
+@pytest.mark.parametrize("override", variants("runtime."))
 def test_no_runtime_key_changes_it(override: str) -> None:
     assert identify(override) == identify()
+
+
+@pytest.mark.parametrize("override", variants("peers."))
+def test_a_peers_key_changes_that_peer_alone(override: str) -> None:
+    owner = override.split(".")[1]
+    other = "rtfm" if owner != "rtfm" else "sultani"
+    assert identify(override) == identify()
+    assert identify(*as_peer(owner), override) != identify(*as_peer(owner))
+    assert identify(*as_peer(other), override) == identify(*as_peer(other))
+
+
+@pytest.mark.parametrize("override", variants("loss.") + ["model.window=5"])
+def test_our_networks_keys_change_no_peer(override: str) -> None:
+    assert identify(*as_peer("rtfm"), override) == identify(*as_peer("rtfm"))
 
 
 def test_precision_in_use_changes_it() -> None:

@@ -114,6 +114,9 @@ def test_sections_do_not_change_after_parsing() -> None:
         ({"seed": 2**32}, "seed"),
         ({"model": {"prompt_half": 33}}, "prompt_half"),
         ({"model": {"dropout": 1.0}}, "dropout"),
+        ({"model": {"name": "vadclip"}, "modalities": "vat"}, "modalities"),
+        ({"model": {"name": "rtfm"}, "modalities": "v"}, "data.balanced"),
+        ({"optim": {"milestones": [1.5]}}, "milestones"),
     ],
 )
 def test_what_has_no_meaning_is_refused(tree: dict[str, Any], named: str) -> None:

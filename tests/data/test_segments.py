@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.data.segments import Chunk, chunks, stretch_borders, to_segments
+from mmvad.data.segments import (
+    Chunk,
+    chunks,
+    segment_count,
+    snippet_segments,
+    stretch_borders,
+    to_segments,
+)
 from tests.plain.network import stretch_means
 
 
@@ -59,3 +66,29 @@ def test_known_chunks(n: int, count: int, last: int) -> None:
     assert len(parts) == count
     assert parts[-1] == Chunk(0, 256 * (count - 1), last)
     assert sum(part.length for part in parts) == n
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 40), st.integers(0, 100))
+def test_bins_pick_and_interpolation_against_loops(n: int, segments: int, seed: int) -> None:
+    video = rows(n, seed=seed)
+    bins = [video[i * n // segments : max((i + 1) * n // segments, i * n // segments + 1)] for i in range(segments)]
+    np.testing.assert_allclose(to_segments(video, segments, "bins"), [b.mean(axis=0) for b in bins], atol=1e-6)
+    if n > segments > 1:
+        picked = [video[int(i * (n - 1) / (segments - 1) + 1e-9)] for i in range(segments)]
+        np.testing.assert_array_equal(to_segments(video, segments, "pick"), picked)
+    middles = np.clip((np.arange(segments) + 0.5) * n / segments - 0.5, 0, n - 1)
+    between = np.stack([np.interp(middles, np.arange(n), column) for column in video.T], axis=1)
+    np.testing.assert_allclose(to_segments(video, segments, "interpolate"), between, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["fold", "bins", "pick", "interpolate"])
+def test_counts_are_those_of_the_rows(how: str) -> None:
+    for n in (1, 5, 8, 9, 40):
+        assert len(to_segments(rows(n), 8, how)) == segment_count(n, 8, how)
+
+
+def test_every_snippet_lies_in_the_segment_that_averages_it() -> None:
+    for n, segments in ((5, 5), (40, 8), (3, 8), (41, 8)):
+        borders, found = stretch_borders(n, segments), snippet_segments(n, segments)
+        assert all(borders[s] <= t < borders[s + 1] for t, s in enumerate(found))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -107,3 +109,29 @@ def test_a_crop_that_is_not_there(bank: Bank) -> None:
         chunk_samples(bank.test, bank.test.videos, PLANTED, where(), 5)
     assert "data.test_crop: 5" in str(caught.value)
     assert "expected: one of 0, 1" in str(caught.value)
+
+
+def test_crops_that_stand_together(bank: Bank) -> None:
+    split = bank.train
+    samples = training_samples(split, split.videos, PLANTED, replace(where(), crops="together"))
+    batch = samples.batch(np.array([3, 1]))
+    assert (samples.size, batch.crops, len(batch.mask)) == (len(split.videos), 2, 4)
+    for row, (video, crop) in enumerate([(split.videos[3], 0), (split.videos[3], 1), (split.videos[1], 0)]):
+        n = min(video.snippets, L)
+        picture = stretch_means(split.visual_rows(video, crop), L)
+        np.testing.assert_allclose(batch.visual[row, :n].numpy(), picture, rtol=1e-5, atol=1e-6)
+
+
+def test_crops_that_differ_cannot_stand_together(bank: Bank) -> None:
+    first, second, *_ = bank.train.videos
+    with pytest.raises(UserError, match=r"data\.crops"):
+        training_samples(bank.train, [first, replace(second, crops=(0,))], PLANTED, replace(where(), crops="together"))
+
+
+def test_whole_videos_are_as_long_as_they_are(bank: Bank) -> None:
+    how = replace(where(), test_span="whole", how="bins")
+    samples, parts = chunk_samples(bank.test, bank.test.videos, PLANTED, how, 0)
+    for i, (video, part) in enumerate(zip(bank.test.videos, parts, strict=True)):
+        batch = samples.batch(np.array([i]))
+        assert (part.length, bool(batch.mask.all())) == (video.snippets, True)
+        np.testing.assert_array_equal(batch.visual[0].numpy(), bank.test.visual_rows(video, 0))

@@ -38,7 +38,7 @@ def test_memory_and_disk_give_the_same_batches(
 ) -> None:
     index = np.array(data.draw(st.lists(st.integers(0, len(wanted) - 1), min_size=1, max_size=8)))
     stores = [FeatureStore(PACKED, wanted, segments, device) for device in (RAM, None)]
-    resident, mapped = (store.gather(index) for store in stores)
+    resident, mapped = (store.gather(index, store.segments) for store in stores)
     assert torch.equal(resident, mapped)
     assert resident.dtype == torch.float32
     for row, i in zip(resident, index):
@@ -52,7 +52,7 @@ def test_a_memory_mapped_float16_array(tmp_path: Path) -> None:
     np.save(tmp_path / "rows.npy", PACKED.astype(np.float16))
     mapped = np.load(tmp_path / "rows.npy", mmap_mode="r")
     wanted = [Sequence2D(0, 3), Sequence2D(3, 100)]
-    ram, disk = (FeatureStore(mapped, wanted, 8, device).gather(np.array([1, 0])) for device in (RAM, None))
+    ram, disk = (FeatureStore(mapped, wanted, 8, device).gather(np.array([1, 0]), 8) for device in (RAM, None))
     assert torch.equal(ram, disk)
     torch.testing.assert_close(ram[1, :3], torch.from_numpy(PACKED[:3]), rtol=1e-3, atol=1e-3)
 
@@ -62,7 +62,7 @@ def test_a_sequence_that_several_samples_share_lies_in_memory_once() -> None:
     store = FeatureStore(PACKED, [shared, shared, None, shared], 8, RAM)
     assert store.rows is not None
     assert store.rows.shape == (7, 5)
-    assert torch.equal(store.gather(np.array([0]))[0], store.gather(np.array([3]))[0])
+    assert torch.equal(store.gather(np.array([0]), store.segments)[0], store.gather(np.array([3]), store.segments)[0])
 
 
 @pytest.mark.parametrize("device", [RAM, None])

@@ -16,7 +16,8 @@ from mmvad.benchmarks.registry import benchmark
 from mmvad.build import build_network
 from mmvad.config.schema import Config, Data, Model, Text
 from mmvad.features.bank import Bank, SplitBank
-from mmvad.models.dual_stream import Batch, DualStream, Output, branch_scores, trainable_parameters
+from mmvad.models.dual_stream import DualStream, Output, branch_scores
+from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.text_encoder import build_text_encoder
 from mmvad.objectives import objective
 from tests.plain import network as plain

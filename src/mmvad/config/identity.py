@@ -8,7 +8,7 @@ import json
 from mmvad.config.load import plain
 from mmvad.config.schema import Config
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raised when a change of code changes results: old runs are then never taken for new ones."""
 
 
@@ -16,9 +16,14 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
     """SHA-256 over everything that decides the results.
 
     That is the resolved configuration without `runtime`, but with the precision in use; the bank's content in place of
-    its path; the text weights' content in place of their name; and the schema version.
+    its path; the text weights' content in place of their name; and the schema version. Of the models' settings only
+    those of `model.name` count.
     """
     tree = plain(config)
+    name = config.model.name
+    if name != "dual_stream":
+        del tree["loss"]
+        tree["model"] = {"name": name, "text": tree["model"]["text"]}
     del tree["runtime"], tree["data"]["bank"]
     tree["model"]["text"]["weights"] = text_hash
     tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}

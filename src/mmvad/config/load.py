@@ -49,8 +49,11 @@ def dump(config: Config) -> str:
 
 
 def plain(config: Config) -> Tree:
-    """The resolved configuration as a tree of plain values."""
-    return config.model_dump(mode="json")
+    """The resolved configuration as a tree of plain values; of the peers' settings only the chosen model's."""
+    tree = config.model_dump(mode="json")
+    peers = tree.pop("peers")
+    name = config.model.name
+    return tree | ({"peers": {name: peers[name]}} if name in peers else {})
 
 
 def merge(tree: Tree, over: Tree, where: object) -> None:

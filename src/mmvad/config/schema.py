@@ -8,18 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-
-
-class Section(BaseModel):
-    """A part of the tree: unknown keys are errors, values do not change after parsing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, validate_default=True)
+from mmvad.config.peers import PEERS, Peers
+from mmvad.config.sections import Count, NotNegative, Positive, Section, Share
 
 
 class Text(Section):
@@ -30,8 +22,25 @@ class Text(Section):
 
 
 class Model(Section):
-    name: Literal["dual_stream"] = "dual_stream"
-    """the network"""
+    name: Literal[
+        "dual_stream",
+        "sultani",
+        "hl_net",
+        "rtfm",
+        "s3r",
+        "macil_sd",
+        "avvd",
+        "ur_dmu",
+        "mgfn",
+        "clip_tsa",
+        "vadclip",
+        "pel4vad",
+        "tpwng",
+        "avadclip",
+        "random_scores",
+        "one_class_svm",
+    ] = "dual_stream"
+    """the network: ours, or a peer; a peer reads `peers.NAME.*` and of `model.*` only the text tower"""
     text: Text = Text()
     temporal: Literal["local_gcn", "local", "global", "gcn", "none"] = "local_gcn"
     """temporal unit on the visual path (eq. 1)"""
@@ -85,8 +94,15 @@ class Data(Section):
     """the feature bank (`mmvad data import` makes it)"""
     segment_length: Count = 256
     """L, segments fed to the network"""
+    segments: Literal["fold", "bins", "pick", "interpolate"] = "fold"
+    """how a video gets to L segments: stretch means, short ones padded; stretch means, short ones repeated; nearest
+    rows, short ones padded; linear interpolation, short ones stretched"""
+    test_span: Literal["chunks", "whole", "segments"] = "chunks"
+    """a test video in chunks of L, whole at once, or as L segments like a training video"""
+    crops: Literal["rows", "together"] = "rows"
+    """every crop of a training video is a sample of its own, or all crops of a video make one"""
     batch_size: Annotated[int, Field(ge=2)] = 128
-    """videos of a step"""
+    """samples of a step: crops, or videos where `data.crops` is together"""
     balanced: bool = False
     """batches half abnormal, half normal"""
     audio: Literal["required", "optional", "none"] = "required"
@@ -98,14 +114,18 @@ class Data(Section):
 
 
 class Optim(Section):
-    name: Literal["adam", "adamw"] = "adam"
+    name: Literal["adam", "adamw", "adagrad"] = "adam"
     """optimiser"""
     learning_rate: Positive = 1e-5
     """initial learning rate"""
     weight_decay: NotNegative = 0.0
     """of the optimiser"""
     schedule: Literal["milestones", "cosine", "constant"] = "milestones"
-    """x0.1 at 30 and 60 % of the epochs; cosine to 0; or constant"""
+    """x0.1 at each of `milestones`; cosine to 0; or constant"""
+    milestones: tuple[Share, ...] = (0.3, 0.6)
+    """when the learning rate falls, as shares of the epochs"""
+    cosine_share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """how much of the cosine's way down is gone by the last epoch"""
     epochs: Count = 60
     """passes over every crop of every training video"""
     gradient_clip: NotNegative = 0.0
@@ -144,6 +164,7 @@ class Config(Section):
     modalities: Literal["v", "va", "vt", "vat"] = "vat"
     """V picture, A sound, T text (without T no fine stream)"""
     model: Model = Model()
+    peers: Peers = Peers()
     loss: Loss = Loss()
     data: Data = Data()
     optim: Optim = Optim()
@@ -161,11 +182,23 @@ class Config(Section):
                 f"modalities: {self.modalities!r} listens, but data.audio is 'none'; set modalities to v or vt"
             )
         fine = self.uses_text and self.loss.fine
-        if not self.loss.coarse and not fine:
+        if self.model.name != "dual_stream":
+            self._fits_peer()
+        elif not self.loss.coarse and not fine:
             raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
         if self.data.balanced and self.data.batch_size % 2:
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self
+
+    def _fits_peer(self) -> None:
+        peer = PEERS[self.model.name]
+        if self.modalities not in peer.modalities:
+            raise ValueError(
+                f"modalities: {peer.title} cannot be run with {self.modalities!r}; "
+                f"set modalities to {' or '.join(peer.modalities)}"
+            )
+        if peer.pairs and not self.data.balanced:
+            raise ValueError(f"data.balanced: {peer.title} learns from pairs of bags; set data.balanced to on")
 
     @property
     def uses_audio(self) -> bool:

@@ -18,7 +18,7 @@ from mmvad.data.splits import Placement, chunk_samples, training_samples
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, BankVideo
-from mmvad.models.dual_stream import Batch
+from mmvad.models.model import Batch
 from mmvad.progress import track
 
 CHUNKS_A_BATCH = 32
@@ -31,24 +31,24 @@ class GatherDataset(Dataset[Batch]):
         self.samples = samples
 
     def __len__(self) -> int:
-        return len(self.samples.labels)
+        return self.samples.size
 
     def __getitem__(self, index: np.ndarray) -> Batch:
         return self.samples.batch(index)
 
 
-class ChunkSampler:
-    """Consecutive runs of chunks, in order."""
+class OrderedSampler:
+    """Consecutive runs of `size` samples, in order."""
 
-    def __init__(self, count: int) -> None:
-        self.count = count
+    def __init__(self, count: int, size: int) -> None:
+        self.count, self.size = count, size
 
     def __len__(self) -> int:
-        return -(-self.count // CHUNKS_A_BATCH)
+        return -(-self.count // self.size)
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        for start in range(0, self.count, CHUNKS_A_BATCH):
-            yield np.arange(start, min(start + CHUNKS_A_BATCH, self.count))
+        for start in range(0, self.count, self.size):
+            yield np.arange(start, min(start + self.size, self.count))
 
 
 class ScoringSet(NamedTuple):
@@ -59,7 +59,8 @@ class ScoringSet(NamedTuple):
     chunks: list[Chunk]
 
     def loader(self) -> DataLoader[Batch]:
-        return _loader(self.samples, ChunkSampler(len(self.chunks)))
+        size = 1 if self.samples.tight else CHUNKS_A_BATCH  # whole videos differ too much to be padded to one length
+        return _loader(self.samples, OrderedSampler(len(self.chunks), size))
 
 
 class FeatureDataModule(lightning.LightningDataModule):
@@ -78,6 +79,9 @@ class FeatureDataModule(lightning.LightningDataModule):
             config.data.audio if config.uses_audio else "none",
             resident_device(config, bank, device),
             _track_long,
+            config.data.segments,
+            config.data.crops,
+            config.data.test_span,
         )
         out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
         self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
@@ -106,9 +110,15 @@ class FeatureDataModule(lightning.LightningDataModule):
         return self._train
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        abnormal = self.train_samples.labels[:, 1:].sum(dim=1).numpy() > 0
+        samples = self.train_samples
+        abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
-        return _loader(self.train_samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+        return _loader(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+
+    def train_batches(self) -> Iterator[Batch]:
+        """Every training sample once, in order, one a batch: for what a model fits before training."""
+        samples = self.train_samples
+        return (samples.batch(np.array([i])) for i in range(samples.size))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """The set that a checkpoint is chosen on: held-out videos, or the test set where `select` says so."""

@@ -20,16 +20,47 @@ def stretch_borders(snippets: int, segments: int) -> np.ndarray:
     return np.arange(segments + 1) * snippets // segments
 
 
-def to_segments(rows: np.ndarray, segments: int) -> np.ndarray:
-    """A video of more than L snippets cut into L equal stretches, each averaged; a shorter one as it is.
+def to_segments(rows: np.ndarray, segments: int, how: str = "fold") -> np.ndarray:
+    """A video as at most L segments: [n, d] -> float32 [segment_count(n, L, how), d]. Means are summed in float64.
 
-    [n, d] -> float32 [min(n, L), d]. Sums run in float64.
+    Args:
+        how: `fold`, `bins`, `pick` or `interpolate`, as `data.segments` says.
     """
+    if how == "interpolate":
+        return _interpolated(rows, segments)
+    if how == "bins":
+        return _stretch_means(rows, segments)
     if len(rows) <= segments:
         return np.asarray(rows, dtype=np.float32)
+    if how == "pick":
+        return np.asarray(rows[np.arange(segments) * (len(rows) - 1) // max(segments - 1, 1)], dtype=np.float32)
+    return _stretch_means(rows, segments)
+
+
+def segment_count(snippets: int, segments: int, how: str = "fold") -> int:
+    """Valid segments of a video of so many snippets."""
+    return min(snippets, segments) if how in {"fold", "pick"} else segments
+
+
+def snippet_segments(snippets: int, segments: int) -> np.ndarray:
+    """The segment that each snippet of a video lies in: int64 [n], for videos cut or stretched to L segments."""
+    return np.searchsorted(stretch_borders(snippets, segments)[1:], np.arange(snippets), side="right")
+
+
+def _stretch_means(rows: np.ndarray, segments: int) -> np.ndarray:
+    """L equal stretches, each averaged; an empty one is the row that it begins at."""
     borders = stretch_borders(len(rows), segments)
     sums = np.add.reduceat(np.asarray(rows, dtype=np.float64), borders[:-1], axis=0)
-    return (sums / np.diff(borders)[:, None]).astype(np.float32)
+    return (sums / np.maximum(np.diff(borders), 1)[:, None]).astype(np.float32)
+
+
+def _interpolated(rows: np.ndarray, segments: int) -> np.ndarray:
+    """Linear interpolation in time to L rows, each at the middle of its stretch."""
+    place = np.clip((np.arange(segments) + 0.5) * len(rows) / segments - 0.5, 0, len(rows) - 1)
+    low = place.astype(np.int64)
+    share = (place - low)[:, None]
+    values = np.asarray(rows, dtype=np.float64)
+    return ((1 - share) * values[low] + share * values[np.minimum(low + 1, len(rows) - 1)]).astype(np.float32)
 
 
 def chunks(lengths: list[int], segments: int) -> list[Chunk]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -21,13 +21,16 @@ Progress = Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]]
 class Placement:
     """How a split is served: L, whether audio is `required`, `optional` or `none`, and where features lie.
 
-    `device` None leaves them on disk.
+    `device` None leaves them on disk; `how` is `data.segments`, `crops` and `test_span` are the keys of those names.
     """
 
     segments: int
     audio: str
     device: torch.device | None
     progress: Progress = lambda sequences: sequences
+    how: str = "fold"
+    crops: str = "rows"
+    test_span: str = "chunks"
 
 
 def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarray:
@@ -39,25 +42,33 @@ def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarra
 
 
 def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement) -> Samples:
-    """One sample a crop of every video, as at most L stretch means."""
+    """One sample a crop of every video, or a video with all its crops; as at most L segments."""
+    together = _equal_crops(videos) if how.crops == "together" else 1
     rows = [(v, crop) for v in videos for crop in range(len(v.crops))]
     visual = [Sequence2D(v.visual_start + crop * v.snippets, v.snippets) for v, crop in rows]
     audio = [None if v.audio_start is None else Sequence2D(v.audio_start, v.snippets) for v, _ in rows]
-    return _samples(split, [v for v, _ in rows], visual, audio, benchmark, how)
+    return _samples(split, [v for v, _ in rows], visual, audio, benchmark, how)._replace(crops=together)
 
 
 def chunk_samples(
     split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement, crop: int
 ) -> tuple[Samples, list[Chunk]]:
-    """One sample a chunk of at most L snippets of one crop of every video, in order; and the chunks."""
-    parts = chunks([v.snippets for v in videos], how.segments)
+    """One sample a chunk of one crop of every video, in order; and the chunks.
+
+    A chunk has at most L snippets, or is the whole video, as `test_span` says.
+    """
+    longest = max((v.snippets for v in videos), default=1)
+    parts = chunks([v.snippets for v in videos], how.segments if how.test_span == "chunks" else longest)
+    if how.test_span != "segments":
+        how = replace(how, how="fold", segments=how.segments if how.test_span == "chunks" else longest)
     visual, audio, owners = [], [], []
     for part in parts:
         v = videos[part.video]
         owners.append(v)
         visual.append(Sequence2D(v.visual_start + _crop_place(v, crop) * v.snippets + part.start, part.length))
         audio.append(None if v.audio_start is None else Sequence2D(v.audio_start + part.start, part.length))
-    return _samples(split, owners, visual, audio, benchmark, how), parts
+    samples = _samples(split, owners, visual, audio, benchmark, how)
+    return samples._replace(tight=how.test_span == "whole"), parts
 
 
 def _samples(
@@ -69,7 +80,7 @@ def _samples(
     how: Placement,
 ) -> Samples:
     sound = _audio_store(split, owners, audio, how)
-    store = FeatureStore(split.visual, visual, how.segments, how.device, how.progress)
+    store = FeatureStore(split.visual, visual, how.segments, how.device, how.progress, how.how)
     return Samples(store, sound, torch.from_numpy(label_matrix(owners, benchmark)))
 
 
@@ -88,7 +99,20 @@ def _audio_store(
         )
     if split.audio is None:
         return None
-    return FeatureStore(split.audio, audio, how.segments, how.device, how.progress)
+    return FeatureStore(split.audio, audio, how.segments, how.device, how.progress, how.how)
+
+
+def _equal_crops(videos: Sequence[BankVideo]) -> int:
+    """How many crops every video has. Raises UserError where they differ."""
+    odd = next((v for v in videos if len(v.crops) != len(videos[0].crops)), None)
+    if odd is not None:
+        raise UserError(
+            f"data.crops: together, but {odd.name} has {len(odd.crops)} crops",
+            f"{videos[0].name} has {len(videos[0].crops)}",
+            expected="as many crops of every training video",
+            fix="set data.crops=rows, or import the missing crops",
+        )
+    return len(videos[0].crops)
 
 
 def _crop_place(video: BankVideo, crop: int) -> int:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvad.data.segments import to_segments
-from mmvad.models.dual_stream import Batch
+from mmvad.data.segments import segment_count, to_segments
+from mmvad.models.model import Batch
 
 
 class Sequence2D(NamedTuple):
@@ -31,6 +31,7 @@ class FeatureStore:
         sequences: one a sample; None where the sample has no such feature (no sound).
         segments: L.
         device: where resident features lie; None leaves them on disk.
+        how: `data.segments`.
     """
 
     def __init__(
@@ -40,8 +41,9 @@ class FeatureStore:
         segments: int,
         device: torch.device | None,
         progress: Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]] = lambda x: x,
+        how: str = "fold",
     ) -> None:
-        self.packed, self.segments, self.width = packed, segments, packed.shape[1]
+        self.packed, self.segments, self.width, self.how = packed, segments, packed.shape[1], how
         self.sequences = sequences
         distinct = list(dict.fromkeys(s for s in sequences if s is not None))
         self.rows: Tensor | None = None
@@ -54,7 +56,7 @@ class FeatureStore:
         device: torch.device,
         progress: Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]],
     ) -> None:
-        lengths = np.array([min(s.length, self.segments) for s in distinct], dtype=np.int64)
+        lengths = np.array([self._count(s) for s in distinct], dtype=np.int64)
         starts = np.concatenate([[0], np.cumsum(lengths)])
         rows = torch.zeros(int(starts[-1]) + 1, self.width)  # the last row stays zero: padding points at it
         for sequence, start, length in zip(progress(distinct), starts, lengths, strict=False):
@@ -65,20 +67,20 @@ class FeatureStore:
     def lengths(self, samples: np.ndarray) -> np.ndarray:
         """Valid segments of each sample: int64 [B], 0 where the feature is absent."""
         found = [self.sequences[i] for i in samples]
-        return np.array([min(s.length, self.segments) if s else 0 for s in found], dtype=np.int64)
+        return np.array([self._count(s) if s else 0 for s in found], dtype=np.int64)
 
-    def gather(self, samples: np.ndarray) -> Tensor:
-        """Padded features of the samples: float32 [B, L, d], zero on padding."""
+    def gather(self, samples: np.ndarray, length: int) -> Tensor:
+        """Padded features of the samples: float32 [B, length, d], zero on padding."""
         if self.rows is None:
-            return self._gather_from_disk(samples)
+            return self._gather_from_disk(samples, length)
         starts = np.array([self.start[s] if (s := self.sequences[i]) else 0 for i in samples], dtype=np.int64)
-        place = np.arange(self.segments)
+        place = np.arange(length)
         valid = place < self.lengths(samples)[:, None]
         index = np.where(valid, starts[:, None] + place, len(self.rows) - 1)
         return self.rows[torch.from_numpy(index).to(self.rows.device)]
 
-    def _gather_from_disk(self, samples: np.ndarray) -> Tensor:
-        out = torch.zeros(len(samples), self.segments, self.width)
+    def _gather_from_disk(self, samples: np.ndarray, length: int) -> Tensor:
+        out = torch.zeros(len(samples), length, self.width)
         for b, i in enumerate(samples):
             if sequence := self.sequences[i]:
                 rows = self._read(sequence)
@@ -86,25 +88,42 @@ class FeatureStore:
         return out
 
     def _read(self, sequence: Sequence2D) -> np.ndarray:
-        return to_segments(self.packed[sequence.start : sequence.start + sequence.length], self.segments)
+        rows = self.packed[sequence.start : sequence.start + sequence.length]
+        return to_segments(rows, self.segments, self.how)
+
+    def _count(self, sequence: Sequence2D) -> int:
+        return segment_count(sequence.length, self.segments, self.how)
 
 
 class Samples(NamedTuple):
-    """What a split offers the network: stores by modality and a label row a sample."""
+    """What a split offers the network: stores by modality and a label row a row of theirs.
+
+    Attributes:
+        crops: rows that make one sample together (`data.crops: together`).
+        tight: a batch is as long as its longest sample, not L: for videos that are scored whole.
+    """
 
     visual: FeatureStore
     audio: FeatureStore | None
     labels: Tensor
+    crops: int = 1
+    tight: bool = False
+
+    @property
+    def size(self) -> int:
+        return len(self.labels) // self.crops
 
     def batch(self, samples: np.ndarray) -> Batch:
         """The samples as one padded batch, on the device where the features lie."""
-        visual = self.visual.gather(samples)
+        rows = (np.asarray(samples)[:, None] * self.crops + np.arange(self.crops)).reshape(-1)
+        valid = self.visual.lengths(rows)
+        length = int(valid.max()) if self.tight else self.visual.segments
+        visual = self.visual.gather(rows, length)
         device = visual.device
-        lengths = torch.from_numpy(self.visual.lengths(samples)).to(device)
-        mask = torch.arange(self.visual.segments, device=device) < lengths[:, None]
+        mask = torch.arange(length, device=device) < torch.from_numpy(valid).to(device)[:, None]
         audio = heard = None
         if self.audio is not None:
-            audio = self.audio.gather(samples)
-            heard = torch.from_numpy(self.audio.lengths(samples) > 0).to(device)
-        labels = self.labels[torch.from_numpy(np.asarray(samples))].to(device)
-        return Batch(visual, audio, heard, mask, labels)
+            audio = self.audio.gather(rows, length)
+            heard = torch.from_numpy(self.audio.lengths(rows) > 0).to(device)
+        labels = self.labels[torch.from_numpy(rows)].to(device)
+        return Batch(visual, audio, heard, mask, labels, self.crops)

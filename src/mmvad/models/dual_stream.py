@@ -4,39 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.fusion import build_fusion
+from mmvad.models.model import Batch
 from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
 from mmvad.models.temporal import TemporalSettings, TemporalUnit
 from mmvad.models.text_encoder import TextEncoder
-
-
-class Batch(NamedTuple):
-    """What the network is fed. Padding rows are zero.
-
-    Attributes:
-        visual: [B, L, d_v].
-        audio: [B, L, d_a], or None where the modalities have no A.
-        heard: bool [B], False for a video without sound; None with `audio`.
-        mask: bool [B, L], True on valid segments.
-        labels: [B, C] of 0 and 1, the normal class first.
-    """
-
-    visual: Tensor
-    audio: Tensor | None
-    heard: Tensor | None
-    mask: Tensor
-    labels: Tensor
-
-    @property
-    def abnormal(self) -> Tensor:
-        """bool [B]: the video-level label y."""
-        return self.labels[:, 1:].sum(dim=1) > 0
 
 
 @dataclass(frozen=True)
@@ -135,11 +112,6 @@ class DualStream(nn.Module):
         if self.fusion is None or batch.audio is None or batch.heard is None:
             return visual
         return self.fusion(visual, batch.audio, batch.heard, batch.mask)
-
-
-def trainable_parameters(network: nn.Module) -> int:
-    """How many numbers training changes."""
-    return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def branch_scores(output: Output) -> tuple[Tensor, Tensor | None]:

@@ -118,10 +118,13 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """A nested configuration as dotted keys."""
+    """A nested configuration as dotted keys; a list of numbers as one word."""
     keys: dict[str, Any] = {}
     for name, value in tree.items():
-        keys |= flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+        if isinstance(value, dict):
+            keys |= flat(value, f"{prefix}{name}.")
+        else:
+            keys[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else value
     return keys
 
 

@@ -1,0 +1,126 @@
+"""The peers: facts about each comparison method, and its settings `peers.NAME.*`. No torch here.
+
+Each method has a section of settings whose defaults are the published ones, and a line of facts in `PEERS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmvad.config.sections import Section
+
+
+class Sultani(Section):
+    pass
+
+
+class HlNet(Section):
+    pass
+
+
+class Rtfm(Section):
+    pass
+
+
+class S3r(Section):
+    pass
+
+
+class MacilSd(Section):
+    pass
+
+
+class Avvd(Section):
+    pass
+
+
+class UrDmu(Section):
+    pass
+
+
+class Mgfn(Section):
+    pass
+
+
+class ClipTsa(Section):
+    pass
+
+
+class VadClip(Section):
+    pass
+
+
+class Pel4Vad(Section):
+    pass
+
+
+class Tpwng(Section):
+    pass
+
+
+class AvadClip(Section):
+    pass
+
+
+class OneClassSvm(Section):
+    pass
+
+
+class Peers(Section):
+    """The settings of all peers; only those of `model.name` count, also for a run's identity."""
+
+    sultani: Sultani = Sultani()
+    hl_net: HlNet = HlNet()
+    rtfm: Rtfm = Rtfm()
+    s3r: S3r = S3r()
+    macil_sd: MacilSd = MacilSd()
+    avvd: Avvd = Avvd()
+    ur_dmu: UrDmu = UrDmu()
+    mgfn: Mgfn = Mgfn()
+    clip_tsa: ClipTsa = ClipTsa()
+    vadclip: VadClip = VadClip()
+    pel4vad: Pel4Vad = Pel4Vad()
+    tpwng: Tpwng = Tpwng()
+    avadclip: AvadClip = AvadClip()
+    one_class_svm: OneClassSvm = OneClassSvm()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Facts about a method.
+
+    Attributes:
+        title: as tables print it.
+        modalities: the values of `modalities` that it can be run with, its own first.
+        pairs: it learns from pairs of an abnormal and a normal bag, so batches must be half and half.
+        classes: it also says what happens, not only when.
+        reconstruction: parts of it are inferred, since neither paper nor code says them; every table marks it.
+        supervision: `weak`, `unsupervised`, or `none` for the floor.
+    """
+
+    title: str
+    modalities: tuple[str, ...]
+    pairs: bool = False
+    classes: bool = False
+    reconstruction: bool = False
+    supervision: str = "weak"
+
+
+PEERS: dict[str, Peer] = {
+    "sultani": Peer("Sultani et al. 2018", ("v",), pairs=True),
+    "hl_net": Peer("HL-Net 2020", ("va", "v")),
+    "rtfm": Peer("RTFM 2021", ("v",), pairs=True),
+    "s3r": Peer("S3R 2022", ("v",), pairs=True),
+    "macil_sd": Peer("MACIL-SD 2022", ("va",)),
+    "avvd": Peer("AVVD 2022", ("va", "v"), classes=True, reconstruction=True),
+    "ur_dmu": Peer("UR-DMU 2023", ("v", "va"), pairs=True),
+    "mgfn": Peer("MGFN 2023", ("v",), pairs=True),
+    "clip_tsa": Peer("CLIP-TSA 2023", ("v",), pairs=True),
+    "vadclip": Peer("VadCLIP 2024", ("vt",), classes=True),
+    "pel4vad": Peer("PEL4VAD 2024", ("vt",)),
+    "tpwng": Peer("TPWNG 2024", ("vt",), pairs=True, reconstruction=True),
+    "avadclip": Peer("AVadCLIP 2025", ("vat",), classes=True),
+    "random_scores": Peer("Random scores", ("v",), supervision="none"),
+    "one_class_svm": Peer("One-class SVM", ("v",), supervision="unsupervised"),
+}
+"""By `model.name`."""

@@ -1,0 +1,31 @@
+"""The floor: scores drawn at random. What a method gains is what it stands above this."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.peers.setting import Setting
+
+
+class RandomScores(Model[Tensor]):
+    """Uniform scores, drawn from torch's generator; learns nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.nothing = nn.Parameter(torch.zeros(()))
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.rand(batch.mask.shape)
+
+    def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
+        return {"total": 0 * self.nothing}
+
+    def scores(self, output: Tensor) -> Scores:
+        return Scores(output, None)
+
+
+def build(setting: Setting, settings: None) -> RandomScores:
+    """The floor for any setting."""
+    return RandomScores()
