@@ -88,5 +88,5 @@ def test_a_bank_of_another_benchmark(ucf: Hand, tmp_path: Path) -> None:
 
 
 def test_nothing_there_is_an_error_not_a_finding(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no feature release"):
+    with pytest.raises(UserError, match="no CLIP feature release"):
         check("xd_violence", tmp_path)

@@ -13,6 +13,7 @@ from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, BankVideo, index_hash, is_bank, open_bank, verified_videos
 from mmvad.features.importing import default_audio
+from mmvad.features.layouts import LayoutName
 from mmvad.features.npy import load_rows
 from mmvad.features.planning import AudioPolicy, Finding, Options, Plan, plan_import
 from mmvad.features.releases import find_release
@@ -29,8 +30,9 @@ def check(
     audio: AudioPolicy | None = None,
     crops: Sequence[int] | None = None,
     subset: bool = False,
-    visual_width: int = 512,
+    visual_width: int | None = None,
     audio_width: int = 128,
+    layout: LayoutName | None = None,
     progress: bool = True,
     show: Show = print,
 ) -> list[Finding]:
@@ -45,7 +47,7 @@ def check(
         bank, videos = open_bank(path), read_videos(facts, folder) if folder else None
         found, listed = list(_check_bank(facts, bank, videos, progress)), _bank_counts(bank)
     else:
-        release = find_release(facts, path)
+        release = find_release(facts, path, layout)
         videos = read_videos(facts, folder or path)
         taken = tuple(crops) if crops is not None else None
         options = Options(visual_width, audio_width, taken, audio or default_audio(release))

@@ -53,7 +53,12 @@ def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> N
     parser.add_argument("--audio", choices=AUDIO, help="whether videos have sound (default: what the benchmark says)")
     parser.add_argument("--crops", type=crop_numbers, metavar="0,5", help="which crops (default: all)")
     parser.add_argument("--subset", action="store_true", help="accept a split with missing videos")
-    parser.add_argument("--visual-width", type=int, default=512, metavar="N", help="columns of visual files (512)")
+    parser.add_argument(
+        "--layout", choices=("clip", "i3d"), help="of the release (default: what the folder looks like)"
+    )
+    parser.add_argument(
+        "--visual-width", type=int, metavar="N", help="columns of visual files (CLIP 512, I3D of XD-Violence 1024)"
+    )
     parser.add_argument("--audio-width", type=int, default=128, metavar="N", help="columns of audio files (128)")
 
 
@@ -108,5 +113,5 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:
-    names = ("lists", "audio", "crops", "subset", "visual_width", "audio_width")
+    names = ("lists", "audio", "crops", "subset", "visual_width", "audio_width", "layout")
     return {name: getattr(args, name) for name in names}

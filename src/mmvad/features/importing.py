@@ -18,6 +18,7 @@ from mmvad.features.bank import is_bank, open_bank
 from mmvad.features.bank_index import BankVideo, Rows, bank_video, content_hash, pack
 from mmvad.features.bank_writer import BankWriter, partial_of
 from mmvad.features.joining import join_audio
+from mmvad.features.layouts import LayoutName
 from mmvad.features.npy import load_rows
 from mmvad.features.planning import AudioPolicy, Entry, Finding, Options, Plan, plan_import
 from mmvad.features.releases import Release, find_release, require_audio
@@ -35,8 +36,9 @@ def import_release(
     subset: bool = False,
     overwrite: bool = False,
     crops: Sequence[int] | None = None,
-    visual_width: int = 512,
+    visual_width: int | None = None,
     audio_width: int = 128,
+    layout: LayoutName | None = None,
     progress: bool = True,
 ) -> Path:
     """Packs the release at `source` into a bank at `out`; returns `out`.
@@ -51,12 +53,14 @@ def import_release(
         subset: accept a split with missing videos.
         overwrite: replace a bank with other content.
         crops: which crops to take, all if None; of test videos the tested crop is always taken.
+        visual_width: columns of a visual file; what the layout says if None.
+        layout: `clip` or `i3d`; what the folder looks like if None.
 
     Raises:
         UserError: for anything wrong with release, lists, options or disk.
     """
     facts, source, out = benchmark(benchmark_name), Path(source), Path(out)
-    release = find_release(facts, source)
+    release = find_release(facts, source, layout)
     videos = read_videos(facts, Path(lists) if lists else source)
     if not subset:
         check_counts(facts, {split: len(videos[split]) for split in videos})
@@ -167,6 +171,7 @@ def describe(plan: Plan, options: Options, subset: bool, dtype: str | None, key:
     return {
         "made_by": "mmvad data import",
         "release": plan.release.root.resolve().name,
+        "features": plan.release.layout.features,
         "sources": folders,
         "audio": options.audio,
         "crops": "all" if options.crops is None else list(options.crops),

@@ -20,7 +20,11 @@ _AGAIN = "fetch or extract the file again; `mmvad data check` lists all files of
 
 @dataclass(frozen=True)
 class NpyHeader:
-    """What a feature file says of itself: [rows, width] of dtype; size in bytes and time of change of the file."""
+    """What a feature file says of itself: [rows, width] of dtype; size in bytes and time of change.
+
+    Attributes:
+        crop: which crop of a file that holds them all, [rows, crops, width]; the size is then the crop's share.
+    """
 
     path: Path
     rows: int
@@ -28,10 +32,14 @@ class NpyHeader:
     dtype: str
     size: int
     modified_ns: int
+    crop: int | None = None
 
 
-def read_header(path: Path, width: int | None = None) -> NpyHeader:
+def read_header(path: Path, width: int | None = None, crop: int | None = None) -> NpyHeader:
     """The file's header, checked against the file's size and `width` columns (any, if None). Reads no rows.
+
+    Args:
+        crop: one of the crops of a file of three dimensions; None for a file of two.
 
     Raises UserError, naming the file, for what is no .npy, a pickle, a truncated file, a wrong shape or dtype.
     """
@@ -42,11 +50,12 @@ def read_header(path: Path, width: int | None = None) -> NpyHeader:
             offset = file.tell()
     except OSError as error:
         raise UserError(path, f"cannot be read: {error.strerror}", expected="a readable .npy file") from error
+    shape, crops = _without_crops(path, shape, crop)
     _check_shape(path, shape, width)
     if dtype.name not in FLOATS:
         raise UserError(path, f"dtype {dtype}", expected=f"one of {', '.join(FLOATS)}", fix=_AGAIN)
-    _check_size(path, status.st_size, offset + shape[0] * shape[1] * dtype.itemsize)
-    return NpyHeader(path, shape[0], shape[1], dtype.name, status.st_size, status.st_mtime_ns)
+    _check_size(path, status.st_size, offset + crops * shape[0] * shape[1] * dtype.itemsize)
+    return NpyHeader(path, shape[0], shape[1], dtype.name, status.st_size // crops, status.st_mtime_ns, crop)
 
 
 def load_rows(header: NpyHeader) -> np.ndarray:
@@ -55,8 +64,11 @@ def load_rows(header: NpyHeader) -> np.ndarray:
     Raises UserError for NaN or infinity (naming the row), and where the file changed since its header was read.
     """
     try:
-        rows = np.load(header.path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if header.crop is None:
+            rows = np.load(header.path, allow_pickle=False)
+        else:
+            rows = np.ascontiguousarray(np.load(header.path, mmap_mode="r", allow_pickle=False)[:, header.crop])
+    except (OSError, ValueError, EOFError, IndexError) as error:
         raise UserError(header.path, f"cannot be read: {error}", expected="a readable .npy file", fix=_AGAIN) from error
     if rows.shape != (header.rows, header.width) or rows.dtype.name != header.dtype:
         raise UserError(header.path, "changed while it was read", expected="a release that nothing writes to")
@@ -101,6 +113,15 @@ def _what_it_is(start: bytes) -> str:
     if start[:1] == b"\x80":
         return "no .npy file but a pickle, which is never loaded"
     return f"no .npy file: it begins with {start[:8]!r}"
+
+
+def _without_crops(path: Path, shape: tuple[int, ...], crop: int | None) -> tuple[tuple[int, ...], int]:
+    """The shape of one crop, and how many crops the file holds."""
+    if crop is None:
+        return shape, 1
+    if len(shape) != 3 or crop >= shape[1]:
+        raise UserError(path, f"shape {list(shape)}", expected=f"[snippets, more than {crop} crops, d]", fix=_AGAIN)
+    return (shape[0], shape[2]), shape[1]
 
 
 def _check_shape(path: Path, shape: tuple[int, ...], width: int | None) -> None:

@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, get_args
 
 from mmvad.benchmarks.benchmark import Split, Video
@@ -38,9 +39,12 @@ class Finding:
 
 @dataclass(frozen=True)
 class Options:
-    """What to take of a release: widths of the rows, the crops (all if None), and what to do about sound."""
+    """What to take of a release: widths of the rows, the crops (all if None), and what to do about sound.
 
-    visual_width: int = 512
+    The visual width is the layout's if None, or the first file's where releases of the layout differ.
+    """
+
+    visual_width: int | None = None
     audio_width: int = 128
     crops: tuple[int, ...] | None = None
     audio: AudioPolicy = "required"
@@ -129,10 +133,17 @@ def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Opti
         if video.split == "test" and release.benchmark.test_crop in lacking:
             return None
     try:
-        visual = {k: read_header(files[k], options.visual_width) for k in wanted if k in files}
+        visual = {k: _visual_header(plan, files[k], k, options) for k in wanted if k in files}
     except UserError as error:
         return note("bad file", error)
     return _with_audio(release, video, visual, options, note)
+
+
+def _visual_header(plan: Plan, path: Path, crop: int, options: Options) -> NpyHeader:
+    layout = plan.release.layout
+    first = plan.entries[0].files[0].width if plan.entries else None
+    width = options.visual_width or layout.width or first
+    return read_header(path, width, crop if layout.stacked else None)
 
 
 def _with_audio(
@@ -189,7 +200,7 @@ def _find_extra(plan: Plan, videos: Mapping[Split, Sequence[Video]], options: Op
             (path, place, name)
             for name, crops in release.visual[split].items()
             if name not in names
-            for path in crops.values()
+            for path in dict.fromkeys(crops.values())
         ]
     for split in get_args(Split) if options.audio != "none" else ():
         stray += [(path, split, name) for name, path in release.audio[split].items() if name not in listed[split]]
