@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import lightning
 import torch
@@ -24,10 +24,12 @@ class RunCheckpoints(Checkpoint):
         identity: kept inside, so that a checkpoint is never loaded into another run.
         every: epochs between `last.ckpt`s; the final epoch always gets one.
         monitor: the logged figure that decides the best; None keeps no best.
+        reload: every epoch goes on from the best weights so far (`quirks.reload_best`).
     """
 
-    def __init__(self, folder: Path, identity: str, every: int, monitor: str | None) -> None:
+    def __init__(self, folder: Path, identity: str, every: int, monitor: str | None, *, reload: bool = False) -> None:
         self.folder, self.identity, self.every, self.monitor = folder, identity, every, monitor
+        self.reload = reload
         self.best: float | None = None
         self.best_epoch: int | None = None
 
@@ -48,6 +50,8 @@ class RunCheckpoints(Checkpoint):
             if self.best is None or figure > self.best:
                 self.best, self.best_epoch = figure, trainer.current_epoch
                 self._save(trainer, BEST)
+            elif self.reload:
+                cast(Any, pl_module).load_weights(read_checkpoint(self.folder / BEST, self.identity)["state_dict"])
         done = trainer.current_epoch + 1
         if done % self.every == 0 or done == trainer.max_epochs:
             self._save(trainer, LAST)

@@ -42,7 +42,8 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
     file = checkpoint or folder.checkpoints / (LAST if config.select == "last" else BEST)
     read_checkpoint(file, prepared.identity)
     data, module = assemble(prepared)
-    figures = evaluate(prepared.benchmark, test(prepared, data, module, file))
+    videos = test(prepared, data, module, file)
+    figures = evaluate(prepared.benchmark, videos, trapezoid=config.quirks.trapezoid_ap)
     return _compare(figures, read_json(folder.report), file)
 
 

@@ -34,6 +34,7 @@ from mmvad.models.model import trainable_parameters
 from mmvad.models.text_encoder import TextEncoder, weights_hash
 from mmvad.module import AnomalyModule, Monitor
 from mmvad.progress import wants_progress
+from mmvad.quirks import averaged, smoothed
 from mmvad.report.figures import draw_figures
 from mmvad.report.run_report import make_report
 from mmvad.runs import LOG, RunFolder, log_to, write_json, write_scores
@@ -142,7 +143,8 @@ def fit(
     """Trains to the last epoch, from the last checkpoint where there is one."""
     config, folder = prepared.config, prepared.folder
     monitor = module.monitor.name if module.monitor and config.select != "last" else None
-    checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, config.runtime.checkpoint_every, monitor)
+    every, reload = config.runtime.checkpoint_every, config.quirks.reload_best
+    checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, every, monitor, reload=reload)
     logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
     trainer = _trainer(
         prepared,
@@ -184,8 +186,11 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
     """Scores of every test video under a checkpoint's weights."""
     module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
     trainer = _trainer(prepared, logger=False)
-    batches = cast(list[ChunkScores], trainer.predict(module, data, ckpt_path=None))
-    return join_chunks(batches, data.test)
+    by_crop = [
+        join_chunks(cast(list[ChunkScores], trainer.predict(module, scored.loader())), scored)
+        for scored in data.test_sets
+    ]
+    return smoothed(averaged(by_crop), prepared.config.quirks.smoothing)
 
 
 def _trainer(prepared: Prepared, **options: Any) -> lightning.Trainer:

@@ -12,7 +12,7 @@ from mmvad.config.load import leaf_keys, load_config
 from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
 
-BASE = ["data.validation_share=0.1", "data.batch_size=64"]
+BASE = ["data.validation_share=0.1", "data.batch_size=64", "select=best_test"]
 SPECIAL: dict[str, Any] = {"model.text.weights": None, "data.bank": None, "model.name": None}
 
 

@@ -83,7 +83,7 @@ def test_balanced_batches(bank: Bank) -> None:
 def test_test_loader_gives_the_chunks_in_order(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datamodule, "CHUNKS_A_BATCH", 3)
     data = module(bank)
-    batches = list(data.predict_dataloader())
+    batches = list(data.test.loader())
     assert max(len(b.mask) for b in batches) == 3
     found = torch.cat([b.visual[b.mask] for b in batches]).numpy()
     wanted = np.concatenate([bank.test.visual_rows(v, 0) for v in bank.test.videos])
@@ -92,7 +92,7 @@ def test_test_loader_gives_the_chunks_in_order(bank: Bank, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("crop", [0, 1])
 def test_the_test_crop_is_the_configured_one(bank: Bank, crop: int) -> None:
-    (batch,) = list(module(bank, test_crop=crop, segment_length=40).predict_dataloader())
+    (batch,) = list(module(bank, test_crop=crop, segment_length=40).test.loader())
     first = bank.test.videos[0]
     np.testing.assert_array_equal(batch.visual[0, : first.snippets].numpy(), bank.test.visual_rows(first, crop))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from mmvad.benchmarks.benchmark import frame_truth
 from mmvad.errors import UserError
@@ -17,6 +17,7 @@ from mmvad.metrics.frame import (
     roc_auc,
     roc_points,
     snippet_positives,
+    trapezoid_precision,
     video_level,
 )
 from tests.plain import metrics as plain
@@ -49,6 +50,18 @@ def test_figures_are_those_of_written_out_frames(scores: list[float], intervals:
     assert auc.value == pytest.approx(roc_auc_score(truth, frames), abs=1e-9)
     assert ap.value == pytest.approx(plain.average_precision(frames, truth.tolist()), abs=1e-9)
     assert auc.value == pytest.approx(plain.roc_auc(frames, truth.tolist()), abs=1e-9)
+
+
+@given(SCORES, INTERVALS)
+@settings(max_examples=100, deadline=None)
+def test_trapezoids_are_scikit_learns(scores: list[float], intervals: list[tuple[int, int]]) -> None:
+    truth = frame_truth(intervals, len(scores))
+    found = trapezoid_precision(rank(np.array(scores), snippet_positives(intervals, len(scores))).curve())
+    if truth.all() or not truth.any():
+        assert found.value is None
+        return
+    precision, recall, _ = precision_recall_curve(truth, plain.frames_of(scores))
+    assert found.value == pytest.approx(auc(recall, precision), abs=1e-9)
 
 
 @given(

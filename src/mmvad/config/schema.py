@@ -132,6 +132,19 @@ class Optim(Section):
     """largest gradient norm; 0 clips nothing"""
 
 
+class Quirks(Section):
+    """What published code does and the papers do not say; every table marks a row that used one."""
+
+    all_crops: bool = False
+    """the score of a test video is the mean over all its crops"""
+    smoothing: Literal["none", "next_7", "blocks_8"] = "none"
+    """test scores as means of each snippet and the six after it, or of blocks of eight"""
+    trapezoid_ap: bool = False
+    """AP as the area under straight lines between the points of the precision-recall curve"""
+    reload_best: bool = False
+    """every epoch goes on from the weights that were best on the test set so far; needs select=best_test"""
+
+
 def _off_is_a_word(value: object) -> object:
     """YAML reads a bare `off` as false."""
     return "off" if value is False else value
@@ -170,6 +183,7 @@ class Config(Section):
     optim: Optim = Optim()
     select: Literal["last", "best_val", "best_test"] = "last"
     """which checkpoint is reported; best_test peeks at the test set and is labelled so"""
+    quirks: Quirks = Quirks()
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
@@ -186,6 +200,8 @@ class Config(Section):
             self._fits_peer()
         elif not self.loss.coarse and not fine:
             raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
+        if self.quirks.reload_best and self.select != "best_test":
+            raise ValueError("quirks.reload_best: the best weights are those on the test set; set select to best_test")
         if self.data.balanced and self.data.batch_size % 2:
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self

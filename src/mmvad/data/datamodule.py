@@ -129,8 +129,13 @@ class FeatureDataModule(lightning.LightningDataModule):
     def selection_set(self) -> ScoringSet | None:
         return self.test if self.config.select == "best_test" else self.validation
 
-    def predict_dataloader(self) -> DataLoader[Batch]:
-        return self.test.loader()
+    @property
+    def test_sets(self) -> list[ScoringSet]:
+        """The test split, once for the tested crop or for each crop (`quirks.all_crops`)."""
+        if not self.config.quirks.all_crops:
+            return [self.test]
+        videos = self.bank.test.videos
+        return [self._scoring_set(videos, "test", crop) for crop in videos[0].crops]
 
     def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
         packed = self.bank.test if split == "test" else self.bank.train

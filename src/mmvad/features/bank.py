@@ -78,6 +78,11 @@ class Bank:
         """What is in the bank, as one SHA-256: equal banks have equal hashes, wherever and whenever made."""
         return str(self.manifest["content_hash"])
 
+    @property
+    def features(self) -> str:
+        """What the pictures were read with: CLIP, I3D, or another name that the maker gave."""
+        return str(self.manifest.get("how", {}).get("features", "CLIP"))
+
     def split(self, name: Split) -> SplitBank:
         return self.train if name == "train" else self.test
 

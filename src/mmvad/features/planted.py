@@ -47,7 +47,9 @@ def write_planted(out: Path, seed: int, *, overwrite: bool = False, recipe: Reci
     world = World.draw(recipe, text_directions(recipe.visual_width), np.random.default_rng([seed, len(SPLITS)]))
     counts = (recipe.train_videos, recipe.test_videos)
     places = [(split, i) for split, count in enumerate(counts) for i in range(count)]
-    with BankWriter(out, PLANTED.name, {"seed": seed, "recipe": asdict(recipe)}, overwrite=overwrite) as bank:
+    with BankWriter(
+        out, PLANTED.name, {"features": "planted", "seed": seed, "recipe": asdict(recipe)}, overwrite=overwrite
+    ) as bank:
         for split, i in track(places, "planting", len(places)):
             video, visual, audio = make_video(world, SPLITS[split], i, np.random.default_rng([seed, split, i]))
             bank.add(video, {0: visual}, audio)

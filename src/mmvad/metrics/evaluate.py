@@ -6,7 +6,7 @@ trained. The dict's shape is always the same: what cannot be computed is None, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -16,9 +16,20 @@ import numpy as np
 from mmvad.benchmarks.benchmark import Benchmark, Event, frame_count
 from mmvad.errors import UserError
 from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
-from mmvad.metrics.frame import Figure, Ranking, average_precision, rank, require_finite, roc_auc, snippet_positives
+from mmvad.metrics.frame import (
+    Curve,
+    Figure,
+    Ranking,
+    average_precision,
+    rank,
+    require_finite,
+    roc_auc,
+    snippet_positives,
+    trapezoid_precision,
+)
 
 SCORES = ("combined", "coarse", "fine")
+Precision = Callable[[Curve], Figure]
 
 
 @dataclass(frozen=True)
@@ -46,8 +57,11 @@ class ScoredVideo:
         return 0 if present is None else len(present)
 
 
-def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, Any]:
+def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: bool = False) -> dict[str, Any]:
     """Every figure of the test set; the order of `videos` changes nothing, to the last bit.
+
+    Args:
+        trapezoid: AP by trapezoids (`quirks.trapezoid_ap`) instead of steps.
 
     Returns (fractions, or None with a reason in the nearest `reasons`)::
 
@@ -64,13 +78,16 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, A
     _check(benchmark, videos)
     positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
     scores = frame_scores(videos)
+    precision = trapezoid_precision if trapezoid else average_precision
     return {
         "videos": len(videos),
         "abnormal_videos": sum(not _is_normal(benchmark, video) for video in videos),
         "snippets": len(positives),
         "frames": frame_count(len(positives)),
         "abnormal_frames": int(positives.sum()),
-        "scores": {name: _score_figures(benchmark, videos, name, scores.get(name), positives) for name in SCORES},
+        "scores": {
+            name: _score_figures(benchmark, videos, name, scores.get(name), positives, precision) for name in SCORES
+        },
         "map": _map_figures(benchmark, videos),
     }
 
@@ -98,28 +115,32 @@ def _score_figures(
     name: str,
     scores: np.ndarray | None,
     positives: np.ndarray,
+    precision: Precision,
 ) -> dict[str, Any]:
     """Figures of one score over all videos, and over each abnormal class's videos together with the normal ones."""
     ranking = None if scores is None else rank(scores, positives, where=f"{name} scores")
     snippets = np.array([video.snippets for video in videos])
     normal = np.array([_is_normal(benchmark, video) for video in videos])
     missing = f"the {name} branch was not trained"
-    figures = _frame_figures(ranking, None, missing)
-    figures["ano_auc"] = _frame_figures(ranking, np.repeat(~normal, snippets), missing)["auc"]
+    figures = _frame_figures(ranking, None, missing, precision)
+    figures["ano_auc"] = _frame_figures(ranking, np.repeat(~normal, snippets), missing, precision)["auc"]
     classes = {}
     for key in benchmark.class_keys[1:]:
         own = np.array([key in video.labels for video in videos])
         keep = np.repeat(own | normal, snippets)
-        of_class = _frame_figures(ranking, keep, missing) if own.any() else _absent("no test video of this class")
+        absent = _absent("no test video of this class")
+        of_class = _frame_figures(ranking, keep, missing, precision) if own.any() else absent
         classes[key] = {"videos": int(own.sum()), **_plain(of_class)}
     return {**_plain(figures), "classes": classes}
 
 
-def _frame_figures(ranking: Ranking | None, keep: np.ndarray | None, missing: str) -> dict[str, Figure]:
+def _frame_figures(
+    ranking: Ranking | None, keep: np.ndarray | None, missing: str, precision: Precision
+) -> dict[str, Figure]:
     if ranking is None:
         return _absent(missing)
     curve = ranking.curve(keep)
-    return {"ap": average_precision(curve), "auc": roc_auc(curve)}
+    return {"ap": precision(curve), "auc": roc_auc(curve)}
 
 
 def _absent(reason: str) -> dict[str, Figure]:

@@ -37,7 +37,8 @@ def make_report(
         "select": prepared.config.select,
         "selected_on_test": prepared.config.select == "best_test",
         "selected_epoch": chosen + 1,
+        "features": prepared.bank.features,
         "trainable_parameters": parameters,
         "headline": {"score": "combined", "metric": prepared.benchmark.headline},
-        **evaluate(prepared.benchmark, videos),
+        **evaluate(prepared.benchmark, videos, trapezoid=prepared.config.quirks.trapezoid_ap),
     }
