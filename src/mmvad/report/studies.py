@@ -97,6 +97,7 @@ def _of_one_key(
 
 _ACP_NAMES = {"none": "none (before)", "pre_post": "pre_post (after)"}
 _LAMBDA_EMBED = {"ucf_crime": (0.05, 0.1, 0.2, 0.5)}
+_LEARNING_RATES = {"planted": (1e-4, 3e-4, 1e-3, 3e-3)}
 
 
 def _make(target: str) -> str:
@@ -138,7 +139,7 @@ STUDIES: tuple[Study, ...] = (
     _of_one_key(
         "XIb",
         "Learning rate",
-        Values("optim.learning_rate", (1e-5, 2e-5, 5e-5, 1e-4)),
+        Values("optim.learning_rate", (1e-5, 2e-5, 5e-5, 1e-4), _LEARNING_RATES),
         _make("ablation-segments"),
     ),
     _of_one_key("XII", "Batch size", Values("data.batch_size", (32, 64, 96, 128)), _make("ablation-batch")),
