@@ -12,6 +12,7 @@ from mmvad.errors import UserError
 from mmvad.report.filled import FilledRow, FilledTable
 from mmvad.report.frame import collect
 from mmvad.report.published import PAPER, find_published, published_figures
+from mmvad.report.render import markdown
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Results
 from mmvad.report.scored import Truths
@@ -199,3 +200,42 @@ def test_unfinished_runs_are_marked(bank: Path, tmp_path: Path) -> None:
     assert not any(
         "unfinished" in note for note in fill(tables_named(["IX"])[0], "planted", runs, Resampler(Truths(), 0)).notes
     )
+
+
+def pulled(bank: Path, folder: Path, seeds: int) -> FilledTable:
+    """Table VI of runs without scores, as a database brings them."""
+    make_runs(folder, bank, [([], 2.0), (["modalities=v"], 1.0)], seeds=seeds)
+    for scores in folder.rglob("scores.npz"):
+        scores.unlink()
+    return table("VI", folder, resamples=400)
+
+
+def test_reports_without_scores_have_an_interval_over_seeds(bank: Path, tmp_path: Path) -> None:
+    filled = pulled(bank, tmp_path, seeds=3)
+    difference = row(filled, "V").difference
+    assert difference is not None
+    figures = collect([tmp_path]).frame.query("score == 'combined' and metric == 'ap' and `class` == 'all'")
+    by_seed = figures.pivot_table(index="seed", columns="modalities", values="value").astype(float)
+    gaps = by_seed["v"] - by_seed["vat"]
+    assert difference.seeds_only
+    assert difference.mean == pytest.approx(gaps.mean())
+    # 400 resamples of three: the extremes, all three draws the same seed, come up 15 times each.
+    assert (difference.low, difference.high) == pytest.approx((gaps.min(), gaps.max()))
+    assert any(note.startswith("‡ interval over seeds alone") for note in filled.notes)
+    assert "‡" in markdown(filled)
+
+
+def test_one_missing_file_of_scores_is_enough(bank: Path, tmp_path: Path) -> None:
+    make_runs(tmp_path, bank, [([], 2.0), (["modalities=v"], 1.0), (["modalities=va"], 1.5)])
+    next(tmp_path.glob("planted-v-s1-*")).joinpath("scores.npz").unlink()
+    filled = table("VI", tmp_path, resamples=50)
+    assert row(filled, "V").difference.seeds_only  # type: ignore[union-attr]
+    assert not row(filled, "V+A").difference.seeds_only  # type: ignore[union-attr]
+
+
+def test_one_seed_without_scores_has_no_interval(bank: Path, tmp_path: Path) -> None:
+    filled = pulled(bank, tmp_path, seeds=1)
+    difference = row(filled, "V").difference
+    assert difference is not None
+    assert difference.low is None
+    assert any("without interval: one seed, and a run's scores.npz is not here" in note for note in filled.notes)

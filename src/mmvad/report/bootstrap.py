@@ -30,6 +30,7 @@ class Difference:
     Attributes:
         low, high: percentiles of the resamples; None where there are none, and `reason` says why.
         paired: how many seeds both rows have; 0 where seeds were drawn for each row on its own.
+        seeds_only: the resamples are of seeds alone, since a run's scores are not at hand.
     """
 
     mean: float
@@ -37,6 +38,7 @@ class Difference:
     high: float | None = None
     paired: int = 0
     reason: str | None = None
+    seeds_only: bool = False
 
 
 def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:

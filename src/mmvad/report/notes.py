@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.bootstrap import LEVEL
 from mmvad.report.definitions import Metric, usual
-from mmvad.report.filled import PEEKED, FilledRow
+from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Selection, equal, mixtures
@@ -22,6 +22,11 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
     if any(row.absent == "no audio" for row in rows):
         notes.append("no audio: the videos of this benchmark are silent, so rows that listen are not run")
+    if any(row.difference and row.difference.seeds_only for row in rows):
+        notes.append(
+            f"{SEEDS_ONLY} interval over seeds alone, so too narrow: scores.npz of a run of the row or the base row "
+            "is not here (`mmvad sweep pull` brings reports alone)"
+        )
     if any(row.peeked for row in rows):
         notes.append(f"{PEEKED} the checkpoint was chosen on the TEST set (select=best_test)")
     if any(len(row.seeds) == 1 for row in rows):
@@ -87,13 +92,19 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
     """What the differences and their intervals are."""
     base = selection.base.row.label if selection.base else ""
     start = f"difference: {metric.heading} of the combined score minus that of the base row ({base}), in points"
-    reasons = {row.difference.reason for row in rows if row.difference and row.difference.reason}
-    if reasons:
-        return f"{start}; without interval: {'; '.join(sorted(map(str, reasons)))}"
-    paired = [row.difference.paired for row in rows if row.difference]
+    differences = [row.difference for row in rows if row.difference]
+    reasons = sorted({d.reason for d in differences if d.reason})
+    without = f"; without interval: {'; '.join(reasons)}" if reasons else ""
+    bracketed = [d for d in differences if d.low is not None]
+    if not bracketed:
+        return start + without
     alone = any(len(row.seeds) == 1 for row in rows)
-    pairing = "paired by video and seed" if all(paired) else "paired by video; where no seed is shared, not by seed"
+    pairing = (
+        "paired by video and seed"
+        if all(d.paired for d in bracketed)
+        else "paired by video; where no seed is shared, not by seed"
+    )
     return (
         f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
-        f"of test videos and seeds, {pairing}" + ("; with one seed it knows nothing of seeds" if alone else "")
+        f"of test videos and seeds, {pairing}{'; with one seed it knows nothing of seeds' if alone else ''}{without}"
     )

@@ -15,7 +15,7 @@ from rich.table import Table
 from mmvad.disk import write_whole
 from mmvad.report.bootstrap import Difference
 from mmvad.report.definitions import Metric
-from mmvad.report.filled import PEEKED, Cell, FilledRow, FilledTable
+from mmvad.report.filled import PEEKED, SEEDS_ONLY, Cell, FilledRow, FilledTable
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -25,6 +25,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     PEEKED: r"$\dagger$",
+    SEEDS_ONLY: r"$\ddagger$",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
@@ -96,12 +97,13 @@ def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
 
 
 def difference_text(difference: Difference | None) -> str:
-    """`+1.08 [+0.20, +1.95]` in points."""
+    """`+1.08 [+0.20, +1.95]` in points; with a mark where the interval is over seeds alone."""
     if difference is None:
         return ""
     if difference.low is None or difference.high is None:
         return f"{100 * difference.mean:+.2f}"
-    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]"
+    mark = f" {SEEDS_ONLY}" if difference.seeds_only else ""
+    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]{mark}"
 
 
 def markdown(table: FilledTable) -> str:
@@ -163,7 +165,7 @@ def as_csv(table: FilledTable) -> str:
     headings = list(table.headings)
     for metric in table.metrics:
         headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
-    headings += ["difference", "difference low", "difference high", "missing"]
+    headings += ["difference", "difference low", "difference high", "interval over", "missing"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
@@ -178,7 +180,14 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
         line += [cell.mean, cell.deviation, cell.n or None, paper.value if paper else None]
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
-    return [*line, row.absent]
+    return [*line, _resampled(row.difference), row.absent]
+
+
+def _resampled(difference: Difference | None) -> str | None:
+    """What the interval was drawn over; None where there is none."""
+    if difference is None or difference.low is None:
+        return None
+    return "seeds" if difference.seeds_only else "videos and seeds"
 
 
 def terminal(table: FilledTable) -> Table:

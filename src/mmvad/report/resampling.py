@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -13,6 +13,11 @@ from mmvad.report.bootstrap import RESAMPLES, Difference, Headline, interval, re
 from mmvad.report.definitions import Metric
 from mmvad.report.results import Record, Results
 from mmvad.report.scored import Truths, scored_videos
+from mmvad.runs import RunFolder
+
+Side = dict[int, tuple[float, Record]]
+"""By seed, a run of a row and its figure."""
+NOTHING_TO_RESAMPLE = "one seed, and a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
 
 
 class Resampler:
@@ -31,7 +36,8 @@ class Resampler:
     ) -> Difference | None:
         """The difference of two rows' means over seeds, and its interval; None where a row has no figure.
 
-        Seeds that both rows have are compared with each other; the mean is over those alone, as the interval is.
+        Seeds that both rows have are compared with each other; the mean is over those alone, as the interval is. Where
+        a run has no scores (its report came through a database), only seeds are resampled, not test videos.
         """
         ours, theirs = (_by_seed(results, metric, records) for records in (row, base))
         if not ours or not theirs:
@@ -41,13 +47,25 @@ class Resampler:
         mean = _mean([a - b for a, b in pairs]) if pairs else _mean_of(ours) - _mean_of(theirs)
         if not self.resamples:
             return Difference(mean, paired=len(common), reason="no resamples were asked for")
+        if not (_have_scores(ours) and _have_scores(theirs)):
+            return self._over_seeds(mean, ours, theirs, len(common))
         try:
             low, high = interval(self._of_all(ours, metric), self._of_all(theirs, metric))
         except (UserError, ValueError) as error:
             return Difference(mean, paired=len(common), reason=" ".join(str(error).split()))
         return Difference(mean, low, high, len(common))
 
-    def _of_all(self, side: dict[int, tuple[float, Record]], metric: Metric) -> dict[int, np.ndarray]:
+    def _over_seeds(self, mean: float, ours: Side, theirs: Side, common: int) -> Difference:
+        """Each run's figure stays what its report says; the seeds are drawn."""
+        if (common or min(len(ours), len(theirs))) < 2:
+            return Difference(mean, paired=common, reason=NOTHING_TO_RESAMPLE)
+        low, high = interval(self._fixed(ours), self._fixed(theirs))
+        return Difference(mean, low, high, common, seeds_only=True)
+
+    def _fixed(self, side: Side) -> dict[int, np.ndarray]:
+        return {seed: np.full(self.resamples, value) for seed, (value, _) in side.items()}
+
+    def _of_all(self, side: Side, metric: Metric) -> dict[int, np.ndarray]:
         return {seed: self._of(record, metric) for seed, (_, record) in side.items()}
 
     def _of(self, record: Record, metric: Metric) -> np.ndarray:
@@ -59,8 +77,12 @@ class Resampler:
         return self._figures[key]
 
 
-def _by_seed(results: Results, metric: Metric, records: Sequence[Record]) -> dict[int, tuple[float, Record]]:
-    found: dict[int, tuple[float, Record]] = {}
+def _have_scores(side: Side) -> bool:
+    return all(RunFolder(Path(record["path"])).scores.is_file() for _, record in side.values())
+
+
+def _by_seed(results: Results, metric: Metric, records: Sequence[Record]) -> Side:
+    found: Side = {}
     for record in records:
         value, _ = results.figure(record, metric)
         if value is not None:
@@ -68,7 +90,7 @@ def _by_seed(results: Results, metric: Metric, records: Sequence[Record]) -> dic
     return found
 
 
-def _mean_of(side: dict[int, tuple[float, Any]]) -> float:
+def _mean_of(side: Side) -> float:
     return _mean([value for value, _ in side.values()])
 
 
