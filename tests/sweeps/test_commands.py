@@ -71,7 +71,12 @@ def test_a_real_sweep_from_the_dry_run_to_the_pull(
     assert "2 cells on planted: 2 new" in capsys.readouterr().out
     assert not results.exists()
     assert main(words("run", sweep_file, bank, results, "--workers", "1")) == 0
-    assert "2 of 2 cells finished (0 before), 0 failed" in capsys.readouterr().out
+    text = capsys.readouterr().out
+    assert "2 of 2 cells finished (0 before), 0 failed" in text
+    assert "Table VI. Modalities (Planted), percent" in text
+    assert {path.name for path in (results / "report" / "sweeps").iterdir()} == {
+        f"pair_planted.{form}" for form in ("md", "tex", "csv")
+    }
     folders = [RunFolder(path.parent) for path in sorted(results.glob("*/report.json"))]
     assert [json.loads(folder.report.read_text())["config"]["modalities"] for folder in folders] == ["v", "va"]
     alone = train(load_config([folders[0].config], [f"runtime.results={tmp_path / 'alone'}"]))
@@ -89,6 +94,39 @@ def test_a_real_sweep_from_the_dry_run_to_the_pull(
         assert load_config([pulled.config]) == load_config([folder.config])
     assert main(words("status", sweep_file, bank, other)) == 0
     assert "2 done" in capsys.readouterr().out
+    third = ["--storage", str(results / "sweeps.db")]
+    assert main(words("run", sweep_file, bank, tmp_path / "third", *third)) == 0
+    text = capsys.readouterr().out
+    assert "2 reports of other machines pulled" in text
+    assert "without interval: one seed, and a run's scores.npz is not here" in " ".join(text.split())
+
+
+@pytest.mark.slow
+def test_cells_that_fail_are_marked_and_mended(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One has a file where its folder should be, one a loss that is not finite; the third trains."""
+    file, results = tmp_path / "rates.yaml", tmp_path / "runs"
+    file.write_text(
+        "{program: mmvad, method: grid, command: [train, --config=experiments/planted.yaml, --optim.schedule=constant],"
+        "parameters: {seed: {value: 0}, optim.learning_rate: {values: [0.002, 0.001, 1.0e+30]}}}"
+    )
+    given = [word for word in QUICK if "learning_rate" not in word]
+    given += ["optim.epochs=1", f"data.bank={bank}"]
+    run = ["sweep", "run", str(file), "--results", str(results), "--set", *given]
+    sweep = read_sweep(file)
+    blocked = Resolver().cells(sweep, expand(sweep, [*given, f"runtime.results={results}"]))[0].folder.path
+    results.mkdir()
+    blocked.write_text("a file")
+    assert main(run) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1 of 3 cells finished (0 before), 2 failed" in text
+    assert "failed: 2e-3 (seed 0): " in text
+    assert "failed: 1e+30 (seed 0): " in text, text
+    table = results / "report" / "sweeps" / "rates_planted.md"
+    assert table.read_text().count("| failed |") == 2
+    blocked.unlink()
+    assert main([*run, "--retry-failed"]) == 1
+    assert "2 of 3 cells finished (1 before), 1 failed" in capsys.readouterr().out
+    assert table.read_text().count("| failed |") == 1
 
 
 def test_the_resolver_gives_the_trainers_identity(sweep_file: Path, bank: Path, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class FilledRow:
         paper: the paper's own figure for each metric, where it is known.
         difference: to the base row, in the headline metric, as a fraction.
         absent: `no audio`, or the command that makes the row; None where there are figures.
+        failed: seeds whose run failed, with the reason.
         peeked: the checkpoint was chosen on the test set.
     """
 
@@ -52,6 +53,13 @@ class FilledRow:
     ours: bool = True
     peeked: bool = False
     absent: str | None = None
+    failed: tuple[tuple[int, str], ...] = ()
+
+    @property
+    def count(self) -> str:
+        """n, and how many seeds more failed: `2 (1 failed)`."""
+        failed = f"({len(self.failed)} failed)" if self.failed else ""
+        return " ".join(part for part in (str(len(self.seeds) or ""), failed) if part)
 
 
 @dataclass(frozen=True)

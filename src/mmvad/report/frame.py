@@ -70,12 +70,16 @@ def collect(results: Sequence[Path]) -> Collected:
 
     Raises UserError where a folder is missing, or no finished run lies in any of them.
     """
-    folders = [folder for root in results for folder in run_folders(root)]
+    return collect_folders([folder for root in results for folder in run_folders(root)], results)
+
+
+def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path]) -> Collected:
+    """The frame of these run folders alone; `where` names them in the UserError that none is finished."""
     kept: dict[str, list[dict[str, Any]]] = {}
     unfinished, broken, copies = [], [], []
     # A copy without scores (a report that came through a database) must not stand in for the folder that has them.
-    folders.sort(key=lambda f: (not f.scores.is_file(), str(f.path)))
-    for folder in track(folders, "reading runs", len(folders)):
+    ordered = sorted(folders, key=lambda f: (not f.scores.is_file(), str(f.path)))
+    for folder in track(ordered, "reading runs", len(ordered)):
         if not folder.finished:
             unfinished.append(folder.path)
             continue
@@ -88,7 +92,7 @@ def collect(results: Sequence[Path]) -> Collected:
             copies.append(folder.path)
         kept.setdefault(rows[0]["identity"], rows)
     if not kept:
-        raise _nothing_found(results, len(unfinished), broken)
+        raise _nothing_found(where, len(unfinished), broken)
     return Collected(_frame(kept), tuple(unfinished), tuple(broken), tuple(copies))
 
 

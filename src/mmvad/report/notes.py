@@ -15,9 +15,11 @@ from mmvad.report.results import Selection, equal, mixtures
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
     """What is missing and which command makes it; why a figure is missing in a row that is there."""
-    commands = sorted({row.absent for row in rows if row.absent and row.absent != "no audio"})
-    missing = {c: ", ".join(_short(row) for row in rows if row.absent == c) for c in commands}
-    notes = [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
+    absent = [row for row in rows if row.absent and row.absent != "no audio" and not row.failed]
+    commands = sorted({str(row.absent) for row in absent})
+    missing = {c: ", ".join(_short(row) for row in absent if row.absent == c) for c in commands}
+    notes = [f"failed: {_short(row)} (seed {seed}): {reason}" for row in rows for seed, reason in row.failed]
+    notes += [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
     reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
     notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
     if any(row.absent == "no audio" for row in rows):

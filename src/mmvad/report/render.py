@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -33,10 +34,10 @@ WIDE = 9
 """Columns above which a table of few rows is turned on its side."""
 
 
-def write_table(table: FilledTable, folder: Path) -> list[Path]:
-    """Writes the table as Markdown, LaTeX and CSV; gives the files."""
+def write_table(table: FilledTable, folder: Path, stem: str | None = None) -> list[Path]:
+    """Writes the table as Markdown, LaTeX and CSV, under its own name or another; gives the files."""
     forms = {"md": markdown(table), "tex": latex(table), "csv": as_csv(table)}
-    files = [folder / f"{table.file_name}.{form}" for form in forms]
+    files = [folder / f"{stem or table.file_name}.{form}" for form in forms]
     for file, text in zip(files, forms.values()):
         write_whole(file, text.encode())
     return files
@@ -71,10 +72,13 @@ def _line(table: FilledTable, row: FilledRow, compared: bool, papers: list[int])
     lead = [row.lead[0] + (f" {PEEKED}" if row.peeked else ""), *row.lead[1:]]
     figures = [_figure_text(cell, metric) for cell, metric in zip(row.cells, table.metrics)]
     if row.absent:
-        figures = ["no audio" if row.absent == "no audio" else "missing", *([""] * (len(figures) - 1))]
+        figures = [_absent_text(row), *([""] * (len(figures) - 1))]
     difference = ["base" if row.base else difference_text(row.difference)] if compared else []
-    n = str(len(row.seeds)) if row.seeds else ""
-    return [*lead, *figures, *difference, n, *(_paper_text(row, i) for i in papers)]
+    return [*lead, *figures, *difference, row.count, *(_paper_text(row, i) for i in papers)]
+
+
+def _absent_text(row: FilledRow) -> str:
+    return "no audio" if row.absent == "no audio" else "failed" if row.failed else "missing"
 
 
 def _figure_text(cell: Cell, metric: Metric) -> str:
@@ -165,7 +169,7 @@ def as_csv(table: FilledTable) -> str:
     headings = list(table.headings)
     for metric in table.metrics:
         headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
-    headings += ["difference", "difference low", "difference high", "interval over", "missing"]
+    headings += ["difference", "difference low", "difference high", "interval over", "missing", "failed"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
@@ -180,7 +184,8 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
         line += [cell.mean, cell.deviation, cell.n or None, paper.value if paper else None]
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
-    return [*line, _resampled(row.difference), row.absent]
+    failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in row.failed)
+    return [*line, _resampled(row.difference), None if row.failed else row.absent, failed or None]
 
 
 def _resampled(difference: Difference | None) -> str | None:
@@ -199,3 +204,11 @@ def terminal(table: FilledTable) -> Table:
     for row in rows:
         made.add_row(*map(escape, row))
     return made
+
+
+def print_table(table: FilledTable, console: Console) -> None:
+    """Prints the table and its notes."""
+    console.print(terminal(table))
+    for note in table.notes:
+        console.print(f"  - {note}", highlight=False, markup=False)
+    console.print()

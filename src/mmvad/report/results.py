@@ -26,11 +26,13 @@ class RowRuns:
 
     Attributes:
         repeated: runs left out because another run of the row has the same seed.
+        failed: seeds whose run failed, with the reason, as far as a sweep tells.
     """
 
     row: Row
     runs: tuple[Record, ...] = ()
     repeated: int = 0
+    failed: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,7 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
     shown = [row for row in taken if row.runs or any(row.row is r for r in rows[:planned])]
     base_row = taken[base_place] if base_place is not None and taken[base_place].runs else None
     rivals = tuple(_differences(c, chosen) for c in sorted(contexts, key=str) if c != chosen and len(contexts[c]) > 1)
-    ordered = tuple(sorted(shown, key=_by_value(study)))
+    ordered = tuple(sorted(shown, key=lambda runs: place_of(study, runs.row)))
     return Selection(ordered, base_row, dict(chosen), rivals, _unfinished(results, benchmark, ordered, dict(chosen)))
 
 
@@ -178,14 +180,10 @@ def _rows(study: Study, benchmark: str, records: list[Record]) -> list[Row]:
     return [*rows, *(study.over.row(benchmark, value) for value in sorted(further))]
 
 
-def _by_value(study: Study) -> Any:
-    """Rows of numbers by number; all others as they were planned."""
-
-    def place(runs: RowRuns) -> float:
-        value = runs.row.settings.get(study.varied[0])
-        return float(value) if study.over is not None and isinstance(value, int | float) else 0.0
-
-    return place
+def place_of(study: Study, row: Row) -> float:
+    """What rows are sorted by: numbers by number; all others stay as they were planned."""
+    value = row.settings.get(study.over.key) if study.over else None
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _context(record: Record, study: Study) -> tuple:

@@ -24,7 +24,7 @@ def fill(table: Study | Comparison, benchmark: str, results: Results, resampler:
     """The table on a benchmark, as far as the runs allow."""
     if isinstance(table, Comparison):
         return _fill_comparison(table, results)
-    return _fill_study(table, benchmark, results, resampler)
+    return fill_study(table, benchmark, results, resampler, select(results, table, benchmark))
 
 
 def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:
@@ -38,9 +38,11 @@ def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:
     return Cell(float(np.mean(values)), deviation, len(values))
 
 
-def _fill_study(study: Study, benchmark: str, results: Results, resampler: Resampler) -> FilledTable:
+def fill_study(
+    study: Study, benchmark: str, results: Results, resampler: Resampler, selection: Selection
+) -> FilledTable:
+    """The table of chosen runs."""
     metrics = tuple(study.metrics(benchmark))
-    selection = select(results, study, benchmark)
     rows = [_study_row(study, benchmark, results, resampler, runs, selection) for runs in selection.rows]
     notes = [*row_notes(rows, metrics), *honesty_notes(benchmark, selection), *paper_notes(rows)]
     if any(row.difference for row in rows):
@@ -58,7 +60,7 @@ def _study_row(
     paper = tuple(p if m.score in {"combined", "events"} else None for p, m in zip(paper, metrics))
     if not runs.runs:
         absent = "no audio" if runs.row.silent else study.command(benchmark)
-        return FilledRow((runs.row.label,), (Cell(),) * len(metrics), paper, absent=absent)
+        return FilledRow((runs.row.label,), (Cell(),) * len(metrics), paper, absent=absent, failed=runs.failed)
     base = selection.base
     difference = None
     if base is not None and runs is not base:
@@ -71,6 +73,7 @@ def _study_row(
         tuple(record["seed"] for record in runs.runs),
         base=runs is base,
         peeked=runs.runs[0]["select"] == "best_test",
+        failed=runs.failed,
     )
 
 

@@ -19,7 +19,7 @@ from mmvad.report.frame import Collected, collect, write_frame
 from mmvad.report.html import Section, write_page
 from mmvad.report.pictures import Picture
 from mmvad.report.plots import lambda_figure, prompt_figure
-from mmvad.report.render import markdown, terminal, write_table
+from mmvad.report.render import markdown, print_table, write_table
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Results
 from mmvad.report.scored import Truths
@@ -122,10 +122,7 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
     console = Console(width=None if Console().is_terminal else 140)
     for section in sections:
         for table in _shown(section.tables, asked):
-            console.print(terminal(table))
-            for note in table.notes:
-                console.print(f"  - {note}", highlight=False, markup=False)
-            console.print()
+            print_table(table, console)
         for picture in section.pictures:
             if picture.missing:
                 console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False, markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,8 +12,6 @@ if TYPE_CHECKING:
     from mmvad.sweeps.definition import Sweep
     from mmvad.sweeps.grid import CellState
     from mmvad.sweeps.storage import Database
-
-EXIT_FAILED_CELLS = 1
 
 
 def add_sweep_parser(subparsers: Any) -> None:
@@ -85,6 +84,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     if sweep.method != "grid":
         return _run_search(args, sweep, overrides)
     from mmvad.sweeps.cells import Resolver, expand
+    from mmvad.sweeps.ending import conclude
     from mmvad.sweeps.grid import cell_states, limited, run_grid
     from mmvad.sweeps.study import Queue
 
@@ -95,7 +95,7 @@ def run_sweep(args: argparse.Namespace) -> int:
     print(f"{sweep.file}: {len(cells)} cells on {sweep.benchmark}, {before} finished; queue {database.shown}")
     taken = limited(states, args.limit, retry_failed=args.retry_failed)
     run_grid(_study_name(sweep), taken, database, workers=args.workers, retry_failed=args.retry_failed)
-    return _conclude(cell_states(cells, Queue(database)), before)
+    return conclude(sweep, cells, database, before, overrides, _go_on(args, sweep, database))
 
 
 def run_status(args: argparse.Namespace) -> int:
@@ -177,7 +177,7 @@ def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) ->
     for trial in best[:5]:
         settings = "  ".join(f"--{key}={value:.6g}" for key, value in trial.params.items())
         print(f"  {sweep.metric} {trial.value:.4f}   {settings}")
-    return EXIT_FAILED_CELLS if standing.failed else 0
+    return int(standing.failed > 0)
 
 
 def _describe_search(sweep: Sweep, overrides: list[str]) -> int:
@@ -202,19 +202,13 @@ def _list(states: Sequence[CellState], sweep: Sweep) -> None:
     print(f"{sweep.file}: {len(states)} cells on {sweep.benchmark}: {summary}")
 
 
-def _conclude(states: Sequence[CellState], before: int) -> int:
-    """Prints how a sweep ended; the exit code."""
-    finished = sum(state.finished for state in states)
-    failed = [state for state in states if state.state == "failed"]
-    print(f"{finished} of {len(states)} cells finished ({before} before), {len(failed)} failed")
-    for state in failed:
-        print(f"  failed: {state.cell.title}: {state.reason}")
-    if failed:
-        print("  to mend: the same command with --retry-failed, when the reason is gone")
-    elsewhere = sum(state.state == "done elsewhere" for state in states)
-    if elsewhere:
-        print(f"  {elsewhere} reports are in the database and not here; to mend: mmvad sweep pull")
-    return EXIT_FAILED_CELLS if failed else 0
+def _go_on(args: argparse.Namespace, sweep: Sweep, database: Database) -> str:
+    """The command that goes on with the sweep, without a password."""
+    words = ["mmvad", "sweep", "run", str(args.file), "--benchmark", sweep.benchmark]
+    words += ["--results", str(args.results)] if args.results != Path("runs") else []
+    words += ["--storage", database.shown] if args.storage else []
+    words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []
+    return shlex.join([*words, *(["--set", *args.set] if args.set else [])])
 
 
 def _study_name(sweep: Sweep) -> str:
