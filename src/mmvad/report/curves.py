@@ -18,7 +18,7 @@ from mmvad.report.definitions import Study
 from mmvad.report.figures import curve_on, some_videos
 from mmvad.report.pictures import Picture, save
 from mmvad.report.results import Record, Results, Selection, select
-from mmvad.report.scored import Truths, scored_videos
+from mmvad.report.scored import Truths, scored_run
 from mmvad.report.studies import STUDIES
 
 NAMED = {
@@ -35,14 +35,13 @@ def context_prompt_figure(
 ) -> Picture:
     """Fig. 6: scores before and after ACP over the ground truth, of the same seed, on the paper's videos."""
     title = f"Fig. 6. Before and after ACP ({benchmark_named(benchmark).title})"
-    selection = _selection("VIII", benchmark, results)
-    pair = _pair(selection, "none", "pre_post")
+    pair = context_prompt_pair(benchmark, results)
     if pair is None:
         return Picture(
             title, "", missing=f"needs a run without ACP and one with it: `{_study('VIII').command(benchmark)}`"
         )
     try:
-        before, after = (_scored(record, truths) for record in pair)
+        before, after = (scored_run(record, truths) for record in pair)
     except UserError as error:
         return Picture(title, "", missing=" ".join(str(error).split()))
     videos, how = chosen_videos(benchmark_named(benchmark), after, named or NAMED.get(benchmark, ()))
@@ -56,6 +55,13 @@ def context_prompt_figure(
     return Picture(title, caption, save(figure, folder, f"fig6_{benchmark}"))
 
 
+def context_prompt_pair(benchmark: str, results: Results) -> tuple[Record, Record] | None:
+    """A run without ACP and one with it, of the same seed where there is one; None where either is missing."""
+    rows = {row.row.settings["model.acp"]: row.runs for row in _selection("VIII", benchmark, results).rows}
+    pairs = [(a, b) for a in rows.get("none", ()) for b in rows.get("pre_post", ())]
+    return min(pairs, key=lambda pair: (pair[0]["seed"] != pair[1]["seed"], pair[0]["seed"]), default=None)
+
+
 def qualitative_figure(
     folder: Path, benchmark: str, results: Results, truths: Truths, named: Sequence[str] = ()
 ) -> Picture:
@@ -65,7 +71,7 @@ def qualitative_figure(
     if base is None:
         return Picture(title, "", missing=f"needs the base run: `{_study('VI').command(benchmark)}`")
     try:
-        scored = _scored(base.runs[0], truths)
+        scored = scored_run(base.runs[0], truths)
     except UserError as error:
         return Picture(title, "", missing=" ".join(str(error).split()))
     videos, how = chosen_videos(benchmark_named(benchmark), scored, named)
@@ -118,18 +124,6 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
     lines = -(-count // 2)
     figure = Figure(figsize=(11, 1.9 * lines + 0.3), layout="constrained")
     return figure, [figure.add_subplot(lines, 2, i + 1) for i in range(count)]
-
-
-def _pair(selection: Selection, before: str, after: str) -> tuple[Record, Record] | None:
-    """A run of each row, of the same seed where there is one."""
-    rows = {row.row.settings["model.acp"]: row.runs for row in selection.rows}
-    left, right = rows.get(before, ()), rows.get(after, ())
-    pairs = [(a, b) for a in left for b in right]
-    return min(pairs, key=lambda pair: (pair[0]["seed"] != pair[1]["seed"], pair[0]["seed"]), default=None)
-
-
-def _scored(record: Record, truths: Truths) -> list[ScoredVideo]:
-    return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))
 
 
 def _selection(key: str, benchmark: str, results: Results) -> Selection:

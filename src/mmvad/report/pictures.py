@@ -1,13 +1,17 @@
-"""A figure of the report: its files, its caption, or the command that makes what it needs."""
+"""A figure of the report: its files, its caption, or the command that makes what it needs; heat maps."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 
 from mmvad.disk import disk_errors
 
@@ -26,6 +30,14 @@ class Picture:
     files: tuple[Path, ...] = ()
     missing: str | None = None
 
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook shows."""
+        return next((file.read_bytes() for file in self.files if file.suffix == ".png"), None)
+
+    def _repr_markdown_(self) -> str:
+        """What a notebook shows where there is no picture."""
+        return f"**{self.title}** {self.caption}" if self.files else f"**{self.title}**: not drawn: {self.missing}"
+
 
 def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
     """Writes PNG and SVG, the same bytes for the same figure; gives the files."""
@@ -36,3 +48,19 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
         figure.savefig(files[0], dpi=130, metadata={"Software": None})
         figure.savefig(files[1], metadata={"Date": None, "Creator": None})
     return files
+
+
+def heat_on(
+    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 2
+) -> AxesImage:
+    """Draws [rows, columns] as colours with their numbers; what is masked or NaN stays empty."""
+    shown = np.ma.masked_invalid(values)
+    image = axes.imshow(shown, cmap="viridis", aspect="auto")
+    middle = (shown.min() + shown.max()) / 2
+    for (i, j), value in np.ndenumerate(shown):
+        if not np.ma.getmaskarray(shown)[i, j]:
+            colour = "white" if value < middle else "black"
+            axes.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    return image

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.definitions import Row, Study, Values, headline, headline_and_map
 from mmvad.report.filled import FilledTable
-from mmvad.report.pictures import Picture, save
+from mmvad.report.pictures import Picture, heat_on, save
 from mmvad.report.results import Results, RowRuns, select
 from mmvad.report.tables import cell
 
@@ -88,12 +88,7 @@ def _draw_grid(
     figure: Figure, contrast: list[float], embed: list[float], means: np.ma.MaskedArray, metric: str
 ) -> None:
     axes = figure.add_subplot()
-    image = axes.imshow(means, cmap="viridis", origin="lower", aspect="auto")
-    middle = (means.min() + means.max()) / 2
-    for (i, j), value in np.ndenumerate(means):
-        if not np.ma.getmaskarray(means)[i, j]:
-            axes.text(j, i, f"{value:.2f}", ha="center", va="center", color="white" if value < middle else "black")
-    axes.set_xticks(range(len(embed)), [f"{v:g}" for v in embed])
-    axes.set_yticks(range(len(contrast)), [f"{v:g}" for v in contrast])
+    image = heat_on(axes, means, [f"{v:g}" for v in contrast], [f"{v:g}" for v in embed])
+    axes.invert_yaxis()
     axes.set(xlabel="lambda2 (embedding)", ylabel="lambda1 (contrast)")
     figure.colorbar(image, label=f"{metric} (percent)")

@@ -12,7 +12,7 @@ from mmvad.errors import UserError
 from mmvad.report.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.report.definitions import Metric
 from mmvad.report.results import Record, Results
-from mmvad.report.scored import Truths, scored_videos
+from mmvad.report.scored import Truths, scored_run
 from mmvad.runs import RunFolder
 
 Side = dict[int, tuple[float, Record]]
@@ -71,7 +71,7 @@ class Resampler:
     def _of(self, record: Record, metric: Metric) -> np.ndarray:
         key = (record["identity"], metric.name)
         if key not in self._figures:
-            videos = scored_videos(Path(record["path"]), self.truths.of(record["bank_hash"], record["bank"]))
+            videos = scored_run(record, self.truths)
             weights = video_weights(len(videos), self.resamples)
             self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights)
         return self._figures[key]

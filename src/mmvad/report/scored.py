@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -39,6 +40,11 @@ class Truths:
                 )
             self._read[bank_hash] = _test_videos(place)
         return self._read[bank_hash]
+
+
+def scored_run(record: Mapping[str, Any], truths: Truths) -> list[ScoredVideo]:
+    """The test videos of a run that `results.Results` lists. Raises UserError where scores or truth are missing."""
+    return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))
 
 
 def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]:
