@@ -107,13 +107,13 @@ test-fast: $(READY) ## run the tests that take under ten seconds
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
 lint: $(READY) ## ruff and mypy
-	$(BIN)/ruff check src tests
-	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests notebooks
+	$(BIN)/ruff format --check src tests notebooks
 	$(BIN)/mypy
 
 format: $(READY) ## let ruff rewrite the sources
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests notebooks
+	$(BIN)/ruff check --fix src tests notebooks
 
 lock: ## resolve the newest dependencies into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra peers --extra postgres --extra video --extra wandb \

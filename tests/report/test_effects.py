@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.report.effects import effect_figure, effects, expected_range, overall
+from mmvad.report.effects import at_base, effect_figure, effects, expected_range, overall
 from mmvad.report.frame import collect
 from mmvad.report.results import Results
 from tests.report.synthetic import make_run
@@ -37,6 +37,14 @@ def test_effects_are_those_of_a_pivot(results: Path) -> None:
     assert found["noise"] == pytest.approx(np.sqrt((by_row.var(ddof=1)).mean()))
     assert found["by_chance"] == pytest.approx(found["noise"] / np.sqrt(3) * 1.6926, rel=1e-3)
     assert "IX" not in table.index, "one row compares with nothing"
+
+
+def test_rows_at_the_base_differ_in_the_given_keys_alone(results: Path) -> None:
+    frame = collect([results]).frame
+    lambdas = ["loss.lambda_contrast", "loss.lambda_embed"]
+    grid = at_base(overall(frame), Results(frame).base("planted"), lambdas)
+    assert grid.groupby(lambdas).size().to_dict() == {(c, e): 3 for c in (0.1, 0.15) for e in (1e-4, 2e-4)}
+    assert set(grid["modalities"]) == {"vat"}
 
 
 def test_the_expected_range_is_the_simulated_one() -> None:

@@ -23,7 +23,7 @@ def length_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark) -> Pi
     """Histogram of the videos' lengths in snippets, on a logarithmic axis, both splits."""
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.add_subplot()
-    edges = np.geomspace(1, int(table["snippets"].max()) + 1, 30)
+    edges = np.geomspace(max(int(table["snippets"].min()), 1), int(table["snippets"].max()) + 1, 30)
     for split in SPLITS:
         lengths = table.loc[table["split"] == split, "snippets"]
         axes.hist(lengths, bins=edges.tolist(), histtype="step", color=COLOURS[split], label=split, linewidth=1.5)

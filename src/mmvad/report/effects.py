@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import erf, sqrt
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.report.definitions import Metric, headline
+from mmvad.report.definitions import Metric, Settings, headline
+from mmvad.report.frame import config_columns
 from mmvad.report.pictures import Picture, save
 from mmvad.report.results import Results, RowRuns, select
 from mmvad.report.studies import STUDIES
@@ -23,6 +25,13 @@ def overall(frame: pd.DataFrame, metric: str = "ap", score: str = "combined") ->
     chosen = (frame["score"] == score) & (frame["metric"] == metric) & (frame["class"] == "all")
     runs = frame[chosen & frame["value"].notna()].drop(columns=["score", "metric", "class", "unit", "reason"])
     return runs.assign(percent=100 * runs["value"].astype("float64")).drop(columns="value").reset_index(drop=True)
+
+
+def at_base(runs: pd.DataFrame, base: Settings, varied: Sequence[str]) -> pd.DataFrame:
+    """The rows of `overall` that differ from the base configuration (`Results.base`) in nothing but these keys."""
+    fixed = [key for key in config_columns(runs.drop(columns="percent")) if key not in {"seed", *varied}]
+    same = [runs[key].isna() if base[key] is None else runs[key] == base[key] for key in fixed]
+    return runs[np.logical_and.reduce([np.ones(len(runs), dtype=bool), *(s.fillna(False) for s in same)])]
 
 
 def effects(results: Results, benchmark: str) -> pd.DataFrame:

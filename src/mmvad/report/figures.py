@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
 from mmvad.disk import disk_errors
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import precision_recall_points, rank, snippet_positives
+from mmvad.report.pictures import file_name
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
 CURVES_PER_KIND = 3
@@ -25,7 +25,7 @@ def draw_figures(folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVide
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown = some_videos(benchmark, videos)
-    files = [draw_curve(folder / f"curve_{i}_{_file_name(v.name)}.png", benchmark, v) for i, v in enumerate(shown)]
+    files = [draw_curve(folder / f"curve_{i}_{file_name(v.name)}.png", benchmark, v) for i, v in enumerate(shown)]
     return [*files, draw_precision_recall(folder / "precision_recall.png", videos)]
 
 
@@ -85,7 +85,3 @@ def _save(figure: Figure, path: Path) -> Path:
         FigureCanvasAgg(figure)
         figure.savefig(path, dpi=120, metadata={"Software": None})
     return path
-
-
-def _file_name(name: str) -> str:
-    return re.sub(r"[^\w.=-]+", "_", name)[:80]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.frame import snippet_positives
-from mmvad.report.pictures import Picture, heat_on, save
+from mmvad.report.pictures import Picture, file_name, heat_on, save
 
 
 def confusion(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> pd.DataFrame:
@@ -34,12 +34,10 @@ def confusion(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> pd.DataFra
 def error_shares(table: pd.DataFrame) -> pd.DataFrame:
     """Each annotated class's frames, and which share of them is found, missed (predicted normal) or mistaken."""
     frames = table.sum(axis=1)
-    share = table.div(frames.where(frames > 0), axis=0)
-    normal = table.columns[0]
-    found = pd.Series(np.diag(share), index=table.index)
-    missed = share[normal].where(table.index != normal, 0.0)
-    shares = pd.DataFrame({"frames": frames, "found": found, "missed": missed})
-    return shares.assign(mistaken=1 - shares["found"] - shares["missed"])
+    found = pd.Series(np.diag(table), index=table.index)
+    missed = table[table.columns[0]].where(table.index != table.columns[0], 0)
+    parts = pd.DataFrame({"found": found, "missed": missed, "mistaken": frames - found - missed})
+    return pd.concat({"frames": frames}, axis=1).join(parts.div(frames.where(frames > 0), axis=0))
 
 
 def class_figures(frame: pd.DataFrame, runs: Sequence[str], metric: str, score: str) -> pd.Series:
@@ -65,7 +63,7 @@ def confusion_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark, na
     axes.set(xlabel="predicted", ylabel="annotated")
     figure.colorbar(image, label="frames of the row (percent)")
     caption = "Class with the highest probability, over the frames of each annotated class."
-    return Picture(title, caption, save(figure, folder, f"confusion_{name}_{benchmark.name}"))
+    return Picture(title, caption, save(figure, folder, f"confusion_{file_name(name)}_{benchmark.name}"))
 
 
 def _frames_by_class(keys: Sequence[str], video: ScoredVideo) -> np.ndarray:

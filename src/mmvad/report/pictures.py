@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
         figure.savefig(files[0], dpi=130, metadata={"Software": None})
         figure.savefig(files[1], metadata={"Date": None, "Creator": None})
     return files
+
+
+def file_name(name: str) -> str:
+    """A name that is safe as a file's: letters, digits and `.=-` stay."""
+    return re.sub(r"[^\w.=-]+", "_", name)[:80]
 
 
 def heat_on(
