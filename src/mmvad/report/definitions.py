@@ -74,6 +74,7 @@ class Comparison:
     Attributes:
         metrics: names in the published figures with their columns in the frame.
         modalities: show a row of ours for each, instead of the base row alone.
+        fine: only methods that say what happens.
     """
 
     key: str
@@ -83,6 +84,7 @@ class Comparison:
     target: str
     supervision: bool = False
     modalities: tuple[str, ...] = ()
+    fine: bool = False
 
     def command(self, benchmark: str) -> str:
         return self.target.format(benchmark=benchmark)
@@ -169,6 +171,13 @@ def costs_too(benchmark: str) -> list[Metric]:
     costs = [Metric("cost", "trainable_parameters", "parameters (M)"), Metric("cost", "test_fps", "FPS")]
     return [*headline_and_map(benchmark), *costs]
 
+
+COSTS = {
+    "trainable_parameters": Metric("cost", "trainable_parameters", "parameters (M)"),
+    "train_seconds": Metric("cost", "train_seconds", "training (s)"),
+    "test_snippets": Metric("cost", "test_snippets", "snippets/s"),
+}
+"""What a method costs: parameters, seconds of training, snippets a second at test."""
 
 PAPER_ROW = "base"
 """Stands for the name of the paper's main result among the published figures."""

@@ -15,6 +15,12 @@ SEEDS_ONLY = "‡"
 """Marks intervals that know nothing of the test videos."""
 
 
+RECONSTRUCTED = "‡"
+"""Marks methods of which parts are inferred."""
+QUIRKY = "§"
+"""Marks rows that used a published quirk."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One figure of one row: in percent (parameters in millions, FPS as they are), or none with the reason.
@@ -42,6 +48,8 @@ class FilledRow:
         absent: `no audio`, or the command that makes the row; None where there are figures.
         failed: seeds whose run failed, with the reason.
         peeked: the checkpoint was chosen on the test set.
+        reconstruction: parts of the method are inferred.
+        quirks: published quirks that the runs used.
     """
 
     lead: tuple[str, ...]
@@ -54,6 +62,14 @@ class FilledRow:
     peeked: bool = False
     absent: str | None = None
     failed: tuple[tuple[int, str], ...] = ()
+    reconstruction: bool = False
+    quirks: tuple[str, ...] = ()
+
+    @property
+    def marks(self) -> str:
+        """The marks behind the row's name."""
+        marks = (self.peeked, PEEKED), (self.reconstruction, RECONSTRUCTED), (bool(self.quirks), QUIRKY)
+        return "".join(f" {mark}" for given, mark in marks if given)
 
     @property
     def count(self) -> str:

@@ -9,7 +9,7 @@ coarse       the same                                                  the same
 fine         the same                                                  the same
 events       map@0.1 .. map@0.5, map_avg, as the field computes them   all, or one class
 events_clean the same, as the papers describe them                     all, or one abnormal class
-cost         trainable_parameters, train_seconds, test_fps             all
+cost         trainable_parameters, train_seconds, test_fps, test_snippets (a second)   all
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ from mmvad.runs import RunFolder, read_json
 
 MAP_SCORES = {"published": "events", "clean": "events_clean"}
 RUN_COLUMNS = (
-    *("run", "path", "identity", "schema", "bank_hash", "bank", "test_videos"),
+    *("run", "path", "identity", "schema", "bank_hash", "bank", "features", "test_videos"),
     *("precision", "device", "versions", "finished"),
 )
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
 _NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
-_UNITS = {"trainable_parameters": "count", "train_seconds": "seconds", "test_fps": "frames/s"}
+_UNITS = {
+    "trainable_parameters": "count",
+    "train_seconds": "seconds",
+    "test_fps": "frames/s",
+    "test_snippets": "snippets/s",
+}
 
 
 @dataclass(frozen=True)
@@ -154,6 +159,7 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
         "schema": int(report["schema"]),
         "bank_hash": str(report["bank_hash"]),
         "bank": manifest.get("bank", {}).get("path"),
+        "features": str(report.get("features", "CLIP")),
         "test_videos": int(report["videos"]),
         "precision": report.get("precision"),
         "device": manifest.get("device"),
@@ -193,6 +199,7 @@ def _costs(report: dict[str, Any], manifest: dict[str, Any]) -> Iterator[dict[st
     yield _record("cost", "trainable_parameters", report["trainable_parameters"])
     yield _record("cost", "train_seconds", manifest.get("train_seconds"), untimed)
     yield _record("cost", "test_fps", report["frames"] / seconds if seconds else None, untimed)
+    yield _record("cost", "test_snippets", report["snippets"] / seconds if seconds else None, untimed)
 
 
 def _record(

@@ -54,10 +54,11 @@ def published_figures() -> tuple[Published, ...]:
         return tuple(Published(**{**row, "value": float(row["value"])}) for row in csv.DictReader(file))  # type: ignore[arg-type]
 
 
-def find_published(method: str, dataset: str, metric: str) -> Published | None:
-    """The figure of that method, or None where there is none."""
+def find_published(method: str, dataset: str, metric: str, feature: str | None = None) -> Published | None:
+    """The figure of that method (with that feature, if one is named), or None where there is none."""
     key = (method, dataset, metric)
-    return next((p for p in published_figures() if (p.method, p.dataset, p.metric) == key), None)
+    found = (p for p in published_figures() if (p.method, p.dataset, p.metric) == key)
+    return next((p for p in found if feature in {None, p.feature}), None)
 
 
 def confidence_notes(figures: list[Published]) -> list[str]:

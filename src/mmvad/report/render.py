@@ -16,7 +16,7 @@ from rich.table import Table
 from mmvad.disk import write_whole
 from mmvad.report.bootstrap import Difference
 from mmvad.report.definitions import Metric
-from mmvad.report.filled import PEEKED, SEEDS_ONLY, Cell, FilledRow, FilledTable
+from mmvad.report.filled import PEEKED, QUIRKY, RECONSTRUCTED, SEEDS_ONLY, Cell, FilledRow, FilledTable
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -26,10 +26,13 @@ _LATEX = {
     ">": r"\textgreater{}",
     "±": r"$\pm$",
     PEEKED: r"$\dagger$",
+    RECONSTRUCTED: r"$\ddagger$",
+    QUIRKY: r"\S{}",
     SEEDS_ONLY: r"$\ddagger$",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
+_WHOLE = {"test_fps", "test_snippets", "train_seconds"}
 WIDE = 9
 """Columns above which a table of few rows is turned on its side."""
 
@@ -49,7 +52,8 @@ def grid(table: FilledTable) -> tuple[list[str], list[list[str]]]:
     compared = table.study and any(row.difference for row in table.rows)
     headings = [*table.headings, *(metric.heading for metric in table.metrics)]
     headings += [f"Δ{table.metrics[0].heading} [95 %]"] if compared else []
-    headings += ["n", *(f"paper {table.metrics[i].heading}" for i in papers)]
+    whose = "paper" if table.study else "published"
+    headings += ["n", *(f"{whose} {table.metrics[i].heading}" for i in papers)]
     return headings, [_line(table, row, compared, papers) for row in table.rows]
 
 
@@ -69,12 +73,12 @@ def is_turned(table: FilledTable) -> bool:
 
 
 def _line(table: FilledTable, row: FilledRow, compared: bool, papers: list[int]) -> list[str]:
-    lead = [row.lead[0] + (f" {PEEKED}" if row.peeked else ""), *row.lead[1:]]
+    lead = [row.lead[0] + row.marks, *row.lead[1:]]
     figures = [_figure_text(cell, metric) for cell, metric in zip(row.cells, table.metrics)]
     if row.absent:
         figures = [_absent_text(row), *([""] * (len(figures) - 1))]
     difference = ["base" if row.base else difference_text(row.difference)] if compared else []
-    return [*lead, *figures, *difference, row.count, *(_paper_text(row, i) for i in papers)]
+    return [*lead, *figures, *difference, row.count, *(_paper_text(table, row, i) for i in papers)]
 
 
 def _absent_text(row: FilledRow) -> str:
@@ -82,12 +86,14 @@ def _absent_text(row: FilledRow) -> str:
 
 
 def _figure_text(cell: Cell, metric: Metric) -> str:
-    return cell_text(cell, 0 if metric.name == "test_fps" else 2, constant=metric.name == "trainable_parameters")
+    return cell_text(cell, 0 if metric.name in _WHOLE else 2, constant=metric.name == "trainable_parameters")
 
 
-def _paper_text(row: FilledRow, place: int) -> str:
+def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
     figure = row.paper[place] if row.paper else None
-    return figure.text if figure else ""
+    if figure is None:
+        return ""
+    return figure.text if table.study or not figure.feature else f"{figure.text} ({figure.feature})"
 
 
 def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:

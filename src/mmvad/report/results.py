@@ -11,12 +11,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mmvad.report.definitions import Metric, Row, Settings, Study, usual
+from mmvad.report.filled import Cell
 from mmvad.report.frame import FIGURE_COLUMNS, RUN_COLUMNS
 
 Record = dict[str, Any]
+OURS = "dual_stream"
+_SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
 _NOT_CONTEXT = {*RUN_COLUMNS, "seed", "select"} - {"bank_hash", "schema"}
 
 
@@ -83,8 +87,10 @@ class Results:
     def benchmarks(self) -> list[str]:
         return sorted({record["benchmark"] for record in self.records})
 
-    def of(self, benchmark: str) -> list[Record]:
-        return [record for record in self.records if record["benchmark"] == benchmark]
+    def of(self, benchmark: str, model: str = OURS) -> list[Record]:
+        """The runs of one model on a benchmark."""
+        here = [record for record in self.records if record["benchmark"] == benchmark]
+        return [record for record in here if record.get("model.name", OURS) == model]
 
     def base(self, benchmark: str) -> Settings:
         """Each key's commonest value among the runs: studies vary one thing at a time, so that is their base."""
@@ -207,3 +213,14 @@ def _differences(context: tuple, chosen: tuple) -> str:
     ours = dict(chosen)
     pairs = [(key, value) for key, value in context if not equal(value, ours.get(key))]
     return ", ".join(f"{key}={str(value)[:12]}" for key, value in pairs)
+
+
+def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:
+    """Mean, standard deviation and n of a figure over the runs of a row."""
+    figures = [results.figure(record, metric) for record in records]
+    scale = _SCALES.get(metric.name, 100.0)
+    values = [scale * value for value, _ in figures if value is not None]
+    if not values:
+        return Cell(reason=next((reason for _, reason in figures), None))
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+    return Cell(float(np.mean(values)), deviation, len(values))

@@ -1,0 +1,107 @@
+"""Tables of methods: peers that were run here stand beside their published figures, with all that must be said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.config.peers import PEERS
+from mmvad.report.filled import FilledRow, FilledTable
+from mmvad.report.frame import collect
+from mmvad.report.methods import PUBLISHED_AS
+from mmvad.report.published import published_figures
+from mmvad.report.render import grid, latex, markdown
+from mmvad.report.resampling import Resampler
+from mmvad.report.results import Results
+from mmvad.report.scored import Truths
+from mmvad.report.studies import tables_named
+from mmvad.report.tables import fill
+from mmvad.runs import read_json
+from tests.report.synthetic import make_bank, make_run
+
+VADCLIP = ["model.name=vadclip", "modalities=vt"]
+RTFM = ["model.name=rtfm", "modalities=v", "data.balanced=on"]
+AVVD = ["model.name=avvd", "modalities=va"]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("methods")
+    bank = root / "bank"
+    make_bank(bank, "xd_violence")
+    for seed in (0, 1, 2):
+        make_run(root / "runs", bank, [], seed=seed, skill=3.0)
+        make_run(root / "runs", bank, VADCLIP, seed=seed, skill=2.0, noise=40 + seed)
+    make_run(root / "runs", bank, [*VADCLIP, "optim.epochs=3"], seed=0)
+    make_run(root / "runs", bank, [*RTFM, "quirks.smoothing=next_7", "select=best_test"], seed=0)
+    make_run(root / "runs", bank, AVVD, seed=0)
+    return root / "runs"
+
+
+def table(results: Path, key: str) -> FilledTable:
+    (wanted,) = tables_named([key])
+    return fill(wanted, "xd_violence", Results(collect([results]).frame), Resampler(Truths(), 0))
+
+
+def row(filled: FilledTable, name: str) -> FilledRow:
+    return next(row for row in filled.rows if row.lead[0] == name)
+
+
+def test_a_peer_is_the_mean_of_its_runs_with_its_published_figure_beside_it(results: Path) -> None:
+    filled = table(results, "III")
+    found = row(filled, "VadCLIP 2024")
+    reports = [read_json(path) for path in results.glob("*/report.json")]
+    reports = [r for r in reports if r["config"]["model"]["name"] == "vadclip" and r["config"]["optim"]["epochs"] == 60]
+    aps = [100 * report["scores"]["combined"]["ap"] for report in reports]
+    assert found.seeds == (0, 1, 2)
+    assert found.cells[0].mean == pytest.approx(np.mean(aps))
+    assert found.cells[0].deviation == pytest.approx(np.std(aps, ddof=1))
+    assert found.lead == ("VadCLIP 2024", "weak", "CLIP", "V+T")
+    assert found.paper[0] is not None
+    assert (found.paper[0].value, found.paper[0].feature) == (84.51, "CLIP")
+    headings, lines = grid(filled)
+    line = next(line for line in lines if line[0].startswith("VadCLIP 2024"))
+    assert line[headings.index("published AP")] == "84.51 (CLIP)"
+    assert any("1 other configurations" in note for note in filled.notes)
+
+
+def test_marks_are_set_and_explained(results: Path) -> None:
+    filled = table(results, "III")
+    names = {line[0] for line in grid(filled)[1]}
+    assert {"RTFM 2021 † §", "AVVD 2022 ‡", "VadCLIP 2024"} <= names
+    notes = "\n".join(filled.notes)
+    assert "RTFM 2021: published quirks on: smoothing=next_7" in notes
+    assert "reconstruction" in notes
+    assert "TEST set" in notes
+    assert r"\ddagger" in latex(filled)
+    assert "AVVD 2022 ‡" in markdown(filled)
+
+
+def test_what_a_method_costs(results: Path) -> None:
+    filled = table(results, "III")
+    costs = dict(zip([m.heading for m in filled.metrics], row(filled, "VadCLIP 2024").cells))
+    assert costs["parameters (M)"].mean == pytest.approx(1.234567)
+    assert costs["training (s)"].mean == pytest.approx(9.0)
+    snippets = next(iter(read_json(path) for path in results.glob("*/report.json")))["snippets"]
+    assert costs["snippets/s"].mean == pytest.approx(snippets / 2)
+
+
+def test_fine_tables_hold_methods_that_say_what_happens(results: Path) -> None:
+    names = [r.lead[0] for r in table(results, "V").rows]
+    assert "VadCLIP 2024" in names
+    assert "RTFM 2021" not in names
+
+
+def test_peers_do_not_stand_in_our_rows_nor_in_our_studies(results: Path) -> None:
+    ours = row(table(results, "III"), "ours")
+    assert (ours.seeds, ours.lead[-1]) == ((0, 1, 2), "V+A+T")
+    modalities = table(results, "VI")
+    assert [bool(r.seeds) for r in modalities.rows] == [False, False, False, True]
+
+
+def test_every_peer_is_known_among_the_published_figures() -> None:
+    methods = {figure.method for figure in published_figures()}
+    assert set(PUBLISHED_AS) == set(PEERS)
+    assert set(PUBLISHED_AS.values()) <= methods
