@@ -14,7 +14,7 @@ READINGS := temporal fusion contrast weighting
 ABLATIONS := modalities components acp losses $(LAMBDAS) segments learning_rate batch_size prompts $(READINGS)
 
 .PHONY: ablation-modalities ablation-components ablation-acp ablation-losses ablation-lambdas ablation-segments
-.PHONY: ablation-batch ablation-prompts ablation-readings ablations search sweep-agent
+.PHONY: ablation-batch ablation-prompts ablation-readings ablations compare search sweep-agent
 .PHONY: help demo report test test-fast lint format lock clean
 
 help: ## list the targets
@@ -36,15 +36,21 @@ report: $(READY) ## tables, figures and report.html from the runs in RESULTS=run
 	$(BIN)/mmvad report $(RESULTS) $(if $(filter command environment,$(firstword $(origin BENCHMARK))),--benchmark $(BENCHMARK)) \
 	  $(if $(TABLES),--tables $(TABLES))
 
-# sweeps: every target takes BENCHMARK=planted|xd_violence|ucf_crime SEEDS=0,1,2 WORKERS=2 STORAGE=postgresql://... DRY=1
+# sweeps: every target takes BENCHMARK=planted|xd_violence|ucf_crime WORKERS=2 STORAGE=postgresql://... DRY=1
+# SEEDS=0,1,2 (a list) or SEEDS=3 (so many, from 0)
 # SET="key=value ..." RESULTS=runs; the same command again goes on where it was (docs/SWEEPS.md)
 PLANTED_BANK := banks/planted-0
 SWEEP_BANK := $(if $(DRY),,$(if $(filter planted,$(BENCHMARK)),$(PLANTED_BANK)/manifest.json))
 SWEEP_SET := $(if $(filter planted,$(BENCHMARK)),data.bank=$(PLANTED_BANK)) $(SET)
-SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(RESULTS),--results $(RESULTS)) \
+COMMA := ,
+SEED_LIST := $(if $(findstring $(COMMA),$(SEEDS)),$(SEEDS),$(if $(SEEDS),$(shell seq -s, 0 $$(($(SEEDS) - 1)))))
+SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(or $(SEED_LIST),$(error SEEDS=$(SEEDS): expected how many, or a list such as 0,1,2))) $(if $(RESULTS),--results $(RESULTS)) \
   $(if $(strip $(SWEEP_SET)),--set $(SWEEP_SET))
 SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY),--dry-run)
 SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence or ucf_crime for the others))"
+METHOD_TABLES_planted := methods
+METHOD_TABLES_xd_violence := III,IV,V
+METHOD_TABLES_ucf_crime := I,II
 # one sweep after the other; a failed cell does not hold up the rest, Ctrl-C does
 run_sweeps = failed=0; for name in $(1); do $(BIN)/mmvad sweep run sweeps/$$name.yaml $(SWEEP_RUN); code=$$?; \
   test $$code -le 1 || exit $$code; test $$code -eq 0 || failed=1; done; exit $$failed
@@ -91,6 +97,11 @@ ablation-readings: $(READY) $(SWEEP_BANK) ## what the paper leaves open: tempora
 ablations: $(READY) $(SWEEP_BANK) ## all of them
 	$(SAY_BENCHMARK)
 	@$(call run_sweeps,$(ABLATIONS))
+
+compare: $(READY) $(SWEEP_BANK) ## Tables I to V: every peer under one protocol, beside its published figures
+	$(SAY_BENCHMARK)
+	@( $(call run_sweeps,compare) ); code=$$?; $(if $(DRY),,test $$code -gt 1 || $(BIN)/mmvad report $(RESULTS) \
+	  --benchmark $(BENCHMARK) --tables $(METHOD_TABLES_$(BENCHMARK));) exit $$code
 
 search: $(READY) $(SWEEP_BANK) ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
 	$(SAY_BENCHMARK)
