@@ -100,6 +100,7 @@ def losses(**changes: object) -> LossSettings:
         "lambda_contrast": 0.15,
         "lambda_embed": 0.1,
         "fine_form": "cross_entropy",
+        "fine_pooling": "margin",
         "contrast_pairing": "within_kind",
         "contrast_select": "label",
         "embed_form": "abs",

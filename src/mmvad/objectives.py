@@ -28,6 +28,7 @@ class LossSettings:
     lambda_contrast: float
     lambda_embed: float
     fine_form: str
+    fine_pooling: str
     contrast_pairing: str
     contrast_select: str
     embed_form: str
@@ -39,18 +40,30 @@ def coarse_loss(probabilities: Tensor, mask: Tensor, abnormal: Tensor) -> Tensor
     return _binary_cross_entropy(top_mean(probabilities, mask), abnormal.float())
 
 
-def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str) -> Tensor:
+def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str, pooling: str) -> Tensor:
     """Cross-entropy of softmax(top-k mean of M) with the label vector scaled to sum 1 (eq. 10); or `bce` a class.
 
     Args:
         alignment: M [B, L, C].
         labels: [B, C] of 0 and 1.
+        pooling: the top-k of each class's own column (`class`), or of its margin over the normal one (`margin`).
     """
-    video = top_mean(alignment, mask)
+    video = top_mean(class_evidence(alignment, pooling), mask)
     if form == "bce":
         return _binary_cross_entropy(video.softmax(dim=-1), labels.float())
     target = labels.float() / labels.sum(dim=1, keepdim=True)
     return -(target * video.log_softmax(dim=-1)).sum(dim=-1).mean()
+
+
+def class_evidence(alignment: Tensor, pooling: str) -> Tensor:
+    """What every segment says for every class: [B, L, C] -> same.
+
+    `class` is M itself. Its normal column has a top-k of its own, mostly among segments between the events, and the
+    loss of an abnormal video pushes those down as well: they then score as abnormal. `margin` is M less its normal
+    column, the log odds of a class against normal, as they stand in a segment's softmax(M): a class and the normal
+    one are then pooled over the same segments, and what lies between the events is left alone.
+    """
+    return alignment - alignment[..., :1] if pooling == "margin" else alignment
 
 
 def _binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
@@ -89,7 +102,9 @@ def _losses(output: Output, batch: Batch, settings: LossSettings) -> dict[str, T
             output.features.float(), probabilities, batch.mask, kind, settings.contrast_pairing
         )
     if settings.fine and output.alignment is not None:
-        losses["fine"] = fine_loss(output.alignment.float(), batch.mask, batch.labels, settings.fine_form)
+        losses["fine"] = fine_loss(
+            output.alignment.float(), batch.mask, batch.labels, settings.fine_form, settings.fine_pooling
+        )
     if settings.embed and output.text is not None:
         losses["embed"] = embed_loss(output.text.float(), settings.embed_form, settings.embed_reduction)
     return losses

@@ -42,18 +42,19 @@ def coarse(p: Tensor, lengths: Sequence[int], abnormal: Sequence[bool]) -> Tenso
     return total / len(lengths)
 
 
-def class_probabilities(alignment: Tensor, b: int, n: int) -> list[Tensor]:
-    """p_f of one video: softmax over the classes of the top-k mean over time."""
-    u = [top_k_mean([alignment[b, t, c] for t in range(n)]) for c in range(alignment.shape[2])]
+def class_probabilities(alignment: Tensor, b: int, n: int, pooling: str) -> list[Tensor]:
+    """p_f of one video: softmax over the classes of the top-k mean over time, of M or of M less its normal column."""
+    zero = [alignment[b, t, 0] if pooling == "margin" else 0 for t in range(n)]
+    u = [top_k_mean([alignment[b, t, c] - zero[t] for t in range(n)]) for c in range(alignment.shape[2])]
     exponentials = [torch.exp(x - max(number(y) for y in u)) for x in u]
     return [e / sum(exponentials[1:], exponentials[0]) for e in exponentials]
 
 
-def fine(alignment: Tensor, lengths: Sequence[int], labels: Tensor, form: str) -> Tensor:
+def fine(alignment: Tensor, lengths: Sequence[int], labels: Tensor, form: str, pooling: str) -> Tensor:
     """Eq. 10: cross-entropy with the label vector scaled to sum 1; or a class's binary cross-entropy, over classes."""
     total = torch.zeros(())
     for b, n in enumerate(lengths):
-        probabilities = class_probabilities(alignment, b, n)
+        probabilities = class_probabilities(alignment, b, n, pooling)
         for c, probability in enumerate(probabilities):
             y = number(labels[b, c])
             if form == "cross_entropy":

@@ -79,6 +79,8 @@ class Loss(Section):
     """lambda2, weight of the embedding constraint (eq. 13)"""
     fine_form: Literal["cross_entropy", "bce"] = "cross_entropy"
     """form of the fine loss"""
+    fine_pooling: Literal["margin", "class"] = "margin"
+    """what the fine loss pools over time: a class's margin over the normal class, or its own column of M"""
     contrast_pairing: Literal["within_kind", "foreground"] = "within_kind"
     """which mini-bags attract and repel"""
     contrast_select: Literal["score", "label"] = "score"
