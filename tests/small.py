@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvad.benchmarks.benchmark import Event, Split, Video
+from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
 from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.features.bank import BankWriter
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.model import Batch
@@ -115,18 +116,21 @@ def gradients(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}
 
 
-LABELS = ("normal", "fighting", "normal", "shooting", "normal", "riot", "normal", "explosion")
+CLASS_PLACES = (0, 1, 0, 2, 0, 3, 0, 6)
+"""A small bank's videos, by the place of their class: every second one is normal."""
 
 
-def planted_video(name: str, split: Split, label: str, snippets: int, seed: int, shift: float) -> tuple:
+def planted_video(
+    name: str, split: Split, label: str, snippets: int, seed: int, shift: float, facts: Benchmark = PLANTED
+) -> tuple:
     """A video whose middle third carries its class's direction in both modalities; (facts, crops, sound)."""
     draw = np.random.default_rng(seed)
     crops = {k: draw.normal(size=(snippets, WIDTH)).astype(np.float32) for k in (0, 1)}
     sound = draw.normal(size=(snippets, AUDIO_WIDTH)).astype(np.float32)
     start, end = snippets // 3, max(2 * snippets // 3, snippets // 3 + 1)
     events: tuple[Event, ...] = ()
-    if label != "normal":
-        place = PLANTED.class_keys.index(label)
+    if label != facts.normal:
+        place = facts.class_keys.index(label)
         for rows in crops.values():
             rows[start:end, place] += shift
         sound[start:end, place] += shift
@@ -146,12 +150,14 @@ def write_bank(
     longest: int = 40,
 ) -> Path:
     """A bank of small planted videos of 3 to `longest` snippets; those named in `silent` have no sound."""
+    facts = benchmark_named(benchmark)
     with BankWriter(path, benchmark, {"made_by": "the tests"}) as writer:
         for split, count in (("train", train), ("test", test)):
             for i in range(count):
                 name = f"{split}{i:02d}"
                 seed = i + (100 if split == "test" else 0)
                 snippets = 3 + (seed * 13) % (longest - 2)
-                facts, crops, sound = planted_video(name, split, LABELS[i % len(LABELS)], snippets, seed, shift)  # type: ignore[arg-type]
-                writer.add(facts, crops, None if name in silent or "all" in silent else sound)
+                label = facts.class_keys[CLASS_PLACES[i % len(CLASS_PLACES)]]
+                video, crops, sound = planted_video(name, split, label, snippets, seed, shift, facts)  # type: ignore[arg-type]
+                writer.add(video, crops, None if name in silent or "all" in silent else sound)
     return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ import yaml
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.load import leaf_keys, load_config
-from mmvad.sweeps.cells import Cell, expand
+from mmvad.sweeps.cells import Cell, configure, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.sweeps.search import check_search
+from mmvad.train import train
+from tests.small import write_bank
 from tests.sweeps.stub import identity_of
 from tests.sweeps.wandb_format import violations
 
@@ -89,6 +92,45 @@ def test_a_search_looks_at_held_out_videos(name: str, benchmark: str) -> None:
     assert config.benchmark == benchmark
     assert sweep.metric == f"val/{benchmark_named(benchmark).headline}"
     assert set(sweep.swept) <= set(leaf_keys())
+
+
+TINY = (
+    "model.text.architecture=tiny",
+    "model.text.weights=random",
+    "data.segment_length=16",
+    "data.batch_size=32",
+    "data.test_crop=0",
+    "optim.epochs=1",
+    "runtime.device=cpu",
+    "runtime.threads=1",
+    "runtime.figures=off",
+)
+"""What a cell is trained with here: one step of 28 rows. The keys that its sweep varies stay as they are."""
+
+
+@pytest.fixture(scope="module")
+def banks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A tiny bank of every benchmark; UCF-Crime's is silent."""
+    folder = tmp_path_factory.mktemp("banks")
+    silent = {name: ["all"] if name == "ucf_crime" else [] for name in BENCHMARKS}
+    return {name: write_bank(folder / name, benchmark=name, silent=silent[name]) for name in BENCHMARKS}
+
+
+@pytest.mark.parametrize("benchmark", BENCHMARKS)
+@pytest.mark.parametrize("name", [file.stem for file in TOP])
+def test_a_cell_is_trained_for_a_step(name: str, benchmark: str, banks: dict[str, Path], tmp_path: Path) -> None:
+    sweep = read_sweep(ROOT / "sweeps" / f"{name}.yaml", benchmark)
+    given = [word for word in TINY if word.partition("=")[0] not in sweep.swept]
+    given += [f"data.bank={banks[benchmark]}", f"runtime.results={tmp_path}"]
+    if sweep.method == "grid":
+        cells = sweep.cells()
+        config = configure(sweep, cells[len(cells) // 2], given)
+    else:
+        config = check_search(sweep, given)
+    folder = train(config)
+    report = json.loads(folder.report.read_text())
+    assert report["config"]["benchmark"] == benchmark
+    assert report["scores"]["combined"][benchmark_named(benchmark).headline] is not None
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda file: file.stem)
