@@ -74,6 +74,13 @@ def test_every_mark_of_latex_is_escaped(mark: str) -> None:
     assert escape_latex(f"a{mark}b").startswith("a\\")
 
 
+def test_latex_has_minus_signs_and_a_label(table: FilledTable) -> None:
+    text = latex(table)
+    assert "$-$1.50 [$-$2.00, +0.10]" in text
+    assert r"\label{tab:VIII_planted}" in text
+    assert escape_latex("2e-4, xd-3, -5 and (-1)") == "2e-4, xd-3, $-$5 and ($-$1)"
+
+
 def test_csv_has_all_digits(table: FilledTable) -> None:
     rows = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert rows[0]["AP"] == "82.504"

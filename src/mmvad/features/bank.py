@@ -203,5 +203,8 @@ def _missing(path: Path) -> UserError:
     around = [p.name for p in path.parent.iterdir() if is_bank(p)] if path.parent.is_dir() else []
     nearest = nearest_name(path.name, around)
     return UserError(
-        path, "there is no bank", nearest=str(path.parent / nearest) if nearest else None, fix=f"make one: {make}"
+        path,
+        "there is no bank",
+        nearest=str(path.parent / nearest) if nearest else None,
+        fix=f"make one: {make}, or mmvad planted --out {path}",
     )

@@ -99,7 +99,7 @@ class FilledTable:
     @property
     def name(self) -> str:
         number = self.key if self.key[0] in "IVX" else ""
-        kind = f"Table {number}" if number else "Fig. 5" if self.key == "Fig5" else "Table"
+        kind = f"Table {number}" if number else "Fig. 5 as a table" if self.key == "Fig5" else "Table"
         return f"{kind}. {self.title} ({benchmark_named(self.benchmark).title})"
 
     @property

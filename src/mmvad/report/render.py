@@ -33,6 +33,7 @@ _LATEX = {
 }
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
 _WHOLE = {"test_fps", "test_snippets", "train_seconds"}
+_LATEX_MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
 WIDE = 9
 """Columns above which a table of few rows is turned on its side."""
 
@@ -143,6 +144,7 @@ def latex(table: FilledTable) -> str:
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{escape_latex(table.name)}, percent}}",
+        rf"\label{{tab:{table.key}_{table.benchmark}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *body,
@@ -157,7 +159,8 @@ def latex(table: FilledTable) -> str:
 def escape_latex(text: str) -> str:
     """Text in which every character that LaTeX would read as a command is itself."""
     escaped = _LATEX_MARK.sub(lambda found: _LATEX[found[0]], text)
-    return escaped.replace("Δ", r"$\Delta$")
+    # A hyphen before a number that stands alone is a minus, and wider.
+    return _LATEX_MINUS.sub("$-$", escaped).replace("Δ", r"$\Delta$")
 
 
 def _row(cells: Iterable[str]) -> str:

@@ -1,0 +1,69 @@
+"""What the Makefile's targets would run, for every benchmark; nothing is run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SWEEPS = {file.stem for file in (ROOT / "sweeps").glob("*.yaml")}
+TARGETS = {
+    "ablation-modalities": {"modalities"},
+    "ablation-components": {"components"},
+    "ablation-acp": {"acp"},
+    "ablation-losses": {"losses"},
+    "ablation-lambdas": {"lambda_contrast", "lambda_embed", "lambda_grid"},
+    "ablation-segments": {"segments", "learning_rate"},
+    "ablation-batch": {"batch_size"},
+    "ablation-prompts": {"prompts"},
+    "ablation-readings": {"temporal", "fusion", "contrast", "weighting"},
+    "ablations": SWEEPS - {"search", "search_losses"},
+    "search": {"search"},
+}
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def recipe(*words: str) -> str:
+    command = ["make", "--no-print-directory", "-n", "READY=", *words]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+@pytest.mark.parametrize("benchmark", ["planted", "xd_violence", "ucf_crime"])
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_runs_its_sweeps(target: str, benchmark: str) -> None:
+    given = ["SEEDS=3,4", "WORKERS=5", "STORAGE=postgresql://there/db", "DRY=1", "RESULTS=elsewhere"]
+    text = recipe(target, f"BENCHMARK={benchmark}", *given)
+    named = re.search(r"for name in ([\w ]+);", text)
+    assert named is not None
+    assert set(named[1].split()) == TARGETS[target]
+    options = f"--benchmark {benchmark} --seeds 3,4 --results elsewhere"
+    assert options in text
+    assert "--workers 5 --storage postgresql://there/db --dry-run" in text
+    assert ("data.bank=banks/planted-0" in text) == (benchmark == "planted")
+    assert "mmvad planted" not in text, "a dry run makes no bank"
+
+
+def test_planted_is_the_default_and_says_so() -> None:
+    text = recipe("ablation-modalities")
+    assert "(the default; BENCHMARK=xd_violence or ucf_crime for the others)" in text
+    assert "--dry-run" not in text
+    assert "the default" not in recipe("ablation-modalities", "BENCHMARK=planted")
+
+
+def test_the_agent_and_the_report() -> None:
+    text = recipe("sweep-agent", "SWEEP=losses", "BENCHMARK=xd_violence")
+    assert "mmvad sweep wandb sweeps/losses.yaml --benchmark xd_violence" in text
+    assert text.rstrip().endswith("--agent")
+    assert "--agent" not in recipe("sweep-agent", "DRY=1")
+    assert "mmvad report" in recipe("report")
+    assert "--benchmark ucf_crime" in recipe("report", "BENCHMARK=ucf_crime")
+
+
+def test_every_target_is_listed() -> None:
+    listed = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert all(f"make {target} " in listed for target in [*TARGETS, "sweep-agent", "report", "demo", "test"])
