@@ -64,7 +64,7 @@ def test_the_same_command_twice_at_once(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("undisturbed")
-    run_stub(grid(folder, seeds="0"), folder / "runs")
+    run_stub(grid(folder, seeds="0, 1"), folder / "runs")
     return reports(folder / "runs")
 
 
@@ -93,19 +93,19 @@ def wait_for_runs(results: Path, count: int, process: subprocess.Popen[str]) -> 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds workers in /proc")
 @pytest.mark.slow
 @pytest.mark.parametrize("whom", ["a worker", "all workers", "the parent"])
-def test_a_kill_loses_nothing_and_doubles_nothing(whom: str, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
-    file, results = grid(tmp_path, seeds="0"), tmp_path / "runs"
+def test_five_kills_lose_nothing_and_double_nothing(whom: str, tmp_path: Path, undisturbed: dict[str, bytes]) -> None:
+    file, results = grid(tmp_path, seeds="0, 1"), tmp_path / "runs"
     process = command(file, results, seconds=0.3)
-    wait_for_runs(results, 2, process)
-    victims = {"a worker": children(process.pid)[:1], "all workers": children(process.pid), "the parent": [process.pid]}
-    for pid in victims[whom]:
-        kill(pid)
-    code = process.wait(120)
-    if whom == "the parent":
-        assert code == -signal.SIGKILL
-        assert command(file, results).wait(120) == 0
-    else:
-        assert code == 0, "the same command goes on with fresh workers"
+    for count in (1, 3, 6, 9, 12):
+        wait_for_runs(results, count, process)
+        workers = children(process.pid)
+        assert workers, "there is somebody to kill"
+        for pid in {"a worker": workers[:1], "all workers": workers, "the parent": [process.pid]}[whom]:
+            kill(pid)
+        if whom == "the parent":
+            assert process.wait(60) == -signal.SIGKILL
+            process = command(file, results, seconds=0.3)
+    assert process.wait(120) == 0, "the same command goes on with fresh workers"
     assert reports(results) == undisturbed
     assert len(ledger(results)) == len(set(ledger(results)))
 
