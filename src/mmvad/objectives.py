@@ -37,7 +37,7 @@ class LossSettings:
 
 def coarse_loss(probabilities: Tensor, mask: Tensor, abnormal: Tensor) -> Tensor:
     """Binary cross-entropy of the MIL score with the video label (eq. 9). p [B, L], bool [B, L], bool [B]."""
-    return _binary_cross_entropy(top_mean(probabilities, mask), abnormal.float())
+    return binary_cross_entropy(top_mean(probabilities, mask), abnormal.float())
 
 
 def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str, pooling: str) -> Tensor:
@@ -50,7 +50,7 @@ def fine_loss(alignment: Tensor, mask: Tensor, labels: Tensor, form: str, poolin
     """
     video = top_mean(class_evidence(alignment, pooling), mask)
     if form == "bce":
-        return _binary_cross_entropy(video.softmax(dim=-1), labels.float())
+        return binary_cross_entropy(video.softmax(dim=-1), labels.float())
     target = labels.float() / labels.sum(dim=1, keepdim=True)
     return -(target * video.log_softmax(dim=-1)).sum(dim=-1).mean()
 
@@ -66,7 +66,7 @@ def class_evidence(alignment: Tensor, pooling: str) -> Tensor:
     return alignment - alignment[..., :1] if pooling == "margin" else alignment
 
 
-def _binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
     """torch's own, which ends the process on NaN (on CUDA without a word); here NaN gives NaN."""
     return F.binary_cross_entropy(probabilities.nan_to_num(0.5).clamp(0, 1), labels) + 0 * probabilities.sum()
 

@@ -6,19 +6,42 @@ Each method has a section of settings whose defaults are the published ones, and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
-from mmvad.config.sections import Section
+from mmvad.config.sections import NotNegative, Section, Share
 
 
 class Sultani(Section):
-    pass
+    dropout: Share = 0.6
+    """behind the first two layers"""
+    smooth_weight: NotNegative = 8e-5
+    """of the squared steps between neighbouring scores of abnormal videos"""
+    sparse_weight: NotNegative = 8e-5
+    """of the sum of abnormal videos' scores"""
 
 
 class HlNet(Section):
     pass
 
 
-class Rtfm(Section):
+class Magnitude(Section):
+    """What RTFM and those that follow it share."""
+
+    dropout: Share = 0.7
+    """on features, in the head, and on the norms that select segments"""
+    margin: NotNegative = 100.0
+    """norm that the selected segments of abnormal videos shall reach"""
+    margin_form: Literal["squared", "hinge"] = "squared"
+    """squared sum over norms of means (code), or hinge on means of norms (paper)"""
+    margin_weight: NotNegative = 1e-4
+    """of the loss on norms"""
+    smooth_weight: NotNegative = 8e-4
+    """of the squared steps between neighbouring scores of abnormal videos"""
+    sparse_weight: NotNegative = 8e-3
+    """of the norm of all scores of abnormal videos"""
+
+
+class Rtfm(Magnitude):
     pass
 
 

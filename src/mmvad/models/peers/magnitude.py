@@ -1,0 +1,230 @@
+"""What RTFM and its followers share: the multi-scale temporal network, selection by norm, and the losses on norms.
+
+R is rows (V videos times N crops, a video's crops together), L segments, d the features' width. Padding takes part in
+nothing: it is zero before every convolution, and outside of every normalisation, selection and loss.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmvad.config.peers import Magnitude
+from mmvad.errors import UserError
+from mmvad.models.model import Batch
+from mmvad.objectives import binary_cross_entropy
+
+SEGMENTS_A_CHOICE = 10
+GROUPS = 8
+
+
+class MaskedBatchNorm(nn.Module):
+    """Batch normalisation over valid segments alone. [R, L, d], mask bool [R, L] -> [R, L, d], zero on padding."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        valid = self.norm(x[mask])
+        out = valid.new_zeros(x.shape)
+        out[mask] = valid
+        return out
+
+
+class MaskedGroupNorm(nn.Module):
+    """Group normalisation (8 groups) over a row's valid segments. [R, L, d], mask bool [R, L] -> [R, L, d]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        grouped = x.float().unflatten(-1, (GROUPS, -1))
+        valid = mask[:, :, None, None]
+        count = mask.sum(dim=1)[:, None, None, None] * grouped.shape[-1]
+        centred = grouped - (grouped * valid).sum(dim=(1, 3), keepdim=True) / count
+        variance = (centred.square() * valid).sum(dim=(1, 3), keepdim=True) / count
+        scaled = (centred / torch.sqrt(variance + self.norm.eps)).flatten(-2)
+        return (scaled * self.norm.weight + self.norm.bias).to(x.dtype) * mask.unsqueeze(-1)
+
+
+class NormedConv(nn.Module):
+    """BN(ReLU(Conv_3(x))), or ReLU(GN8(Conv_3(x))) with `groups`. [R, L, d] -> [R, L, d_out], zero on padding."""
+
+    def __init__(self, width: int, width_out: int, *, dilation: int = 1, bias: bool = True, groups: bool) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(width, width_out, 3, padding=dilation, dilation=dilation, bias=bias)
+        self.groups = groups
+        self.norm = MaskedGroupNorm(width_out) if groups else MaskedBatchNorm(width_out)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = convolve(self.conv, x, mask)
+        return F.relu(self.norm(x, mask)) if self.groups else self.norm(F.relu(x), mask)
+
+
+class NonLocal(nn.Module):
+    """x + BN(W (theta phi^T / n) g), without a softmax; the norm starts at zero. [R, L, d] -> [R, L, d]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.theta, self.phi, self.g = (nn.Linear(width, width // 2) for _ in range(3))
+        self.output, self.norm = nn.Linear(width // 2, width), MaskedBatchNorm(width)
+        nn.init.zeros_(self.norm.norm.weight)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        values = self.g(x) * mask.unsqueeze(-1) / mask.sum(dim=1)[:, None, None]
+        found = self.theta(x) @ (self.phi(x).transpose(1, 2) @ values)
+        return x + self.norm(self.output(found), mask)
+
+
+class MultiScaleTemporal(nn.Module):
+    """MTN(d): x + join([c1; c2; c3; non-local(c4)]), c1 to c3 of dilation 1, 2, 4. [R, L, d] -> [R, L, d].
+
+    With `groups` the joined convolutions have GN8 before ReLU in place of BN behind it, as in S3R.
+    """
+
+    def __init__(self, width: int, *, groups: bool = False) -> None:
+        super().__init__()
+        quarter = width // 4
+        self.scales = nn.ModuleList(NormedConv(width, quarter, dilation=r, groups=groups) for r in (1, 2, 4))
+        self.narrow, self.non_local = nn.Linear(width, quarter, bias=False), NonLocal(quarter)
+        self.join = NormedConv(width, width, bias=False, groups=groups)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        parts = [scale(x, mask) for scale in self.scales]
+        parts.append(self.non_local(F.relu(self.narrow(x)), mask))
+        return x + self.join(torch.cat(parts, dim=-1), mask)
+
+
+class Selected(NamedTuple):
+    """What the losses work on.
+
+    Attributes:
+        scores: s [V, L], the mean over crops.
+        features: f [V, N, L, d].
+        places: int64 [V, K], the selected segments, the largest norm first.
+        taken: bool [V, K], False beyond a video's own k.
+    """
+
+    scores: Tensor
+    features: Tensor
+    places: Tensor
+    taken: Tensor
+
+
+def select(features: Tensor, scores: Tensor, batch: Batch, dropout: float) -> Selected:
+    """The max(1, n / 10) segments of largest norm; `dropout` (0 at test) hides some from the choice.
+
+    Args:
+        features: f [R, L, d].
+        scores: [R, L].
+    """
+    features = features.unflatten(0, (-1, batch.crops))
+    mask = batch.mask[:: batch.crops]
+    norms = features.detach().float().norm(dim=-1).mean(dim=1)
+    shown = F.dropout(torch.ones_like(norms), dropout)
+    most = max(mask.shape[1] // SEGMENTS_A_CHOICE, 1)
+    places = (norms * shown).masked_fill(~mask, -1).topk(most, dim=1).indices
+    own = (mask.sum(dim=1) // SEGMENTS_A_CHOICE).clamp(min=1)
+    taken = torch.arange(most, device=mask.device) < own[:, None]
+    return Selected(scores.unflatten(0, (-1, batch.crops)).mean(dim=1), features, places, taken)
+
+
+def chosen_features(selected: Selected) -> Tensor:
+    """f of the selected segments: [V, N, K, d], float32, zero beyond a video's own k."""
+    f = selected.features
+    places = selected.places[:, None, :, None].expand(-1, f.shape[1], -1, f.shape[-1])
+    return f.gather(2, places).float() * selected.taken[:, None, :, None]
+
+
+def bag_scores(selected: Selected) -> Tensor:
+    """S: mean score of the selected segments, [V]."""
+    chosen = selected.scores.float().gather(1, selected.places)
+    return (chosen * selected.taken).sum(dim=1) / selected.taken.sum(dim=1)
+
+
+def paired(values: Tensor, abnormal: Tensor) -> tuple[Tensor, Tensor]:
+    """The abnormal and the normal rows of [V, ...], the i-th of either side by side; the longer part is cut."""
+    kinds = values[abnormal], values[~abnormal]
+    count = min(len(kind) for kind in kinds)
+    return kinds[0][:count], kinds[1][:count]
+
+
+def mean_or_zero(values: Tensor) -> Tensor:
+    """The mean; 0 of nothing."""
+    return values.sum() / max(values.numel(), 1)
+
+
+def margin_loss(selected: Selected, abnormal: Tensor, margin: float, form: str) -> Tensor:
+    """`squared`: mean_i (|margin - |phi_i^abn|| + |phi_i^nor|)^2, phi the mean of the selected f of a crop row.
+
+    `hinge`: mean_i max(0, margin - d_i^abn + d_i^nor), d the mean of the selected norms. i is a pair's crop row;
+    abnormal bool [V]. 0 where either kind is missing.
+    """
+    chosen = chosen_features(selected)
+    count = selected.taken.sum(dim=1)[:, None, None]
+    if form == "hinge":
+        abn, nor = paired(chosen.norm(dim=-1).sum(dim=2) / count[..., 0], abnormal)
+        return mean_or_zero(F.relu(margin - abn + nor))
+    abn, nor = paired((chosen.sum(dim=2) / count).norm(dim=-1), abnormal)
+    return mean_or_zero(((margin - abn).abs() + nor).square())
+
+
+def smoothness(scores: Tensor, mask: Tensor) -> Tensor:
+    """Sum of (s_t - s_{t+1})^2 inside every video. [V, L], bool [V, L] -> scalar."""
+    return ((scores[:, 1:] - scores[:, :-1]).square() * mask[:, 1:]).sum()
+
+
+def magnitude_losses(selected: Selected, batch: Batch, settings: Magnitude) -> dict[str, Tensor]:
+    """RTFM's four terms, unweighted: `bag` cross-entropy, `margin`, `smooth` and `sparse` of the abnormal videos."""
+    abnormal, mask = batch.abnormal[:: batch.crops], batch.mask[:: batch.crops]
+    scores = selected.scores.float()
+    return {
+        "bag": binary_cross_entropy(bag_scores(selected), abnormal.float()),
+        "margin": margin_loss(selected, abnormal, settings.margin, settings.margin_form),
+        "smooth": smoothness(scores[abnormal], mask[abnormal]),
+        "sparse": (scores * mask)[abnormal].norm(),
+    }
+
+
+def with_total(losses: dict[str, Tensor], settings: Magnitude) -> dict[str, Tensor]:
+    """The losses and `total`, their sum under `margin_weight`, `smooth_weight`, `sparse_weight`, else 1."""
+    weights = {"margin": settings.margin_weight, "smooth": settings.smooth_weight, "sparse": settings.sparse_weight}
+    total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+    return losses | {"total": total}
+
+
+def head(width: int, dropout: float) -> nn.Sequential:
+    """A logit from f: Lin(d > d/4), Lin(d/4 > d/16), Lin(d/16 > 1), ReLU and dropout between."""
+    quarter, last = width // 4, width // 16
+    hidden = [nn.Linear(width, quarter), nn.ReLU(), nn.Dropout(dropout)]
+    return nn.Sequential(*hidden, nn.Linear(quarter, last), nn.ReLU(), nn.Dropout(dropout), nn.Linear(last, 1))
+
+
+def convolve(conv: nn.Conv1d, x: Tensor, mask: Tensor) -> Tensor:
+    """A convolution over time that sees zeros on padding. [R, L, d], bool [R, L] -> [R, L, d_out]."""
+    return conv((x * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
+
+
+def xavier(network: nn.Module) -> None:
+    """Draws every linear and convolution weight Xavier uniform; their biases become 0."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def check_width(width: int, multiple: int) -> None:
+    """Raises UserError where a visual width cannot be cut into the network's parts."""
+    if width % multiple:
+        raise UserError(
+            f"data.bank: pictures {width} wide",
+            "this network halves the width several times",
+            expected=f"a multiple of {multiple}",
+            fix="take a bank of other features",
+        )
