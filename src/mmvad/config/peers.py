@@ -6,9 +6,11 @@ Each method has a section of settings whose defaults are the published ones, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
-from mmvad.config.sections import NotNegative, Section, Share
+from pydantic import Field
+
+from mmvad.config.sections import Count, NotNegative, Positive, Section, Share
 
 
 class Sultani(Section):
@@ -62,11 +64,29 @@ class UrDmu(Section):
 
 
 class Mgfn(Section):
-    pass
+    width: Count = 64
+    """of the glance layers; the focus layers are 2 and 16 times as wide, and a head is this wide"""
+    dropout: Share = 0.7
+    """on the norms that select segments"""
+    far_margin: NotNegative = 200.0
+    """distance that the selected norms of abnormal and normal videos shall keep"""
+    far_weight: NotNegative = 1e-6
+    """of the squared hinge on that distance"""
+    near_weight: NotNegative = 1e-3
+    """of the squared distance between the selected norms of two videos of a kind"""
+    smooth_weight: NotNegative = 8e-4
+    """of the squared steps between neighbouring scores"""
+    sparse_weight: NotNegative = 8e-3
+    """of the norm of all scores of abnormal videos"""
 
 
-class ClipTsa(Section):
-    pass
+class ClipTsa(Magnitude):
+    kept: Annotated[float, Field(gt=0, le=1)] = 0.95
+    """share of a video's segments that the gate lets pass, rho"""
+    samples: Count = 100
+    """noisy choices that a gate is the mean of, in training"""
+    noise: Positive = 0.05
+    """standard deviation of the noise on the gate's scores, sigma"""
 
 
 class VadClip(Section):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.config.peers import Magnitude
+from mmvad.config.sections import Section
 from mmvad.errors import UserError
 from mmvad.models.model import Batch
 from mmvad.objectives import binary_cross_entropy
@@ -191,10 +192,9 @@ def magnitude_losses(selected: Selected, batch: Batch, settings: Magnitude) -> d
     }
 
 
-def with_total(losses: dict[str, Tensor], settings: Magnitude) -> dict[str, Tensor]:
-    """The losses and `total`, their sum under `margin_weight`, `smooth_weight`, `sparse_weight`, else 1."""
-    weights = {"margin": settings.margin_weight, "smooth": settings.smooth_weight, "sparse": settings.sparse_weight}
-    total = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
+def with_total(losses: dict[str, Tensor], settings: Section) -> dict[str, Tensor]:
+    """The losses and `total`, their sum; a loss NAME counts `settings.NAME_weight` where there is such a key, else 1."""
+    total = torch.stack([getattr(settings, f"{name}_weight", 1.0) * loss for name, loss in losses.items()]).sum()
     return losses | {"total": total}
 
 

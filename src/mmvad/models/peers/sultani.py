@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from mmvad.config import peers
 from mmvad.models.model import Batch, Model, Scores
-from mmvad.models.peers.magnitude import smoothness
+from mmvad.models.peers.magnitude import smoothness, with_total
 from mmvad.models.peers.setting import Setting
 
 HIDDEN = (512, 32)
@@ -41,14 +41,12 @@ class Sultani(Model[Tensor]):
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         """`rank` + 8e-5 `smooth` + 8e-5 `sparse`; the last two of abnormal bags, summed over them like `rank`."""
         scores, mask, abnormal = output.float(), batch.mask, batch.abnormal
-        losses = {
+        terms = {
             "rank": ranking_loss(scores.masked_fill(~mask, 0).amax(dim=1), abnormal),
             "smooth": smoothness(scores[abnormal], mask[abnormal]),
             "sparse": (scores * mask)[abnormal].sum(),
         }
-        own = self.settings
-        total = losses["rank"] + own.smooth_weight * losses["smooth"] + own.sparse_weight * losses["sparse"]
-        return losses | {"total": total}
+        return with_total(terms, self.settings)
 
     def scores(self, output: Tensor) -> Scores:
         return Scores(output.float(), None)
