@@ -23,7 +23,12 @@ class Sultani(Section):
 
 
 class HlNet(Section):
-    pass
+    dropout: Share = 0.6
+    """after each layer of the fusion and of the graphs"""
+    distillation_weight: NotNegative = 5.0
+    """of what the graph branches teach the online head"""
+    score: Literal["offline", "online"] = "offline"
+    """which head is reported; the online one sees the past alone"""
 
 
 class Magnitude(Section):
