@@ -33,3 +33,27 @@ def top_mean(scores: Tensor, mask: Tensor) -> Tensor:
     chosen = torch.arange(highest.shape[1], device=mask.device) < k[:, None]
     mean = highest.masked_fill(~chosen.unsqueeze(-1), 0).sum(dim=1) / k.unsqueeze(-1)
     return mean if scores.dim() == 3 else mean.squeeze(-1)
+
+
+def top_places(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[Tensor, Tensor]:
+    """Where a video's k highest (or lowest) valid scores lie, k = floor(n / 16) + 1; chosen without gradient.
+
+    Args:
+        scores: [B, L].
+        mask: bool [B, L].
+
+    Returns: places int64 [B, K], K the largest k; taken bool [B, K], False beyond a video's own k.
+    """
+    filled = scores.detach().masked_fill(~mask, float("inf") if lowest else float("-inf"))
+    places = filled.topk(largest_bag(mask.shape[1]), dim=1, largest=not lowest).indices
+    return places, torch.arange(places.shape[1], device=mask.device) < bag_size(mask)[:, None]
+
+
+def rows_at(features: Tensor, places: Tensor) -> Tensor:
+    """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d]."""
+    return features.gather(1, places.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+
+
+def mean_rows(rows: Tensor, taken: Tensor) -> Tensor:
+    """Each video's mean over the rows that are taken: [B, K, d], bool [B, K] -> [B, d]."""
+    return (rows * taken.unsqueeze(-1)).sum(dim=1) / taken.sum(dim=1, keepdim=True)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvad.bags import bag_size, largest_bag
+from mmvad.bags import mean_rows, rows_at, top_places
 
 TEMPERATURE = 0.1
 
@@ -49,13 +49,10 @@ def contrast_loss(features: Tensor, scores: Tensor, mask: Tensor, abnormal: Tens
 
 def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
     """The mini-bags of every video, with k = floor(n / 16) + 1."""
-    most = largest_bag(mask.shape[1])
-    highest = scores.masked_fill(~mask, float("-inf")).topk(most, dim=1).indices
-    lowest = scores.masked_fill(~mask, float("inf")).topk(most, dim=1, largest=False).indices
+    highest, taken = top_places(scores, mask)
+    lowest, _ = top_places(scores, mask, lowest=True)
     unit = F.normalize(features, dim=-1)
-    pick = lambda index: unit.gather(1, index.unsqueeze(-1).expand(-1, -1, unit.shape[-1]))  # noqa: E731
-    taken = torch.arange(most, device=mask.device) < bag_size(mask)[:, None]
-    return MiniBags(pick(highest), pick(lowest), taken, highest != lowest)
+    return MiniBags(rows_at(unit, highest), rows_at(unit, lowest), taken, highest != lowest)
 
 
 def _within_kind(bags: MiniBags, abnormal: Tensor) -> Tensor:
@@ -68,29 +65,28 @@ def _within_kind(bags: MiniBags, abnormal: Tensor) -> Tensor:
     for kind in (abnormal, ~abnormal):
         negatives = (taken & ~kind[:, None]).flatten()
         queries = bags.taken & bags.distinct & kind[:, None]
-        loss = loss + _info_nce(similarity, positive.flatten(), negatives, queries.flatten())
+        loss = loss + info_nce(similarity, positive.flatten(), negatives, queries.flatten())
     return loss
 
 
 def _foreground(bags: MiniBags, abnormal: Tensor) -> Tensor:
     """Queries top-a; positive the other abnormal videos' mean top-a; negatives top-n, and apart from it all bottoms."""
-    mean = (bags.top * bags.taken.unsqueeze(-1)).sum(dim=1) / bags.taken.sum(dim=1, keepdim=True)
-    mean = mean * abnormal.unsqueeze(-1)
+    mean = mean_rows(bags.top, bags.taken) * abnormal.unsqueeze(-1)
     others = F.normalize(mean.sum(dim=0, keepdim=True) - mean, dim=-1)
     positive = (bags.top * others.unsqueeze(1)).sum(dim=-1).flatten()
     queries = (bags.taken & abnormal[:, None] & (abnormal.sum() > 1)).flatten()
     top, bottom = bags.top.flatten(0, 1), bags.bottom.flatten(0, 1)
     normal_tops = (bags.taken & ~abnormal[:, None]).flatten()
-    return _info_nce(top @ top.T, positive, normal_tops, queries) + _info_nce(
+    return info_nce(top @ top.T, positive, normal_tops, queries) + info_nce(
         top @ bottom.T, positive, bags.taken.flatten(), queries
     )
 
 
-def _info_nce(similarity: Tensor, positive: Tensor, negatives: Tensor, queries: Tensor) -> Tensor:
+def info_nce(similarity: Tensor, positive: Tensor, negatives: Tensor, queries: Tensor) -> Tensor:
     """Mean over queries of -log(P / (P + sum over negatives of N)), from cosines.
 
     Args:
-        similarity: [Q, N]; positive: [Q]; negatives: bool [N]; queries: bool [Q], which rows count.
+        similarity: [Q, N]; positive: [Q]; negatives: bool [N]; queries: [Q], which rows count, or how often.
     """
     positive = positive / TEMPERATURE
     lowest = torch.finfo(similarity.dtype).min
