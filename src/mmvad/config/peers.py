@@ -57,7 +57,12 @@ class S3r(Section):
 
 
 class MacilSd(Section):
-    pass
+    dropout: Share = 0.1
+    """in attention, behind it and in the feed-forward part"""
+    contrast_weight: NotNegative = 1.5
+    """of the contrastive terms at most; it gains 0.1 an epoch"""
+    swapped: bool = False
+    """as in the public training: a modality's scores pick rows of the other one"""
 
 
 class Avvd(Section):
