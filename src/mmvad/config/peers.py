@@ -70,7 +70,10 @@ class Avvd(Section):
 
 
 class UrDmu(Section):
-    pass
+    width: Annotated[int, Field(ge=4, multiple_of=4)] = 512
+    """of the attention blocks and of the memories, four heads together"""
+    dropout: Share = 0.5
+    """behind attention and in the feed-forward parts"""
 
 
 class Mgfn(Section):
