@@ -103,7 +103,18 @@ class ClipTsa(Magnitude):
 
 
 class VadClip(Section):
-    pass
+    layers: Count = 1
+    """attention layers"""
+    window: Count = 64
+    """attention window, in segments; windows do not overlap"""
+    prompt_half: Annotated[int, Field(ge=1, le=32)] = 10
+    """learned prompt vectors on either side of the class name"""
+    weighting: Literal["score", "logit"] = "score"
+    """what weighs the visual prompt: the paper's scores, or the public code's logits"""
+    distance: Literal["kernel", "softmax"] = "kernel"
+    """distance graph: exp(-|i - j| / e) as in the public code, or the paper's softmax of -|i - j|"""
+    lambda_embed: NotNegative = 1e-4
+    """weight of the embedding constraint"""
 
 
 class Pel4Vad(Section):
