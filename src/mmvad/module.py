@@ -103,7 +103,8 @@ class AnomalyModule(lightning.LightningModule):
         groups = self.model.parameter_groups(self.optim.learning_rate)
         kind: Any = OPTIMISERS[self.optim.name]
         optimizer = kind(groups, lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay)
-        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: rate_factor(self.optim, epoch))]
+        factor = lambda epoch: rate_factor(self.optim, epoch, self.model.stages)  # noqa: E731
+        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, factor)]
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen text tower: its weights have a source and a hash of their own."""
@@ -137,9 +138,10 @@ def monitored_figure(monitor: Monitor, videos: list[ScoredVideo]) -> Tensor:
     return metric(torch.tensor([mil_score(v) for v in videos]), truth)
 
 
-def rate_factor(optim: Optim, epoch: int) -> float:
-    """What the initial learning rate is multiplied with in an epoch (counted from 0)."""
-    done = epoch / optim.epochs
+def rate_factor(optim: Optim, epoch: int, stages: int = 1) -> float:
+    """What the initial learning rate is multiplied with in an epoch (counted from 0); each stage begins anew."""
+    stage = min(epoch * stages // optim.epochs, stages - 1)
+    done = (epoch * stages - stage * optim.epochs) / optim.epochs
     if optim.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * min(done, 1) * optim.cosine_share))
     if optim.schedule == "milestones":

@@ -57,9 +57,12 @@ class Model(nn.Module, Generic[Output]):
 
     Attributes:
         fitted: names of buffers that `fit_offline` fills, whose shape the data decide.
+        stages: how often the learning rate's schedule is gone through: once for each network that is trained after
+            another. Every stage has as many epochs.
     """
 
     fitted: tuple[str, ...] = ()
+    stages: int = 1
 
     def __call__(self, batch: Batch) -> Output:
         return super().__call__(batch)
