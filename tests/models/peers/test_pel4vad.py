@@ -1,0 +1,111 @@
+"""PEL4VAD: its equations, its options, its size, and the words that stand for ConceptNet's."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mmvad.benchmarks.registry import benchmark
+from mmvad.config.peers import Pel4Vad
+from mmvad.models.model import trainable_parameters
+from mmvad.models.peers.pel4vad import CONCEPTS, PEL4VAD, build, class_texts
+from mmvad.models.peers.setting import Setting
+from mmvad.models.text_encoder import build_text_encoder
+from tests.models.peers.properties import (
+    assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
+    close,
+    small_setting,
+)
+from tests.plain.peers import pel4vad as plain
+from tests.small import PROMPTS, batch, tiny_encoder
+
+
+def pel4vad(**changes: object) -> PEL4VAD:
+    torch.manual_seed(0)
+    return build(small_setting(), Pel4Vad(**changes))
+
+
+@pytest.mark.parametrize(("norm", "kernel"), [("none", 3), ("features", 9), ("time", 3)])
+def test_forward(norm: str, kernel: int) -> None:
+    made = pel4vad(norm=norm, kernel=kernel, distance_weight=0.6, distance_bias=0.2).eval()
+    with torch.no_grad():
+        made.attention.balance.fill_(0.7)
+    lengths = [1, 5, 18]
+    videos = batch(lengths)
+    out = made(videos)
+    for b, n in enumerate(lengths):
+        logits, features = plain.forward(made, videos.visual[b, :n], norm)
+        torch.testing.assert_close(out.logits[b, :n], logits, **close)
+        torch.testing.assert_close(out.features[b, :n], features, **close)
+        torch.testing.assert_close(made.scores(out).coarse[b, :n], torch.sigmoid(logits), **close)
+
+
+def test_losses() -> None:
+    made = pel4vad(temperature=0.3, lambda_concepts=0.5).eval()
+    lengths, kinds = [1, 5, 18, 40], [3, 0, 2, 0]
+    videos = batch(lengths, labels=[[3, 5], [0], [2], [0]])
+    out = made(videos)
+    scores = [torch.sigmoid(out.logits[b, :n]) for b, n in enumerate(lengths)]
+    coarse = plain.coarse(scores, [k > 0 for k in kinds])
+    features = [out.features[b, :n] for b, n in enumerate(lengths)]
+    concepts = plain.concepts(features, scores, kinds, made.texts, 0.3)
+    found = made.losses(out, videos)
+    torch.testing.assert_close(found["coarse"], coarse, **close)
+    torch.testing.assert_close(found["concepts"], concepts, **close)
+    torch.testing.assert_close(found["total"], coarse + 0.5 * concepts, **close)
+
+
+def test_class_texts() -> None:
+    encoder = tiny_encoder()
+    found = class_texts(encoder, ["normal", "car accident", "a class of one's own"])
+    rows = [["normal", *CONCEPTS["normal"]], ["car accident", *CONCEPTS["car accident"]], ["a class of one's own"]]
+    for text, words in zip(found, rows):
+        torch.testing.assert_close(text, plain.class_text(encoder.tower, words), **close)
+
+
+@pytest.mark.parametrize("name", ["xd_violence", "ucf_crime", "planted"])
+def test_every_class_has_concepts_of_its_own(name: str) -> None:
+    prompts = [c.prompt for c in benchmark(name).classes]
+    assert set(prompts) <= set(CONCEPTS)
+    texts = class_texts(tiny_encoder(), prompts)
+    assert len(texts.unique(dim=0)) == len(prompts)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.lists(st.integers(1, 30), min_size=1, max_size=4),
+    st.integers(1, 24),
+    st.sampled_from(["none", "features", "time"]),
+)
+def test_padding(lengths: list[int], more: int, norm: str) -> None:
+    assert_padding_changes_nothing(pel4vad(norm=norm, kernel=9), lengths, more)
+
+
+@pytest.mark.parametrize("norm", ["none", "features", "time"])
+def test_training(norm: str) -> None:
+    assert_strange_bags_are_finite(pel4vad(norm=norm))
+    assert_trains(pel4vad(norm=norm).eval(), batch([1, 6, 18, 20]))
+
+
+def test_a_later_row_changes_no_score_but_through_the_attention() -> None:
+    """The scorer is causal: of equal attention, it sees nothing that comes after."""
+    made = pel4vad(kernel=9).eval()
+    made.attention = torch.nn.Identity()
+    made.attention.forward = lambda x, mask: x
+    videos = batch([12])
+    changed = videos._replace(visual=videos.visual.clone())
+    changed.visual[0, 7:] += 1
+    before, after = made(videos).logits, made(changed).logits
+    assert torch.equal(before[0, :7], after[0, :7])
+    assert (before[0, 7:] != after[0, 7:]).all()
+
+
+def test_number_of_trainable_parameters() -> None:
+    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    for width, kernel, wanted in ((1024, 9, 1_209_149), (1024, 3, 1_207_349), (512, 9, 683_325), (512, 3, 681_525)):
+        setting = Setting(width, None, 200, tuple(PROMPTS), encoder)
+        assert trainable_parameters(build(setting, Pel4Vad(kernel=kernel))) == wanted
