@@ -75,7 +75,7 @@ def focal(alignment: Tensor, lengths: list[int], labels: Tensor, alpha: list[flo
 
 def total(logits: Tensor, alignment: Tensor, text: Tensor, lengths: list[int], labels: Tensor, weight: float) -> Tensor:
     """MIL-BCE + (class CE + focal) / 2 + weight * mean |cos(t_0, t_c)|, alpha 0.25."""
-    classes = objectives.fine(alignment, lengths, labels, "cross_entropy")
+    classes = objectives.fine(alignment, lengths, labels, "cross_entropy", "class")
     both = classes + focal(alignment, lengths, labels, [0.25] * labels.shape[1])
     return vadclip.loss(logits, alignment, text, lengths, labels, weight) - classes + both / 2
 

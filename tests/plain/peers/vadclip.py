@@ -64,5 +64,5 @@ def loss(logits: Tensor, alignment: Tensor, text: Tensor, lengths: list[int], la
     """MIL-BCE + class CE + weight * mean |cos(t_0, t_c)|."""
     abnormal = [bool(row[1:].any()) for row in labels]
     coarse = objectives.coarse(torch.sigmoid(logits), lengths, abnormal)
-    fine = objectives.fine(alignment, lengths, labels, "cross_entropy")
+    fine = objectives.fine(alignment, lengths, labels, "cross_entropy", "class")
     return coarse + fine + weight * objectives.embed(text[None], "abs", "mean")

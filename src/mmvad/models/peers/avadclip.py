@@ -203,7 +203,7 @@ class AVadCLIP(Model[Fused]):
         network = self.teacher if output.log_variance is None or self.student is None else self.student
         found = {
             "coarse": coarse_loss(torch.sigmoid(output.logits.float()), batch.mask, batch.abnormal),
-            "fine": fine_loss(alignment, batch.mask, batch.labels, "cross_entropy"),
+            "fine": fine_loss(alignment, batch.mask, batch.labels, "cross_entropy", "class"),
             "focal": network.focal(alignment, batch.mask, batch.labels),
             "embed": embed_loss(output.text.float(), "abs", "mean"),
         }

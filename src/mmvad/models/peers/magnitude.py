@@ -193,7 +193,7 @@ def magnitude_losses(selected: Selected, batch: Batch, settings: Magnitude) -> d
 
 
 def with_total(losses: dict[str, Tensor], settings: Section) -> dict[str, Tensor]:
-    """The losses and `total`, their sum; a loss NAME counts `settings.NAME_weight` where there is such a key, else 1."""
+    """The losses and `total`, their sum; a loss NAME counts `settings.NAME_weight` where there is that key, else 1."""
     total = torch.stack([getattr(settings, f"{name}_weight", 1.0) * loss for name, loss in losses.items()]).sum()
     return losses | {"total": total}
 

@@ -141,7 +141,7 @@ class VadCLIP(Model[Output]):
         assert output.alignment is not None
         assert output.text is not None
         coarse = coarse_loss(torch.sigmoid(output.logits.float()), batch.mask, batch.abnormal)
-        fine = fine_loss(output.alignment.float(), batch.mask, batch.labels, "cross_entropy")
+        fine = fine_loss(output.alignment.float(), batch.mask, batch.labels, "cross_entropy", "class")
         embed = embed_loss(output.text.float(), "abs", "mean")
         total = coarse + fine + self.lambda_embed * embed
         return {"coarse": coarse, "fine": fine, "embed": embed, "total": total}
