@@ -65,7 +65,7 @@ def mean_and_variance(student: Student, v: Tensor) -> tuple[Tensor, Tensor]:
 def focal(alignment: Tensor, lengths: list[int], labels: Tensor, alpha: list[float]) -> Tensor:
     total = torch.zeros(())
     for b, n in enumerate(lengths):
-        probabilities = objectives.class_probabilities(alignment, b, n)
+        probabilities = objectives.class_probabilities(alignment, b, n, "class")
         share = [float(y) / float(labels[b].sum()) for y in labels[b]]
         right = sum((s * p for s, p in zip(share, probabilities)), torch.zeros(()))
         log = sum((s * torch.log(p) for s, p in zip(share, probabilities)), torch.zeros(()))
