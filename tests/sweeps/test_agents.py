@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,13 @@ SWEEP = ROOT / "sweeps" / "ucf_crime" / "modalities.yaml"  # two cells a seed
 
 
 def offline_run(folder: RunFolder, run_id: str) -> Logged:
-    """What would be synchronised of a run folder's W&B run."""
+    """What would be synchronised of a run folder's W&B run; its service writes the end a moment after the run's end."""
     (file,) = (folder.path / "wandb").glob(f"offline-run-*/run-{run_id}.wandb")
-    return read_offline(file.read_bytes())
+    until = time.monotonic() + 60
+    while not (logged := read_offline(file.read_bytes())).ended:
+        assert time.monotonic() < until, "the run was not ended"
+        time.sleep(0.1)
+    return logged
 
 
 @pytest.mark.slow

@@ -105,13 +105,14 @@ class Logged(NamedTuple):
     tags: list[str]
     sweep: str
     summary: dict[str, Any]
+    ended: bool
 
 
 def read_offline(data: bytes) -> Logged:
     """The content of a `.wandb` file."""
     from wandb.proto.wandb_internal_pb2 import Record
 
-    group, tags, sweep, summary = "", [], "", {}
+    group, tags, sweep, summary, ended = "", [], "", {}, False
     for content in records(data):
         record = Record()
         record.ParseFromString(content)
@@ -121,7 +122,8 @@ def read_offline(data: bytes) -> Logged:
         elif kind == "summary":
             for item in record.summary.update:
                 summary[item.key or "/".join(item.nested_key)] = json.loads(item.value_json)
-    return Logged(group, tags, sweep, summary)
+        ended = ended or kind == "exit"
+    return Logged(group, tags, sweep, summary, ended)
 
 
 def records(data: bytes, header: int = 7, block: int = 32768) -> Iterator[bytes]:
@@ -132,6 +134,8 @@ def records(data: bytes, header: int = 7, block: int = 32768) -> Iterator[bytes]
             place += block - place % block
             continue
         length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
+        if place + header + length > len(data):
+            return  # still being written
         content += data[place + header : place + header + length]
         place += header + length
         if kind in {1, 4}:
