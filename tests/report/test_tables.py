@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.report.filled import FilledRow, FilledTable
+from mmvad.report.filled import SEEDS_ONLY, FilledRow, FilledTable
 from mmvad.report.frame import collect
 from mmvad.report.published import PAPER, find_published, published_figures
 from mmvad.report.render import markdown
@@ -221,8 +221,8 @@ def test_reports_without_scores_have_an_interval_over_seeds(bank: Path, tmp_path
     assert difference.mean == pytest.approx(gaps.mean())
     # 400 resamples of three: the extremes, all three draws the same seed, come up 15 times each.
     assert (difference.low, difference.high) == pytest.approx((gaps.min(), gaps.max()))
-    assert any(note.startswith("‡ interval over seeds alone") for note in filled.notes)
-    assert "‡" in markdown(filled)
+    assert any(note.startswith(f"{SEEDS_ONLY} interval over seeds alone") for note in filled.notes)
+    assert SEEDS_ONLY in markdown(filled)
 
 
 def test_one_missing_file_of_scores_is_enough(bank: Path, tmp_path: Path) -> None:

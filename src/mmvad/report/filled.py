@@ -11,7 +11,7 @@ from mmvad.report.published import Published
 
 PEEKED = "†"
 """Marks rows whose checkpoint was chosen on the test set."""
-SEEDS_ONLY = "‡"
+SEEDS_ONLY = "‖"
 """Marks intervals that know nothing of the test videos."""
 
 

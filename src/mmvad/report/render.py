@@ -28,7 +28,7 @@ _LATEX = {
     PEEKED: r"$\dagger$",
     RECONSTRUCTED: r"$\ddagger$",
     QUIRKY: r"\S{}",
-    SEEDS_ONLY: r"$\ddagger$",
+    SEEDS_ONLY: r"$\|$",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
 _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
