@@ -65,8 +65,9 @@ class MacilSd(Section):
     """as in the public training: a modality's scores pick rows of the other one"""
 
 
-class Avvd(Section):
-    pass
+class Avvd(HlNet):
+    fine_weight: NotNegative = 1.0
+    """of the class loss"""
 
 
 class UrDmu(Section):
