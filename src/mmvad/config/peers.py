@@ -192,6 +192,7 @@ class Peer:
         classes: it also says what happens, not only when.
         reconstruction: parts of it are inferred, since neither paper nor code says them; every table marks it.
         supervision: `weak`, `unsupervised`, or `none` for the floor.
+        published: its name among the published figures; None where it has none.
     """
 
     title: str
@@ -200,23 +201,24 @@ class Peer:
     classes: bool = False
     reconstruction: bool = False
     supervision: str = "weak"
+    published: str | None = None
 
 
 PEERS: dict[str, Peer] = {
-    "sultani": Peer("Sultani et al. 2018", ("v",), pairs=True),
-    "hl_net": Peer("HL-Net 2020", ("va", "v")),
-    "rtfm": Peer("RTFM 2021", ("v",), pairs=True),
-    "s3r": Peer("S3R 2022", ("v",), pairs=True),
-    "macil_sd": Peer("MACIL-SD 2022", ("va",)),
-    "avvd": Peer("AVVD 2022", ("va", "v"), classes=True, reconstruction=True),
-    "ur_dmu": Peer("UR-DMU 2023", ("v", "va"), pairs=True),
-    "mgfn": Peer("MGFN 2023", ("v",), pairs=True),
-    "clip_tsa": Peer("CLIP-TSA 2023", ("v",), pairs=True),
-    "vadclip": Peer("VadCLIP 2024", ("vt",), classes=True),
-    "pel4vad": Peer("PEL4VAD 2024", ("vt",)),
-    "tpwng": Peer("TPWNG 2024", ("vt",), pairs=True, reconstruction=True),
-    "avadclip": Peer("AVadCLIP 2025", ("vat",), classes=True),
-    "random_scores": Peer("Random scores", ("v",), supervision="none"),
-    "one_class_svm": Peer("One-class SVM", ("v",), supervision="unsupervised"),
+    "sultani": Peer("Sultani et al. 2018", ("v",), pairs=True, published="Sultani et al."),
+    "hl_net": Peer("HL-Net 2020", ("va", "v"), published="HL-Net (Wu et al.)"),
+    "rtfm": Peer("RTFM 2021", ("v",), pairs=True, published="RTFM"),
+    "s3r": Peer("S3R 2022", ("v",), pairs=True, published="S3R"),
+    "macil_sd": Peer("MACIL-SD 2022", ("va",), published="MACIL-SD"),
+    "avvd": Peer("AVVD 2022", ("va", "v"), classes=True, reconstruction=True, published="AVVD"),
+    "ur_dmu": Peer("UR-DMU 2023", ("v", "va"), pairs=True, published="UR-DMU"),
+    "mgfn": Peer("MGFN 2023", ("v",), pairs=True, published="MGFN"),
+    "clip_tsa": Peer("CLIP-TSA 2023", ("v",), pairs=True, published="CLIP-TSA"),
+    "vadclip": Peer("VadCLIP 2024", ("vt",), classes=True, published="VadCLIP"),
+    "pel4vad": Peer("PEL4VAD 2024", ("vt",), published="PEL4VAD"),
+    "tpwng": Peer("TPWNG 2024", ("vt",), pairs=True, reconstruction=True, published="TPWNG"),
+    "avadclip": Peer("AVadCLIP 2025", ("vat",), classes=True, published="AVadCLIP"),
+    "random_scores": Peer("Random scores", ("v",), supervision="none", published="Random"),
+    "one_class_svm": Peer("One-class SVM", ("v",), supervision="unsupervised", published="OC-SVM"),
 }
 """By `model.name`."""

@@ -22,24 +22,7 @@ class Text(Section):
 
 
 class Model(Section):
-    name: Literal[
-        "dual_stream",
-        "sultani",
-        "hl_net",
-        "rtfm",
-        "s3r",
-        "macil_sd",
-        "avvd",
-        "ur_dmu",
-        "mgfn",
-        "clip_tsa",
-        "vadclip",
-        "pel4vad",
-        "tpwng",
-        "avadclip",
-        "random_scores",
-        "one_class_svm",
-    ] = "dual_stream"
+    name: Literal["dual_stream", *PEERS] = "dual_stream"  # type: ignore[valid-type]
     """the network: ours, or a peer; a peer reads `peers.NAME.*` and of `model.*` only the text tower"""
     text: Text = Text()
     temporal: Literal["local_gcn", "local", "global", "gcn", "none"] = "local_gcn"

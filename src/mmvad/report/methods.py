@@ -14,24 +14,6 @@ from mmvad.report.published import PAPER, Published, confidence_notes, find_publ
 from mmvad.report.results import Record, Results, RowRuns, Selection, cell, equal, select
 from mmvad.report.studies import MODALITIES
 
-PUBLISHED_AS = {
-    "sultani": "Sultani et al.",
-    "hl_net": "HL-Net (Wu et al.)",
-    "rtfm": "RTFM",
-    "s3r": "S3R",
-    "macil_sd": "MACIL-SD",
-    "avvd": "AVVD",
-    "ur_dmu": "UR-DMU",
-    "mgfn": "MGFN",
-    "clip_tsa": "CLIP-TSA",
-    "vadclip": "VadCLIP",
-    "pel4vad": "PEL4VAD",
-    "tpwng": "TPWNG",
-    "avadclip": "AVadCLIP",
-    "random_scores": "Random",
-    "one_class_svm": "OC-SVM",
-}
-"""The names of our peers among the published figures."""
 _NOT_CONTEXT = {"run", "path", "identity", "seed", "select", "finished", "device", "versions", "precision", "bank"}
 
 
@@ -155,7 +137,9 @@ def quirks_of(record: Record) -> tuple[str, ...]:
 
 def _published(name: str, table: Comparison, metric: str, features: str) -> Published | None:
     """The method's published figure, with the same features where there is one."""
-    method = PUBLISHED_AS[name]
+    method = PEERS[name].published
+    if method is None:
+        return None
     return find_published(method, table.benchmark, metric, features) or find_published(method, table.benchmark, metric)
 
 
