@@ -134,7 +134,14 @@ class Pel4Vad(Section):
 
 
 class Tpwng(Section):
-    pass
+    alpha: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """weight of unlikeness to the normal text in the frame labels"""
+    theta: Annotated[float, Field(ge=0, le=1)] = 0.35
+    """what makes a frame abnormal; published 0.55 on UCF-Crime"""
+    lambda_steps: NotNegative = 0.1
+    """weight of the squared steps between neighbouring similarities"""
+    lambda_sparsity: NotNegative = 0.01
+    """weight of the summed similarities"""
 
 
 class AvadClip(Section):

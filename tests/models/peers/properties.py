@@ -26,19 +26,19 @@ def scores(model: Model, videos: Batch) -> list[Tensor]:
 
 
 def assert_padding_changes_nothing(model: Model, lengths: Sequence[int], more: int) -> None:
-    """Neither scores nor losses depend on how far a batch is padded, nor scores on what else is in it."""
-    model.eval()
+    """Scores depend neither on how far a batch is padded nor on what else is in it; losses not on the padding."""
     videos, longer = batch(lengths), batch(lengths, max(lengths) + more)
+    for (name, one), other in zip(
+        model.losses(model(videos), videos).items(), model.losses(model(longer), longer).values()
+    ):
+        torch.testing.assert_close(one, other, **close, msg=lambda text, name=name: f"{name}: {text}")
+    model.eval()
     short, padded, first = scores(model, videos), scores(model, longer), scores(model, batch(lengths[:1]))
     for one, other, alone in zip(short, padded, first, strict=True):
         assert one[videos.mask].isfinite().all()
         for b, n in enumerate(lengths):
             torch.testing.assert_close(one[b, :n], other[b, :n], **close)
         torch.testing.assert_close(one[0, : lengths[0]], alone[0], **close)
-    for (name, one), other in zip(
-        model.losses(model(videos), videos).items(), model.losses(model(longer), longer).values()
-    ):
-        torch.testing.assert_close(one, other, **close, msg=lambda text, name=name: f"{name}: {text}")
 
 
 def assert_trains(model: Model, videos: Batch, steps: int = 5, rate: float = 1e-3) -> None:
@@ -71,4 +71,6 @@ def assert_strange_bags_are_finite(model: Model) -> None:
         assert all(loss.isfinite() for loss in found.values())
         found["total"].backward()
         assert all(grad.isfinite().all() for grad in gradients(model).values())
+        model.eval()
         assert all(s[videos.mask].isfinite().all() for s in scores(model, videos))
+        model.train()

@@ -94,13 +94,8 @@ def test_student_and_its_distillation() -> None:
     st.lists(st.integers(1, 24), min_size=1, max_size=4), st.integers(1, 24), st.sampled_from(["teacher", "student"])
 )
 def test_padding(lengths: list[int], more: int, network: str) -> None:
-    made = second_stage(avadclip(network))
+    made = avadclip(network).eval() if network == "teacher" else second_stage(avadclip(network))  # without dropout
     assert_padding_changes_nothing(made, lengths, more)
-    if network == "student":
-        made.train()
-        short, longer = batch(lengths), batch(lengths, max(lengths) + more)
-        losses = [made.losses(made(videos), videos)["distil"] for videos in (short, longer)]
-        torch.testing.assert_close(*losses, **close)
 
 
 def test_each_stage_trains_its_own_network() -> None:
