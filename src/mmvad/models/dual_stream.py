@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.fusion import build_fusion
+from mmvad.models.layout import Layout, choose_layout
 from mmvad.models.model import Batch
 from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
 from mmvad.models.temporal import TemporalSettings, TemporalUnit
@@ -64,19 +65,11 @@ class FineStream(nn.Module):
     def forward(self, features: Tensor, logits: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """F [B, L, d], coarse logits [B, L] -> M [B, L, C], encoder outputs [B or 1, C, d]."""
         visual = self.dropout(anomaly_vector(features, logits, mask, self.weighting))
-        encoded = self.encode(self.context(visual) if self.context else None)
+        encoded = self.sentences.encoded(self.encoder, self.context(visual) if self.context else None)
         text = self.visual_prompt(encoded, visual) if self.visual_prompt else encoded
         with torch.autocast(features.device.type, enabled=False):  # 1 / tau magnifies what bfloat16 rounds away
             cosine = F.normalize(features.float(), dim=-1) @ F.normalize(text.float(), dim=-1).transpose(1, 2)
         return cosine / self.temperature, encoded
-
-    def encode(self, shift: Tensor | None) -> Tensor:
-        """Text features of all classes: [1, C, d], or [B, C, d] with one `shift` [B, width] a video."""
-        sentences = self.sentences(shift)
-        sentences = sentences.unsqueeze(0) if shift is None else sentences
-        batch, classes = sentences.shape[:2]
-        encoded = self.encoder(sentences.flatten(0, 1), self.sentences.end.repeat(batch))
-        return encoded.reshape(batch, classes, -1)
 
 
 class DualStream(nn.Module):
@@ -99,19 +92,22 @@ class DualStream(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Scores every segment of every video in the batch; what stands on padding means nothing."""
-        features = self.fused(batch)
-        hidden = self.dropout(self.ffn(features) + features)
+        layout = choose_layout(batch.mask)
+        rows = self.fused(batch, layout)
+        hidden = layout.dropout(self.ffn(rows) + rows, self.dropout)
         with torch.autocast(hidden.device.type, enabled=False):  # in bfloat16 many frames would tie
-            logits = self.classifier(hidden.float()).squeeze(-1)
+            logits = layout.padded(self.classifier(hidden.float()).squeeze(-1))
+        features = layout.padded(rows)
         alignment, text = self.fine(features, logits, batch.mask) if self.fine else (None, None)
         return Output(features, logits, alignment, text)
 
-    def fused(self, batch: Batch) -> Tensor:
-        """F of eq. 2: [B, L, d]."""
-        visual = self.temporal(self.dropout(self.align(batch.visual)), batch.mask)
+    def fused(self, batch: Batch, layout: Layout) -> Tensor:
+        """F of eq. 2 as rows: [R, d]."""
+        visual = layout.dropout(self.align(layout.rows(batch.visual)), self.dropout)
+        visual = self.temporal.on_rows(visual, layout)
         if self.fusion is None or batch.audio is None or batch.heard is None:
             return visual
-        return self.fusion(visual, batch.audio, batch.heard, batch.mask)
+        return self.fusion.on_rows(visual, layout.rows(batch.audio), batch.heard, layout)
 
 
 def branch_scores(output: Output) -> tuple[Tensor, Tensor | None]:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.layout import Layout, choose_layout, mix
+
 
 class Fusion(nn.Module):
     """F = Fuse(V', A W_a). Subclasses say how; here the audio is encoded, regularised and switched off where absent."""
@@ -20,10 +22,17 @@ class Fusion(nn.Module):
 
     def forward(self, visual: Tensor, audio: Tensor, heard: Tensor, mask: Tensor) -> Tensor:
         """visual [B, L, d], audio [B, L, d_a], heard bool [B] (has sound), mask bool [B, L] -> F [B, L, d]."""
-        encoded = self.dropout(self.norm(self.encode(audio)))
-        return torch.where(heard[:, None, None], self.fuse(visual, encoded, mask), visual)
+        layout = choose_layout(mask)
+        return layout.padded(self.on_rows(layout.rows(visual), layout.rows(audio), heard, layout))
 
-    def fuse(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+    def on_rows(self, visual: Tensor, audio: Tensor, heard: Tensor, layout: Layout) -> Tensor:
+        """The same on the rows of a layout: visual [R, d], audio [R, d_a], heard bool [B] -> [R, d]."""
+        encoded = layout.dropout(self.norm(self.encode(audio)), self.dropout)
+        fused = self.fuse(visual, encoded, layout)
+        return torch.where(layout.of_videos(heard).unsqueeze(-1), fused, visual)
+
+    def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
+        """V' and encoded audio, rows [R, d] both."""
         raise NotImplementedError
 
 
@@ -35,7 +44,7 @@ class GatedFusion(Fusion):
         self.gate = nn.Linear(2 * width, width)
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
 
-    def fuse(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
         both = torch.cat([visual, audio], dim=-1)
         return visual + torch.sigmoid(self.gate(both)) * self.update(both)
 
@@ -47,14 +56,14 @@ class ConcatFusion(Fusion):
         super().__init__(width, audio_width, dropout)
         self.project = nn.Linear(2 * width, width)
 
-    def fuse(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
         return self.project(torch.cat([visual, audio], dim=-1))
 
 
 class AddFusion(Fusion):
     """V' + A."""
 
-    def fuse(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
+    def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
         return visual + audio
 
 
@@ -66,12 +75,14 @@ class CrossAttentionFusion(Fusion):
         self.query, self.key_value, self.output = (nn.Linear(width, n * width) for n in (1, 2, 1))
         self.norm_visual = nn.LayerNorm(width)
 
-    def fuse(self, visual: Tensor, audio: Tensor, mask: Tensor) -> Tensor:
-        key, value = self.key_value(audio).chunk(2, dim=-1)
-        found = F.scaled_dot_product_attention(
-            self.query(self.norm_visual(visual)), key, value, attn_mask=mask.unsqueeze(1)
-        )
-        return visual + self.output(found)
+    def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
+        inputs = torch.cat([self.query(self.norm_visual(visual)), self.key_value(audio)], dim=-1)
+        return visual + self.output(mix(self.attend, inputs, layout.windows(0)))
+
+    def attend(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Queries, keys and values [N, n, 3d], keys by mask bool [N, n] -> [N, n, d]."""
+        query, key, value = inputs.chunk(3, dim=-1)
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask.unsqueeze(1))
 
 
 _KINDS: dict[str, Callable[[int, int, float], Fusion]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.sentence_tree import SentenceTree, grow_trees
 from mmvad.models.text_encoder import QuickGELU, TextEncoder, tokenize
 
 
@@ -41,11 +43,25 @@ class PromptSentences(nn.Module):
         self.register_buffer("frozen", frozen, persistent=False)
         self.register_buffer("slot", torch.where(slot < 0, 2 * prompt_half, slot), persistent=False)
         self.register_buffer("end", end, persistent=False)
+        self.trees = nn.ModuleList(grow_trees(end, 1 + prompt_half))
 
     def forward(self, shift: Tensor | None = None) -> Tensor:
         """Embeddings of all sentences: [C, T, width], or [B, C, T, width] with `shift` [B, width] added to every v."""
+        return self.frozen + self.placed(shift)[..., self.slot, :]
+
+    def placed(self, shift: Tensor | None) -> Tensor:
+        """The learned vectors, shifted, and behind them a zero for places without one: [..., M + 1, width]."""
         vectors = self.vectors if shift is None else self.vectors + shift.unsqueeze(1)
-        return self.frozen + F.pad(vectors, (0, 0, 0, 1))[..., self.slot, :]
+        return F.pad(vectors, (0, 0, 0, 1))
+
+    def encoded(self, encoder: TextEncoder, shift: Tensor | None = None) -> Tensor:
+        """Text features of all sentences, [1, C, d], or [B, C, d] with a shift a video; what they share, done once."""
+        vectors = self.placed(shift).unflatten(0, (1, -1)) if shift is None else self.placed(shift)
+        parts = []
+        for tree in cast(Iterable[SentenceTree], self.trees):
+            token = tree.sentence, tree.place
+            parts.append(encoder.encode_tree(self.frozen[token] + vectors[:, self.slot[token]], tree))
+        return torch.cat(parts, dim=1)
 
 
 def sentence_layout(tokens: Tensor, prompt_half: int) -> tuple[Tensor, Tensor, Tensor]:

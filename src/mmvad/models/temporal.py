@@ -1,18 +1,22 @@
 """The temporal unit on the visual path (eq. 1): windowed self-attention, then graphs of similarity and distance.
 
-Padding takes part in nothing: not in attention, not in a graph's rows or columns, not in a convolution.
+Padding takes part in nothing: not in attention, not in a graph's rows or columns, not in a convolution. Every layer
+comes in two forms: `forward` on padded segments [B, L, d], and `on_rows` on the rows [R, d] of a layout, which is what
+the network runs.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
+from mmvad.models.layout import Grid, Layout, choose_layout, mix
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -33,20 +37,19 @@ class AttentionLayer(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> [B, L, d]."""
-        x = x + self.attend(self.norm_attention(x), mask)
+        layout = choose_layout(mask)
+        return layout.padded(self.on_rows(layout.rows(x), layout))
+
+    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+        x = x + self.output(mix(self.attend, self.inputs(self.norm_attention(x)), layout.windows(self.window)))
         return x + self.ffn(self.norm_ffn(x))
 
-    def attend(self, x: Tensor, mask: Tensor) -> Tensor:
-        batch, length, width = x.shape
-        window = min(self.window, length) or length
-        pad = -length % window
-        x, mask = F.pad(x, (0, 0, 0, pad)), F.pad(mask, (0, pad))
-        keys = mask.reshape(-1, 1, 1, window)
+    def attend(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Queries, keys and values [N, n, 3d], keys by mask bool [N, n] -> [N, n, d]."""
+        keys = mask[:, None, None]
         keys = keys | ~keys.any(-1, keepdim=True)  # a window of padding attends to itself: no NaN, and no one reads it
-        q, k, v = self.inputs(x).reshape(-1, window, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
-        out = out.transpose(1, 2).reshape(batch, length + pad, width)[:, :length]
-        return self.output(out)
+        q, k, v = inputs.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=keys).transpose(1, 2).flatten(2)
 
 
 class GraphConvolution(nn.Module):
@@ -61,8 +64,22 @@ class GraphConvolution(nn.Module):
     def forward(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
         """adjacency [B or 1, L, L]; padding columns are already zero in it."""
         x = x * mask.unsqueeze(-1)
-        skip = self.residual(x.transpose(1, 2)).transpose(1, 2) if isinstance(self.residual, nn.Conv1d) else x
-        return adjacency @ self.weight(x) + skip
+        return adjacency @ self.weight(x) + self.skip(x, mask)
+
+    def on_rows(self, x: Tensor, adjacencies: Sequence[Tensor], grids: Sequence[Grid]) -> Tensor:
+        """With one adjacency a grid, grids of whole videos."""
+        support = self.weight(x)
+        parts = [
+            grid.collect(adjacency.to(support.dtype) @ grid.spread(support[grid.span]))
+            for grid, adjacency in zip(grids, adjacencies, strict=True)
+        ]
+        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return mixed + (mix(self.skip, x, grids) if isinstance(self.residual, nn.Conv1d) else x)
+
+    def skip(self, x: Tensor, mask: Tensor) -> Tensor:
+        """R(x), x zero on padding."""
+        del mask
+        return self.residual(x.transpose(1, 2)).transpose(1, 2) if isinstance(self.residual, nn.Conv1d) else x
 
 
 class GraphBranches(nn.Module):
@@ -79,12 +96,18 @@ class GraphBranches(nn.Module):
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        adjacencies = similarity_graph(x, mask), distance_graph(mask).to(x.dtype)
+        layout = choose_layout(mask)
+        return layout.padded(self.on_rows(layout.rows(x), layout))
+
+    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+        grids = layout.windows(0)
+        similarity = [similarity_graph(grid.spread(x[grid.span]), grid.mask) for grid in grids]
+        distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
         branches = []
-        for layers, adjacency in zip((self.similarity, self.distance), adjacencies, strict=True):
+        for layers, adjacencies in ((self.similarity, similarity), (self.distance, distance)):
             h = x
-            for layer in layers:
-                h = self.dropout(self.activation(layer(h, adjacency.to(h.dtype), mask)))
+            for layer in cast(Iterable[GraphConvolution], layers):
+                h = layout.dropout(self.activation(layer.on_rows(h, adjacencies, grids)), self.dropout)
             branches.append(h)
         return self.output(torch.cat(branches, dim=-1))
 
@@ -105,9 +128,13 @@ def similarity_graph(x: Tensor, mask: Tensor) -> Tensor:
 
 def distance_graph(mask: Tensor) -> Tensor:
     """exp(-|i - j| / e), not normalised: float32 [B, L, L], 0 on padding columns."""
-    place = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float32)
-    kernel = torch.exp(-(place[:, None] - place[None, :]).abs() / math.e)
-    return kernel * mask.unsqueeze(1)
+    return distance_kernel(mask.shape[1], mask.device) * mask.unsqueeze(1)
+
+
+def distance_kernel(length: int, device: torch.device) -> Tensor:
+    """exp(-|i - j| / e), not normalised: float32 [L, L]."""
+    place = torch.arange(length, device=device, dtype=torch.float32)
+    return torch.exp(-(place[:, None] - place[None, :]).abs() / math.e)
 
 
 class TemporalSettings(NamedTuple):
@@ -139,8 +166,12 @@ class TemporalUnit(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> [B, L, d]; L at most the length that the positions were made for."""
+        layout = choose_layout(mask)
+        return layout.padded(self.on_rows(layout.rows(x), layout))
+
+    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
         if self.positions is not None:
-            x = x + self.positions[: x.shape[1]]
-        for layer in self.layers:
-            x = layer(x, mask)
-        return x if self.graphs is None else x + self.graphs(x, mask)
+            x = x + layout.of_places(self.positions)
+        for layer in cast(Iterable[AttentionLayer], self.layers):
+            x = layer.on_rows(x, layout)
+        return x if self.graphs is None else x + self.graphs.on_rows(x, layout)

@@ -12,20 +12,38 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmvad.errors import UserError
+from mmvad.models.sentence_tree import SentenceTree
 
 CONTEXT_LENGTH = 77
 ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
 TINY = {"width": 64, "heads": 2, "layers": 2}
 RANDOM_WEIGHTS_SEED = 0
+STEEPNESS = 1.702
 
 
 class QuickGELU(nn.Module):
     """x * sigmoid(1.702 x), as in CLIP. [..., d] -> [..., d]."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return x * torch.sigmoid(1.702 * x)
+        return _QuickGELU.apply(x)
+
+
+class _QuickGELU(torch.autograd.Function):
+    """As silu(1.702 x) / 1.702, for which torch has one kernel a direction: written out it is three and five."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor) -> Tensor:
+        steep = x * STEEPNESS
+        context.save_for_backward(steep)
+        return F.silu(steep).div_(STEEPNESS)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        (steep,) = context.saved_tensors
+        return torch.ops.aten.silu_backward(gradient, steep)
 
 
 class TextEncoder(nn.Module):
@@ -59,9 +77,31 @@ class TextEncoder(nn.Module):
         x = x[torch.arange(len(x), device=x.device), end]
         return tower.ln_final(x) @ tower.text_projection
 
+    def encode_tree(self, embeddings: Tensor, tree: SentenceTree) -> Tensor:
+        """Features of the sentences of a tree: what `forward` gives for each alone.
+
+        Args:
+            embeddings: [N, S, width] without positions, the tree's tokens for each of N.
+
+        Returns: [N, c, output_width] for the tree's c sentences, not normalised.
+        """
+        tower = self.tower
+        x = embeddings + tower.positional_embedding[tree.place].to(embeddings.dtype)
+        *blocks, last = tower.transformer.resblocks
+        for block in blocks:
+            x = block(x, attn_mask=tree.mask)
+        return tower.ln_final(_last_block(last, x, tree)) @ tower.text_projection
+
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Token embeddings: int64 [..., T] -> [..., T, width]."""
         return self.tower.token_embedding(tokens)
+
+
+def _last_block(block: Any, x: Tensor, tree: SentenceTree) -> Tensor:
+    """The tower's last block where only the EOS are read: [N, S, width] -> [N, c, width]."""
+    seen, ends = block.ln_1(x), x[:, tree.end]
+    ends = ends + block.ls_1(block.attention(seen[:, tree.end], seen, seen, attn_mask=tree.mask[tree.end]))
+    return ends + block.ls_2(block.mlp(block.ln_2(ends)))
 
 
 def build_text_encoder(architecture: str, weights: str, output_width: int | None = None) -> TextEncoder:
@@ -97,14 +137,13 @@ def tokenize(texts: list[str]) -> Tensor:
 
 
 def _tower(architecture: str, output_width: int | None) -> nn.Module:
-    from open_clip.transformer import QuickGELU as ClipQuickGELU
     from open_clip.transformer import TextTransformer
 
     sizes = TINY if architecture == "tiny" else {"width": 512, "heads": 8, "layers": 12}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         return TextTransformer(
-            context_length=CONTEXT_LENGTH, output_dim=output_width or 512, act_layer=ClipQuickGELU, **sizes
+            context_length=CONTEXT_LENGTH, output_dim=output_width or 512, act_layer=QuickGELU, **sizes
         )
 
 

@@ -1,0 +1,231 @@
+"""How the layers see a batch: on the CPU valid segments alone, elsewhere fixed shapes with padding.
+
+Layers that treat every segment alike work on rows, [R, d]; what looks along time works on grids, [N, n, d], rectangles
+that rows are spread over and collected from. `choose_layout` alone decides which layout a batch gets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+BLOCK_SLACK = 1.15
+"""How much longer than its shortest video a block's longest may be: more wastes arithmetic, less makes many blocks."""
+
+
+class Grid(Protocol):
+    """A rectangle over some of the rows.
+
+    Attributes:
+        span: which rows it holds.
+        mask: bool [N, n], True where a valid segment stands.
+    """
+
+    span: slice
+    mask: Tensor
+
+    def spread(self, rows: Tensor) -> Tensor:
+        """The span's rows [r, ...] -> [N, n, ...], zero on padding."""
+        ...
+
+    def collect(self, x: Tensor) -> Tensor:
+        """[N, n, ...] -> the span's rows [r, ...]."""
+        ...
+
+
+class Layout(Protocol):
+    """The rows of a batch, and the grids over them.
+
+    Attributes:
+        mask: bool [B, L], True on valid segments.
+    """
+
+    mask: Tensor
+
+    def rows(self, x: Tensor) -> Tensor:
+        """[B, L, ...] -> [R, ...]."""
+        ...
+
+    def padded(self, rows: Tensor) -> Tensor:
+        """[R, ...] -> [B, L, ...]; what then stands on padding means nothing."""
+        ...
+
+    def of_videos(self, x: Tensor) -> Tensor:
+        """Every row's own video's: [B, ...] -> [R, ...]."""
+        ...
+
+    def of_places(self, table: Tensor) -> Tensor:
+        """Every row's entry by its place in its video: [at least L, d] -> [R, d]."""
+        ...
+
+    def windows(self, size: int) -> Sequence[Grid]:
+        """Grids of stretches of `size` segments; of whole videos where it is 0."""
+        ...
+
+    def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
+        """The layer's dropout. It draws for [B, L, ...] in any layout, so that a seed means the same in all."""
+        ...
+
+
+def choose_layout(mask: Tensor) -> Layout:
+    """The layout for a batch of mask [B, L].
+
+    Packing needs lengths on the host, which CUDA has to be waited for, and shapes that differ from step to step, which
+    graphs and compilers do not like: so it is for the CPU, not compiled.
+    """
+    packs = mask.device.type == "cpu" and not torch.compiler.is_compiling()
+    return Packed(mask) if packs else Fixed(mask)
+
+
+Mixer = Callable[[Tensor, Tensor], Tensor]
+"""[N, n, d], mask bool [N, n] -> [N, n, d_out]: what looks along time."""
+
+
+def mix(mixer: Mixer, rows: Tensor, grids: Sequence[Grid]) -> Tensor:
+    """Rows [R, d] through a mixer, grid by grid: [R, d_out]."""
+    parts = [grid.collect(mixer(grid.spread(rows[grid.span]), grid.mask)) for grid in grids]
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+class Packed:
+    """Valid segments alone, the shortest video first."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+        self.lengths, self.order = mask.sum(dim=1).sort(stable=True)
+        self.video = self.order.repeat_interleave(self.lengths)
+        starts = self.lengths.cumsum(0) - self.lengths
+        self.place = torch.arange(len(self.video)) - starts.repeat_interleave(self.lengths)
+        self.index = self.video * mask.shape[1] + self.place
+        self._grids: dict[int, Sequence[Grid]] = {}
+
+    def rows(self, x: Tensor) -> Tensor:
+        return _pick(x.flatten(0, 1), self.index)
+
+    def padded(self, rows: Tensor) -> Tensor:
+        return _put(rows, self.index, self.mask.numel()).unflatten(0, self.mask.shape)
+
+    def of_videos(self, x: Tensor) -> Tensor:
+        return x[self.video]
+
+    def of_places(self, table: Tensor) -> Tensor:
+        return table[self.place]
+
+    def windows(self, size: int) -> Sequence[Grid]:
+        if size not in self._grids:
+            self._grids[size] = [self._stretches(size)] if size else self._blocks()
+        return self._grids[size]
+
+    def _stretches(self, size: int) -> Grid:
+        counts = (self.lengths + size - 1).div(size, rounding_mode="floor")
+        first = (counts.cumsum(0) - counts).repeat_interleave(self.lengths)
+        return PackedGrid(slice(None), first * size + self.place, (int(counts.sum()), size))
+
+    def _blocks(self) -> Sequence[Grid]:
+        """Whole videos, those of about one length together."""
+        lengths, grids, start, row = self.lengths.tolist(), [], 0, 0
+        while start < len(lengths):
+            end = start + 1
+            while end < len(lengths) and lengths[end] <= BLOCK_SLACK * lengths[start]:
+                end += 1
+            span = slice(row, row + sum(lengths[start:end]))
+            nth = torch.arange(end - start).repeat_interleave(self.lengths[start:end])
+            longest = lengths[end - 1]
+            grids.append(PackedGrid(span, nth * longest + self.place[span], (end - start, longest)))
+            start, row = end, span.stop
+        return grids
+
+    def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
+        if not layer.training or not layer.p:
+            return rows
+        kept = torch.empty(*self.mask.shape, *rows.shape[1:], dtype=torch.bool).bernoulli_(1 - layer.p)
+        scale = 0.0 if layer.p == 1 else 1 / (1 - layer.p)
+        return rows * (kept.flatten(0, 1).index_select(0, self.index).to(rows.dtype) * scale)
+
+
+class PackedGrid:
+    """Rows with a place each in a rectangle; zeros between them."""
+
+    def __init__(self, span: slice, slots: Tensor, shape: tuple[int, int]) -> None:
+        self.span, self.slots, self.shape = span, slots, shape
+        self.mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool).index_fill_(0, slots, True).view(shape)
+
+    def spread(self, rows: Tensor) -> Tensor:
+        return _put(rows, self.slots, self.mask.numel()).unflatten(0, self.shape)
+
+    def collect(self, x: Tensor) -> Tensor:
+        return _pick(x.flatten(0, 1), self.slots)
+
+
+class Fixed:
+    """Every segment a row, padding among them."""
+
+    def __init__(self, mask: Tensor) -> None:
+        self.mask = mask
+
+    def rows(self, x: Tensor) -> Tensor:
+        return x.flatten(0, 1)
+
+    def padded(self, rows: Tensor) -> Tensor:
+        return rows.unflatten(0, self.mask.shape)
+
+    def of_videos(self, x: Tensor) -> Tensor:
+        return x.repeat_interleave(self.mask.shape[1], dim=0)
+
+    def of_places(self, table: Tensor) -> Tensor:
+        batch, length = self.mask.shape
+        return table[:length].expand(batch, *table[:length].shape).flatten(0, 1)
+
+    def windows(self, size: int) -> Sequence[Grid]:
+        return [FixedGrid(self.mask, min(size, self.mask.shape[1]) or self.mask.shape[1])]
+
+    def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
+        return layer(rows)
+
+
+class FixedGrid:
+    """[B, L] cut into stretches of `size`, the last of each video filled up."""
+
+    def __init__(self, mask: Tensor, size: int) -> None:
+        self.span, self.size, self.shape = slice(None), size, mask.shape
+        self.more = -mask.shape[1] % size
+        self.mask = F.pad(mask, (0, self.more)).reshape(-1, size)
+
+    def spread(self, rows: Tensor) -> Tensor:
+        rows = rows.unflatten(0, self.shape)
+        if self.more:
+            rows = F.pad(rows, (0, 0) * (rows.dim() - 2) + (0, self.more))
+        rows = rows.reshape(-1, self.size, *rows.shape[2:])
+        return rows * self.mask.reshape(self.mask.shape + (1,) * (rows.dim() - 2))
+
+    def collect(self, x: Tensor) -> Tensor:
+        batch, length = self.shape
+        return x.reshape(batch, length + self.more, *x.shape[2:])[:, :length].flatten(0, 1)
+
+
+def _put(rows: Tensor, slots: Tensor, count: int) -> Tensor:
+    """Rows at their slots among `count`, zeros elsewhere; no slot twice."""
+    return rows.new_zeros(count, *rows.shape[1:]).index_copy(0, slots, rows)
+
+
+class _Pick(torch.autograd.Function):
+    """Rows at slots of which none comes twice: the gradient is put back, where torch would add up."""
+
+    @staticmethod
+    def forward(context: Any, x: Tensor, slots: Tensor) -> Tensor:
+        context.save_for_backward(slots)
+        context.count = len(x)
+        return x.index_select(0, slots)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (slots,) = context.saved_tensors
+        return _put(gradient, slots, context.count), None
+
+
+def _pick(x: Tensor, slots: Tensor) -> Tensor:
+    return _Pick.apply(x, slots)
