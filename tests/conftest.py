@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from mmvad.runs import RunFolder
+
 
 @pytest.fixture(scope="session")
 def field_data() -> Path:
@@ -17,6 +19,23 @@ def field_data() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"the benchmarks' lists are not at {folder}: set MMVAD_FIELD_DATA to the folder that has data/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small bank of planted videos. Tests only read it."""
+    from tests.small import write_bank
+
+    return write_bank(tmp_path_factory.mktemp("banks") / "planted")
+
+
+@pytest.fixture(scope="session")
+def finished(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run on it with validation and figures. Tests only read it."""
+    from mmvad.train import train
+    from tests.runs import MEASURED, configured
+
+    return train(configured(bank, tmp_path_factory.mktemp("finished"), MEASURED, "runtime.figures=on"))
 
 
 @pytest.fixture(autouse=True, scope="session")

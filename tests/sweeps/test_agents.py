@@ -16,9 +16,9 @@ from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.train import train
+from tests.runs import SMALL
 from tests.small import write_bank
 from tests.sweeps.wandb_stand_in import Logged, StandIn, read_offline, serve
-from tests.test_train import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = ROOT / "sweeps" / "ucf_crime" / "modalities.yaml"  # two cells a seed

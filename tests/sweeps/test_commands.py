@@ -17,9 +17,9 @@ from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.train import prepare, train
+from tests.runs import SMALL
 from tests.small import write_bank
 from tests.sweeps.wandb_format import violations
-from tests.test_train import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = [word for word in SMALL if not word.startswith("optim.epochs")]

@@ -15,10 +15,10 @@ from mmvad.sweeps.process import this_process
 from mmvad.sweeps.search import ask, check_search, counted, open_study, run_search
 from mmvad.sweeps.storage import Database, open_database, storage_url
 from mmvad.sweeps.study import Queue
+from tests.runs import SMALL
 from tests.small import write_bank
 from tests.sweeps.stub import ledger
 from tests.sweeps.test_study import ended_process
-from tests.test_train import SMALL
 
 SEARCH = """
 program: mmvad

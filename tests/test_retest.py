@@ -1,0 +1,69 @@
+"""A finished run is tested again; what is not its own is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mmvad.checkpoints import LAST
+from mmvad.cli import main
+from mmvad.runs import RunFolder
+from mmvad.train import prepare, train
+from tests.runs import arguments, configured, refusal, report
+from tests.small import write_bank
+
+
+def test_testing_again_gives_the_report(finished: RunFolder, bank: Path, tmp_path: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in finished.path.rglob("*")}
+    assert main(["test", str(finished.path)]) == 0
+    moved = shutil.copytree(bank, tmp_path / "moved")
+    assert main(["test", str(finished.path), f"--data.bank={moved}"]) == 0
+    assert {path: path.stat().st_mtime_ns for path in finished.path.rglob("*")} == before
+
+
+def test_a_report_that_is_not_the_checkpoints_is_noticed(finished: RunFolder, tmp_path: Path) -> None:
+    copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
+    content = report(copy)
+    content["scores"]["combined"]["ap"] += 0.01
+    copy.report.write_text(json.dumps(content))
+    assert main(["test", str(copy.path)]) == 1
+
+
+def test_testing_with_other_settings_is_refused(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "identity" in refusal(capsys, ["test", str(finished.path), "--seed=1"])
+    other = write_bank(tmp_path / "other", train=12)
+    assert "not the run's" in refusal(capsys, ["test", str(finished.path), f"--data.bank={other}"])
+    assert "is no run folder" in refusal(capsys, ["test", str(tmp_path)])
+
+
+def test_a_checkpoint_of_another_run_is_refused(
+    finished: RunFolder, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = prepare(configured(bank, tmp_path, "seed=5")).folder
+    target.checkpoints.mkdir(parents=True)
+    shutil.copy(finished.checkpoints / LAST, target.checkpoints / LAST)
+    text = refusal(capsys, arguments(bank, tmp_path, "seed=5"))
+    assert str(target.checkpoints / LAST) in text
+    assert "checkpoint of another configuration" in text
+    assert not target.finished
+    copy = Path(shutil.copytree(finished.path, tmp_path / "copy"))
+    other = train(configured(bank, tmp_path, "seed=6", "optim.epochs=1"))
+    words = ["test", str(copy), "--checkpoint", str(other.checkpoints / LAST)]
+    assert "checkpoint of another configuration" in refusal(capsys, words)
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint", None])
+def test_a_broken_checkpoint_is_refused(
+    content: bytes | None, finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
+    last = copy.checkpoints / LAST
+    last.write_bytes(last.read_bytes()[:5000] if content is None else content)
+    assert "is no checkpoint of mmvad" in refusal(capsys, ["test", str(copy.path)])
+    last.unlink()
+    assert "no such checkpoint" in refusal(capsys, ["test", str(copy.path)])
