@@ -6,21 +6,18 @@ are random. Random weights are the same for every run, as published ones would b
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.errors import UserError
+from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash, tower_state
 from mmvad.models.sentence_tree import SentenceTree
 
 CONTEXT_LENGTH = 77
 ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
 TINY = {"width": 64, "heads": 2, "layers": 2}
-RANDOM_WEIGHTS_SEED = 0
 STEEPNESS = 1.702
 
 
@@ -116,17 +113,14 @@ def build_text_encoder(architecture: str, weights: str, output_width: int | None
     """
     tower = _tower(architecture, output_width)
     if weights != "random":
-        tower.load_state_dict(_text_state(architecture, weights, tower.state_dict()))
+        state = tower_state(architecture, weights, tower.state_dict(), "text", "model.text.weights")
+        tower.load_state_dict(state)
     return TextEncoder(tower.float())
 
 
 def weights_hash(encoder: TextEncoder) -> str:
     """SHA-256 of the tower's weights: part of a run's identity, whatever file they came from."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.tower.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return state_hash(encoder.tower)
 
 
 def tokenize(texts: list[str]) -> Tensor:
@@ -145,75 +139,3 @@ def _tower(architecture: str, output_width: int | None) -> nn.Module:
         return TextTransformer(
             context_length=CONTEXT_LENGTH, output_dim=output_width or 512, act_layer=QuickGELU, **sizes
         )
-
-
-def _text_state(architecture: str, weights: str, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The text tower's part of a CLIP checkpoint, in the tower's own names and shapes."""
-    state = _read_file(Path(weights)) if _is_path(weights) else _fetch(architecture, weights)
-    state = {
-        name.removeprefix("text."): tensor
-        for name, tensor in state.items()
-        if isinstance(tensor, Tensor) and not name.startswith("visual.")
-    }
-    wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
-    if wrong:
-        found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
-        raise UserError(
-            f"model.text.weights: {weights}",
-            f"{len(wrong)} of {len(wanted)} text weights do not fit {architecture}; {wrong[0]!r} {found}",
-            expected=f"{wrong[0]!r} of shape {tuple(wanted[wrong[0]].shape)}",
-            fix="give the checkpoint of that architecture, or change model.text.architecture",
-        )
-    return {name: state[name].float() for name in wanted}
-
-
-def _is_path(weights: str) -> bool:
-    return "/" in weights or Path(weights).suffix in {".pt", ".pth", ".bin", ".safetensors"} or Path(weights).exists()
-
-
-def _read_file(path: Path) -> dict[str, Tensor]:
-    """State of a local checkpoint: open_clip's (.pt, .bin, .safetensors) or OpenAI's TorchScript archive."""
-    if not path.is_file():
-        raise UserError(
-            f"model.text.weights: {path}",
-            "no such file",
-            expected="a CLIP ViT-B/16 checkpoint (open_clip's .safetensors or .pt, or OpenAI's ViT-B-16.pt)",
-            fix="correct the path, or set model.text.weights=openai where there is a network",
-        )
-    from open_clip.factory import load_state_dict
-
-    try:
-        return load_state_dict(str(path))
-    except Exception as first:
-        try:
-            return torch.jit.load(str(path), map_location="cpu").state_dict()
-        except Exception:
-            raise UserError(
-                f"model.text.weights: {path}",
-                f"cannot be read as weights ({type(first).__name__})",
-                expected="a state dict that torch reads with weights_only=True, .safetensors, or OpenAI's archive",
-                fix="download the file again; a checkpoint that needs pickled code is never loaded",
-            ) from first
-
-
-def _fetch(architecture: str, name: str) -> dict[str, Tensor]:
-    """State of weights that open_clip publishes under a name; needs a network or a filled cache."""
-    import open_clip
-
-    known = open_clip.list_pretrained_tags_by_model(architecture)
-    if name not in known:
-        raise UserError(
-            "model.text.weights",
-            f"{name!r} is no published weights of {architecture}",
-            expected=f"random, a local path{', or one of ' + ', '.join(known) if known else ''}",
-        )
-    try:
-        return open_clip.create_model(architecture, pretrained=name).state_dict()
-    except Exception as error:
-        raise UserError(
-            "model.text.weights",
-            f"{name!r} could not be fetched for {architecture} ({type(error).__name__})",
-            expected="a network, or weights fetched before",
-            fix="fetch open_clip's ViT-B-16 'openai' file elsewhere (open_clip_model.safetensors of "
-            "timm/vit_base_patch16_clip_224.openai at Hugging Face) and set model.text.weights to its path",
-        ) from error

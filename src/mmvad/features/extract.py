@@ -1,0 +1,236 @@
+"""From a video file to features: snippets of 16 frames through CLIP, windows of sound through VGGish, on one clock."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+import mmvad
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.features import media
+from mmvad.features.clip import build_image_encoder
+from mmvad.features.crops import POLICIES, crop_frame
+from mmvad.features.precision import choose_device, choose_precision
+from mmvad.features.prefetch import prefetched
+from mmvad.features.snippets import Sample, Sampling, Snippets
+from mmvad.features.vggish import AudioEncoder, build_audio_encoder, example
+from mmvad.features.waveform import RATE, resampled, snippet_ends, tick_ends, tick_of_snippet, windows
+
+AudioWindow = Literal["end", "tick"]
+STAGES = ("network", "decode", "sound")
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class ExtractionSettings:
+    """How features are made; the defaults are the public releases' network and one centre crop.
+
+    Attributes:
+        architecture: CLIP's image tower, `ViT-B-16-quickgelu` or `tiny`.
+        clip_weights: `openai`, a local file, or `random`.
+        vggish_weights: `published`, a local file, or `random`.
+        vggish_pca: `published` or a local file for AudioSet's post-processing; None for VGGish's own output.
+        sampling: a snippet's centre frame, or the mean over its 16 frames.
+        crops: 1 (open_clip's own preprocessing) or 10 (as the public releases).
+        audio: whether sound is extracted.
+        audio_window: windows that end with their snippet, or torchvggish's grid, joined by time.
+        audio_track: counted from 0.
+        batch: images a call of the network.
+        tiny_width: of the features of `tiny`.
+    """
+
+    architecture: str = "ViT-B-16-quickgelu"
+    clip_weights: str = "openai"
+    vggish_weights: str = "published"
+    vggish_pca: str | None = None
+    sampling: Sampling = "centre"
+    crops: Literal[1, 10] = 1
+    audio: bool = True
+    audio_window: AudioWindow = "end"
+    audio_track: int = 0
+    device: str = "auto"
+    precision: str = "auto"
+    batch: int = 32
+    tiny_width: int = 128
+
+
+@dataclass(frozen=True)
+class VideoFeatures:
+    """One video's features.
+
+    Attributes:
+        visual: crop -> float32 [n, d].
+        audio: float32 [n, 128], one row a snippet; None for a video without sound.
+        starts: float64 [n + 1], the second at which each snippet begins, by the frames' own time stamps; the last one
+            is where the last snippet ends.
+        frames: how many were decoded.
+        frames_per_second: the average over the file.
+        warnings: what was wrong with the file, in words.
+    """
+
+    visual: dict[int, np.ndarray]
+    audio: np.ndarray | None
+    starts: np.ndarray
+    frames: int
+    frames_per_second: float
+    warnings: tuple[str, ...] = ()
+
+
+def no_progress(seconds: float) -> None:
+    """Takes the seconds of video that were worked through, and does nothing."""
+
+
+class Extractor:
+    """Videos to features. Several threads may use one: they decode side by side and take turns at the networks.
+
+    Attributes:
+        seconds: where the time went, by stage: `network` (CLIP and VGGish), `decode` (frames and crops, in a thread of
+            its own), `sound` (decoding, resampling, spectrograms).
+
+    Raises UserError where weights or the device cannot be had.
+    """
+
+    def __init__(self, settings: ExtractionSettings) -> None:
+        self.settings = settings
+        self.device = choose_device(settings.device)
+        self.precision = choose_precision(settings.precision, self.device)
+        place = (self.device, self.precision)
+        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *place)
+        self.sound: AudioEncoder | None = None
+        if settings.audio:
+            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *place)
+        self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
+        self._turn = threading.Lock()
+
+    def extract(self, path: Path, advance: Callable[[float], object] = no_progress) -> VideoFeatures:
+        """The video's features, in memory that grows with the features alone.
+
+        `advance` is told the seconds of video that were worked through; what it raises ends the extraction.
+        Raises UserError, naming the file, where it cannot be read at all.
+        """
+        notes: list[str] = []
+        rate = media.probe(path).frames_per_second
+        snippets = Snippets(self.settings.sampling)
+        visual = self._visual(path, snippets, notes, advance)
+        starts = snippets.boundaries()
+        audio = self._audio(path, starts, notes) if self.settings.audio else None
+        crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
+        return VideoFeatures(crops, audio, starts, snippets.frames, rate, tuple(notes))
+
+    def describe(self) -> dict[str, Any]:
+        """How features are made, plain JSON values: what decides them, and the versions of what computes them."""
+        settings, sound = self.settings, self.sound
+        visual = {
+            "network": f"CLIP image tower {settings.architecture} (open_clip)",
+            "width": self.image.width,
+            "weights": Path(settings.clip_weights).name,
+            "weights_sha256": self.image.weights_sha256,
+            "precision": self.precision,
+            "snippet_frames": SNIPPET_FRAMES,
+            "sampling": settings.sampling,
+            "crops": settings.crops,
+            "crop_policy": POLICIES[settings.crops],
+        }
+        audio = sound and {
+            "network": "VGGish (torchvggish)",
+            "width": 128,
+            "weights": Path(settings.vggish_weights).name,
+            "weights_sha256": sound.weights_sha256,
+            "pca_sha256": sound.pca_sha256,
+            "precision": self.precision,
+            "sample_rate": RATE,
+            "window_seconds": 0.96,
+            "window": settings.audio_window,
+            "track": settings.audio_track,
+        }
+        packages = {name: version(name) for name in ("torch", "open_clip_torch", "torchvggish", "resampy")}
+        versions = {"mmvad": mmvad.__version__, **media.decoder_version(), **packages}
+        return {"visual": visual, "audio": audio, "versions": versions}
+
+    def _visual(
+        self, path: Path, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
+    ) -> np.ndarray:
+        """Features of all crops, float32 [n, crops, d]."""
+        crops, rows, seen = self.settings.crops, list[np.ndarray](), 0.0
+        size = max(1, self.settings.batch // crops)
+        samples = prefetched(self._samples(path, snippets, notes), 2 * size)
+        for group in batches(samples, size):
+            with self._network():
+                features = self.image.encode(np.concatenate([images for _, images in group]))
+            for (sample, _), feature in zip(group, features.reshape(len(group), crops, -1)):
+                if sample.snippet == len(rows):
+                    rows.append(np.zeros_like(feature))
+                rows[sample.snippet] += sample.share * feature
+            last = group[-1][0].shown.seconds
+            advance(last - seen)
+            seen = last
+        return np.stack(rows)
+
+    def _samples(
+        self, path: Path, snippets: Snippets, notes: list[str]
+    ) -> Generator[tuple[Sample, np.ndarray], None, None]:
+        """The frames that count with their crops, uint8 [crops, 224, 224, 3]."""
+        began = time.perf_counter()
+        for sample in snippets.pick(media.pictures(path, notes)):
+            images = crop_frame(sample.shown.rgb(), self.settings.crops)
+            self.seconds["decode"] += time.perf_counter() - began
+            yield sample, images
+            began = time.perf_counter()
+
+    def _audio(self, path: Path, starts: np.ndarray, notes: list[str]) -> np.ndarray | None:
+        """The sound's rows, one a snippet: float32 [n, 128]; None, and a note, without sound."""
+        assert self.sound is not None
+        track = media.sound(path, self.settings.audio_track, notes)
+        blocks = iter(()) if track is None else resampled(track.blocks, track.rate)
+        first = next(blocks, None)
+        if first is None:
+            notes.append("no audio track" if track is None else "the audio track holds no sound that can be decoded")
+            return None
+        tick = self.settings.audio_window == "tick"
+        ends: Iterable[int] = tick_ends(float(starts[-1])) if tick else snippet_ends(starts)
+        cut = windows(chain([first], blocks), ends, to_the_last=not tick)
+        rows = np.concatenate(list(self._heard(cut)))
+        return rows[tick_of_snippet(starts, len(rows))] if tick else rows
+
+    def _heard(self, cut: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        began = time.perf_counter()
+        for group in batches(map(example, cut), self.settings.batch):
+            self.seconds["sound"] += time.perf_counter() - began
+            with self._network():
+                assert self.sound is not None
+                rows = self.sound.encode(np.stack(group))
+            yield rows
+            began = time.perf_counter()
+
+    @contextmanager
+    def _network(self) -> Iterator[None]:
+        """One thread's turn at the networks, timed."""
+        with self._turn:
+            began = time.perf_counter()
+            yield
+            self.seconds["network"] += time.perf_counter() - began
+
+
+def small_extractor(**changes: Any) -> Extractor:
+    """An extractor that needs no download: a small CLIP and the real VGGish, both with random weights.
+
+    The weights are the same everywhere. `changes` replace fields of `ExtractionSettings`.
+    """
+    small = ExtractionSettings(architecture="tiny", clip_weights="random", vggish_weights="random")
+    return Extractor(replace(small, **changes))
+
+
+def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Lists of `size` items, the last one shorter."""
+    source = iter(items)
+    while group := list(islice(source, size)):
+        yield group

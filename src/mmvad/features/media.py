@@ -1,0 +1,257 @@
+"""Decoding: what a video file holds, its frames as they are shown, its sound as it is heard, both on one clock.
+
+Second 0 is where the file begins, picture or sound, whichever is first. Everything is read in constant memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from mmvad.errors import UserError
+
+_VIDEO = "a video file with a picture (MP4, MKV, AVI, MOV, WebM, ...)"
+_GAP_SECONDS = 0.05
+"""Sound whose time stamps leave its own clock by more than this is moved to where they say it is."""
+
+
+@dataclass(frozen=True)
+class MediaInfo:
+    """What a file says of itself; width and height as shown, after the rotation flag; the average frame rate."""
+
+    path: Path
+    width: int
+    height: int
+    frames_per_second: float
+    duration_seconds: float | None
+    audio_tracks: int
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded frame: when it is shown and for how long, in seconds; its colours are computed when asked for."""
+
+    seconds: float
+    duration: float
+    frame: av.VideoFrame
+
+    def rgb(self) -> np.ndarray:
+        """uint8 [H, W, 3], turned upright."""
+        return _upright(self.frame.to_ndarray(format="rgb24"), self.frame.rotation)
+
+
+@dataclass(frozen=True)
+class Sound:
+    """One audio track: blocks of float32 [samples], the mean of its channels, at its own sample rate."""
+
+    rate: int
+    blocks: Iterator[np.ndarray]
+
+
+def decoder_version() -> dict[str, str]:
+    """The decoder and its version, as a manifest holds them."""
+    return {"pyav": av.__version__, "ffmpeg": str(av.ffmpeg_version_info)}
+
+
+def probe(path: Path) -> MediaInfo:
+    """What the file says of itself; its first frame is decoded.
+
+    Raises UserError, naming the file, for what is no video, empty, or has no picture.
+    """
+    with _opened(path) as container:
+        stream = _picture_stream(container, path)
+        first = next(_decoded(container, stream, []), None)
+        if first is None:
+            raise UserError(path, "no frame can be decoded", expected=_VIDEO)
+        height, width = (first.height, first.width)[:: -1 if first.rotation % 180 else 1]
+        tracks, seconds = len(container.streams.audio), _declared_seconds(container, stream)
+        return MediaInfo(path, width, height, float(stream.average_rate or 25), seconds, tracks)
+
+
+def frames(path: Path) -> Iterator[tuple[float, np.ndarray]]:
+    """Every frame in order: its second, and its colours, uint8 [H, W, 3], upright. Raises UserError as `probe`."""
+    for picture in pictures(path, []):
+        yield picture.seconds, picture.rgb()
+
+
+def pictures(path: Path, notes: list[str]) -> Iterator[Picture]:
+    """Every frame in order; what was wrong with the file is added to `notes`. Raises UserError as `probe`."""
+    with _opened(path) as container:
+        stream = _picture_stream(container, path)
+        stream.thread_type = "AUTO"
+        period, begin, end = 1 / float(stream.average_rate or 25), _begin(container), 0.0
+        for i, frame in enumerate(_decoded(container, stream, notes)):
+            if i == 0:
+                last = -period
+            # frames without a time stamp follow the one before them; a clock that runs backwards stands still
+            seconds = max(last, frame.time - begin) if frame.time is not None else last + period
+            duration = float(frame.duration * frame.time_base) if frame.duration else period
+            last, end = seconds, seconds + duration
+            yield Picture(seconds, duration, frame)
+        if not end:
+            raise UserError(path, "no frame can be decoded", expected=_VIDEO)
+        _note_truncation(end, _declared_seconds(container, stream), notes)
+
+
+def frames_at(path: Path, seconds: Sequence[float], width: int) -> list[np.ndarray]:
+    """Thumbnails of the frames nearest to these seconds: uint8 [h, `width`, 3], upright, found by seeking."""
+    found = []
+    with _opened(path) as container:
+        stream = _picture_stream(container, path)
+        for second in seconds:
+            at = int((max(second, 0) + _begin(container)) / float(stream.time_base or 1))
+            container.seek(at, stream=stream)
+            found.append(_thumbnail(_nearest(container, stream, second + _begin(container), path), width))
+    return found
+
+
+def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
+    """The audio track of that number, counted from 0; None where the file has no sound at all.
+
+    Gaps are filled with silence and overlaps dropped, so that the sample n is heard at second n / rate.
+    Raises UserError, naming the file, for a track that it does not have.
+    """
+    with _opened(path) as container:
+        tracks = container.streams.audio
+        if not tracks:
+            return None
+        if track >= len(tracks):
+            expected = f"a number below {len(tracks)}: tracks are counted from 0"
+            raise UserError(path, f"has no audio track {track}", expected=expected, fix="choose with --audio-track N")
+        rate = int(tracks[track].rate or 0)
+    if rate <= 0:
+        notes.append(f"audio track {track} cannot be decoded")
+        return None
+    return Sound(rate, _blocks(path, track, rate, notes))
+
+
+def _blocks(path: Path, track: int, rate: int, notes: list[str]) -> Iterator[np.ndarray]:
+    to_float = av.AudioResampler(format="fltp", rate=rate)
+    heard = None
+    with _opened(path) as container:
+        begin = _begin(container)
+        for frame in _decoded(container, container.streams.audio[track], notes):
+            due = None if frame.time is None else round((frame.time - begin) * rate)
+            mono = np.concatenate([f.to_ndarray().mean(axis=0, dtype=np.float32) for f in to_float.resample(frame)])
+            gap = 0 if due is None else due - (heard or 0)
+            if heard is None or abs(gap) > _GAP_SECONDS * rate:
+                yield from _silence(gap, rate)
+                mono = mono[max(-gap, 0) :]
+                heard = (heard or 0) + max(gap, 0)
+            heard += len(mono)
+            yield mono
+
+
+def _silence(samples: int, rate: int) -> Iterator[np.ndarray]:
+    for start in range(0, samples, rate):
+        yield np.zeros(min(rate, samples - start), dtype=np.float32)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    """The open file. Only this file is read: a playlist that names others is refused."""
+    if not path.is_file():
+        raise UserError(path, "is a folder" if path.is_dir() else "there is no such file", expected=_VIDEO)
+    if not path.stat().st_size:
+        raise UserError(path, "is empty (0 bytes)", expected=_VIDEO)
+    try:
+        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise UserError(path, _why_unreadable(path, error), expected=_VIDEO) from error
+    with container:
+        yield container
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    reason = getattr(error, "strerror", None) or str(error)
+    with open(path, "rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":
+        return f"cannot be read: an MP4 or MOV file whose index is missing, so it is cut off ({reason})"
+    return f"is no video, or is damaged at its beginning ({reason})"
+
+
+def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first moving picture; a cover picture of a song, an image or a text is none."""
+    still = container.format.name == "tty" or container.format.name.endswith(("_pipe", "image2"))
+    streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if still or not streams:
+        holds = "an image or a text" if still else f"{len(container.streams.audio)} audio tracks, no picture"
+        raise UserError(path, f"is no video: it holds {holds}", expected=_VIDEO)
+    return streams[0]
+
+
+def _decoded(container: InputContainer, stream: Any, notes: list[str]) -> Iterator[Any]:
+    """All frames that can be decoded; packets that cannot are counted in `notes`."""
+    packets, broken = container.demux(stream), 0
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, OSError) as error:
+            notes.append(f"{stream.type}: reading ends early ({error.strerror})")
+            packet = None
+        try:
+            yield from packet.decode() if packet else stream.codec_context.decode(None)
+        except av.error.EOFError:  # the last packet of `demux` has flushed the decoder already
+            pass
+        except (av.FFmpegError, ValueError):
+            broken += 1
+        if packet is None:
+            break
+    if broken:
+        notes.append(f"{stream.type}: {broken} packets cannot be decoded and are left out")
+
+
+def _note_truncation(end: float, declared: float | None, notes: list[str]) -> None:
+    if declared and end < declared - max(1.0, 0.02 * declared):
+        notes.append(f"truncated: the picture ends at {end:.1f} s of {declared:.1f} s")
+
+
+def _declared_seconds(container: InputContainer, stream: VideoStream) -> float | None:
+    """How long the picture is by the file's own account; the whole file, where the stream does not say."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska says it in words
+    minutes, _, seconds = rest.partition(":")
+    try:
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    except ValueError:
+        return container.duration / av.time_base if container.duration else None
+
+
+def _begin(container: InputContainer) -> float:
+    return (container.start_time or 0) / av.time_base
+
+
+def _upright(image: np.ndarray, rotation: int) -> np.ndarray:
+    """The image turned counterclockwise by so many degrees, in quarters."""
+    return np.ascontiguousarray(np.rot90(image, round(rotation / 90) % 4))
+
+
+def _nearest(container: InputContainer, stream: VideoStream, time: float, path: Path) -> av.VideoFrame:
+    before: av.VideoFrame | None = None
+    for frame in _decoded(container, stream, []):
+        if frame.time is None or frame.time >= time:
+            if before is None or frame.time is None or frame.time - time <= time - (before.time or 0):
+                return frame
+            return before
+        before = frame
+    if before is None:
+        raise UserError(path, f"no frame can be decoded at {time:.2f} s", expected=_VIDEO)
+    return before
+
+
+def _thumbnail(frame: av.VideoFrame, width: int) -> np.ndarray:
+    shown = frame.height if frame.rotation % 180 else frame.width
+    scale = width / shown
+    small = frame.reformat(round(frame.width * scale), round(frame.height * scale), format="rgb24")
+    return _upright(small.to_ndarray(), frame.rotation)

@@ -1,0 +1,103 @@
+"""Sound as VGGish wants it: 16 kHz, cut into windows of 96 spectrogram frames, in constant memory.
+
+A window of 0.96 s takes 15,600 samples: 96 frames, each 10 ms after the one before, of 25 ms each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+RATE = 16_000
+WINDOW = 15_600
+TICK = 15_360
+"""Samples from one window of torchvggish's grid to the next: 0.96 s."""
+_CHUNK_SECONDS = 10
+_ZERO_CROSSINGS = 64
+"""Half width of resampy's widest filter, in periods of the lower of the two rates."""
+
+
+def resampled(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
+    """The waveform at 16 kHz: blocks of float32 that put together are resampy's output for the whole waveform.
+
+    Each block is resampled with as much of its neighbours as the filter reaches; blocks begin where a sample of the
+    one rate falls on a sample of the other.
+    """
+    unit = rate // math.gcd(rate, RATE)
+    reach = (_ZERO_CROSSINGS + 1) * max(rate, RATE) // RATE + 1
+    margin = unit * math.ceil(reach / unit)
+    chunk = unit * math.ceil(_CHUNK_SECONDS * rate / unit)
+    held, before = np.zeros(0, dtype=np.float32), 0
+    for block in _at_least(blocks, chunk + margin):
+        held = np.concatenate([held, block])
+        whole = (len(held) - before - margin) // unit * unit
+        if whole <= 0:
+            continue
+        yield _resample(held[: before + whole + margin], rate)[_out(before, rate) : _out(before + whole, rate)]
+        keep = min(before + whole, margin)
+        held, before = held[before + whole - keep :], keep
+    if len(held) > before:
+        yield _resample(held, rate)[_out(before, rate) :]
+
+
+def windows(blocks: Iterable[np.ndarray], ends: Iterable[int], *, to_the_last: bool) -> Iterator[np.ndarray]:
+    """The windows, float32 [15600], that end at these samples (ascending), silence before the first sample.
+
+    Beyond the last sample there is silence; without `to_the_last` a window that is not whole ends the series, unless it
+    is the first.
+    """
+    source, held, heard = iter(blocks), np.zeros(WINDOW, dtype=np.float32), 0
+    for given, end in enumerate(ends):
+        while heard < end and (block := next(source, None)) is not None:
+            held, heard = np.concatenate([held[-WINDOW:], block]), heard + len(block)
+        if heard < end:
+            if given and not to_the_last:
+                return
+            silence = np.zeros(min(end - heard, WINDOW), dtype=np.float32)
+            held, heard = np.concatenate([held[-WINDOW:], silence]), end
+        stop = len(held) - (heard - end)
+        yield held[stop - WINDOW : stop]
+
+
+def snippet_ends(starts: np.ndarray) -> list[int]:
+    """The sample at which each snippet ends, of snippets that begin at `starts` [n + 1], in seconds."""
+    return [round(second * RATE) for second in starts[1:]]
+
+
+def tick_ends(seconds: float) -> Iterator[int]:
+    """The samples at which the windows of torchvggish's grid end, as long as they begin before that second."""
+    return (start + WINDOW for start in range(0, max(math.ceil(seconds * RATE), 1), TICK))
+
+
+def tick_of_snippet(starts: np.ndarray, ticks: int) -> np.ndarray:
+    """[n]: of each snippet, the number of the 0.96 s in which its middle lies; the last one where there are no more."""
+    middle = (starts[:-1] + starts[1:]) / 2
+    return np.clip((middle * RATE // TICK).astype(np.int64), 0, ticks - 1)
+
+
+def _at_least(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same samples in blocks of at least that size, but for the last."""
+    held: list[np.ndarray] = []
+    for block in blocks:
+        held.append(block)
+        if sum(map(len, held)) >= size:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        yield np.concatenate(held)
+
+
+def _out(samples: int, rate: int) -> int:
+    return samples * RATE // rate
+
+
+def _resample(samples: np.ndarray, rate: int) -> np.ndarray:
+    if rate == RATE:
+        return samples
+    if _out(len(samples), rate) < 1:
+        return np.zeros(0, dtype=np.float32)
+    from resampy import resample
+
+    return resample(samples.astype(np.float64), rate, RATE).astype(np.float32)

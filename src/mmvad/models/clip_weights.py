@@ -1,0 +1,114 @@
+"""Weights of one of CLIP's towers: by name where there is a network, from a local file, in the tower's own names."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mmvad.errors import UserError
+
+RANDOM_WEIGHTS_SEED = 0
+PUBLISHED = (
+    "fetch open_clip's ViT-B-16 'openai' file elsewhere (open_clip_model.safetensors of "
+    "timm/vit_base_patch16_clip_224.openai at Hugging Face) and set {where} to its path"
+)
+Tower = Literal["text", "visual"]
+
+
+def tower_state(
+    architecture: str, weights: str, wanted: dict[str, Tensor], tower: Tower, where: str
+) -> dict[str, Tensor]:
+    """The tower's part of a CLIP checkpoint, float32, with exactly the names and shapes of `wanted`.
+
+    Args:
+        weights: a name that open_clip knows (`openai`) or a local checkpoint file.
+        where: the key or option that the weights came from, for messages.
+
+    Raises UserError where they cannot be had, cannot be read without running code, or do not fit.
+    """
+    state = _read_file(Path(weights), where) if is_path(weights) else _fetch(architecture, weights, where)
+    state = _part(state, tower)
+    wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
+    if wrong:
+        found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
+        raise UserError(
+            f"{where}: {weights}",
+            f"{len(wrong)} of {len(wanted)} {tower} weights do not fit {architecture}; {wrong[0]!r} {found}",
+            expected=f"{wrong[0]!r} of shape {tuple(wanted[wrong[0]].shape)}",
+            fix=f"give the checkpoint of that architecture, or change {where.replace('weights', 'architecture')}",
+        )
+    return {name: state[name].float() for name in wanted}
+
+
+def state_hash(module: nn.Module) -> str:
+    """SHA-256 of the module's weights, as hexadecimal, whatever file they came from."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def is_path(weights: str) -> bool:
+    """Whether the weights are named by a file's path, not by a published name."""
+    return "/" in weights or Path(weights).suffix in {".pt", ".pth", ".bin", ".safetensors"} or Path(weights).exists()
+
+
+def _part(state: dict[str, Tensor], tower: Tower) -> dict[str, Tensor]:
+    """The tensors of one tower: the image tower's names begin with `visual.`, the text tower's may with `text.`."""
+    tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
+    if tower == "visual":
+        return {n.removeprefix("visual."): t for n, t in tensors.items() if n.startswith("visual.")}
+    return {n.removeprefix("text."): t for n, t in tensors.items() if not n.startswith("visual.")}
+
+
+def _read_file(path: Path, where: str) -> dict[str, Tensor]:
+    """State of a local checkpoint: open_clip's (.pt, .bin, .safetensors) or OpenAI's TorchScript archive."""
+    if not path.is_file():
+        raise UserError(
+            f"{where}: {path}",
+            "no such file",
+            expected="a CLIP ViT-B/16 checkpoint (open_clip's .safetensors or .pt, or OpenAI's ViT-B-16.pt)",
+            fix=f"correct the path, or set {where}=openai where there is a network; or "
+            + PUBLISHED.format(where=where),
+        )
+    from open_clip.factory import load_state_dict
+
+    try:
+        return load_state_dict(str(path))
+    except Exception as first:
+        try:
+            return torch.jit.load(str(path), map_location="cpu").state_dict()
+        except Exception:
+            raise UserError(
+                f"{where}: {path}",
+                f"cannot be read as weights ({type(first).__name__})",
+                expected="a state dict that torch reads with weights_only=True, .safetensors, or OpenAI's archive",
+                fix="download the file again; a checkpoint that needs pickled code is never loaded",
+            ) from first
+
+
+def _fetch(architecture: str, name: str, where: str) -> dict[str, Tensor]:
+    """State of weights that open_clip publishes under a name; needs a network or a filled cache."""
+    import open_clip
+
+    known = open_clip.list_pretrained_tags_by_model(architecture)
+    if name not in known:
+        raise UserError(
+            where,
+            f"{name!r} is no published weights of {architecture}",
+            expected=f"random, a local path{', or one of ' + ', '.join(known) if known else ''}",
+        )
+    try:
+        return open_clip.create_model(architecture, pretrained=name).state_dict()
+    except Exception as error:
+        raise UserError(
+            where,
+            f"{name!r} could not be fetched for {architecture} ({type(error).__name__})",
+            expected="a network, or weights fetched before",
+            fix=PUBLISHED.format(where=where),
+        ) from error
