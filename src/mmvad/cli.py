@@ -12,6 +12,7 @@ from pathlib import Path
 from mmvad import __version__
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
+from mmvad.features.extract_commands import add_extract_parser
 from mmvad.report.commands import add_report_parser
 from mmvad.sweeps.commands import add_sweep_parser
 
@@ -51,6 +52,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"mmvad {__version__}")
     verbs = parser.add_subparsers(title="verbs", dest="verb", metavar="VERB", required=True)
     add_data_parser(verbs)
+    add_extract_parser(verbs)
     _add_planted(verbs)
     _add_train(verbs, with_keys=arguments[:1] == ["train"] and bool({"-h", "--help"} & set(arguments)))
     _add_test(verbs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from mmvad.features.precision import autocast
 from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash, tower_state
 
+_log = logging.getLogger(__name__)
 ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
 TINY = {"width": 128, "heads": 2, "layers": 2, "patch_size": 32, "pool_type": "avg"}
 """For demonstrations and tests. Untrained, the mean over the patches tells more of a picture than a class token."""
@@ -58,6 +60,7 @@ def build_image_encoder(
     """
     tower = _tower(architecture, width)
     if weights != "random":
+        _log.info("reading CLIP's weights %r", weights)  # by name it may take a minute
         tower.load_state_dict(tower_state(architecture, weights, tower.state_dict(), "visual", "--clip-weights"))
     return ImageEncoder(tower, device, precision)
 

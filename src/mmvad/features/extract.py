@@ -85,8 +85,8 @@ class VideoFeatures:
     warnings: tuple[str, ...] = ()
 
 
-def no_progress(seconds: float) -> None:
-    """Takes the seconds of video that were worked through, and does nothing."""
+def no_progress(share: float) -> None:
+    """Takes the share of a video that was worked through, and does nothing."""
 
 
 class Extractor:
@@ -114,17 +114,18 @@ class Extractor:
     def extract(self, path: Path, advance: Callable[[float], object] = no_progress) -> VideoFeatures:
         """The video's features, in memory that grows with the features alone.
 
-        `advance` is told the seconds of video that were worked through; what it raises ends the extraction.
+        `advance` is told, after each batch, the share of the video that was worked through since the last; what it
+        raises ends the extraction.
         Raises UserError, naming the file, where it cannot be read at all.
         """
         notes: list[str] = []
-        rate = media.probe(path).frames_per_second
+        info = media.probe(path)
         snippets = Snippets(self.settings.sampling)
-        visual = self._visual(path, snippets, notes, advance)
+        visual = self._visual(info, snippets, notes, advance)
         starts = snippets.boundaries()
         audio = self._audio(path, starts, notes) if self.settings.audio else None
         crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
-        return VideoFeatures(crops, audio, starts, snippets.frames, rate, tuple(notes))
+        return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(notes))
 
     def describe(self) -> dict[str, Any]:
         """How features are made, plain JSON values: what decides them, and the versions of what computes them."""
@@ -157,12 +158,12 @@ class Extractor:
         return {"visual": visual, "audio": audio, "versions": versions}
 
     def _visual(
-        self, path: Path, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
+        self, info: media.MediaInfo, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
     ) -> np.ndarray:
         """Features of all crops, float32 [n, crops, d]."""
         crops, rows, seen = self.settings.crops, list[np.ndarray](), 0.0
         size = max(1, self.settings.batch // crops)
-        samples = prefetched(self._samples(path, snippets, notes), 2 * size)
+        samples = prefetched(self._samples(info.path, snippets, notes), 2 * size)
         for group in batches(samples, size):
             with self._network():
                 features = self.image.encode(np.concatenate([images for _, images in group]))
@@ -170,9 +171,10 @@ class Extractor:
                 if sample.snippet == len(rows):
                     rows.append(np.zeros_like(feature))
                 rows[sample.snippet] += sample.share * feature
-            last = group[-1][0].shown.seconds
-            advance(last - seen)
-            seen = last
+            share = min(group[-1][0].shown.seconds / info.duration_seconds, 1.0) if info.duration_seconds else 0.0
+            advance(share - seen)
+            seen = share
+        advance(1 - seen)
         return np.stack(rows)
 
     def _samples(

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -58,6 +61,19 @@ def is_path(weights: str) -> bool:
     return "/" in weights or Path(weights).suffix in {".pt", ".pth", ".bin", ".safetensors"} or Path(weights).exists()
 
 
+@contextmanager
+def _without_warnings(*loggers: str) -> Iterator[None]:
+    """Keeps a library's account of its retries from burying the one message that says what to do."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, loggers)}
+    try:
+        for logger in levels:
+            logger.setLevel(logging.CRITICAL)
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
+
+
 def _part(state: dict[str, Tensor], tower: Tower) -> dict[str, Tensor]:
     """The tensors of one tower: the image tower's names begin with `visual.`, the text tower's may with `text.`."""
     tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
@@ -104,7 +120,8 @@ def _fetch(architecture: str, name: str, where: str) -> dict[str, Tensor]:
             expected=f"random, a local path{', or one of ' + ', '.join(known) if known else ''}",
         )
     try:
-        return open_clip.create_model(architecture, pretrained=name).state_dict()
+        with _without_warnings("huggingface_hub", "root"):
+            return open_clip.create_model(architecture, pretrained=name).state_dict()
     except Exception as error:
         raise UserError(
             where,
