@@ -35,9 +35,10 @@ def ten_crops(frame: np.ndarray) -> np.ndarray:
 
     The frame is resized whatever its shape, bilinear between the four nearest pixels, as the releases' code does.
     """
-    pixels = torch.from_numpy(frame).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(frame).permute(2, 0, 1)[None].double()
     resized = interpolate(pixels, (TEN_HEIGHT, TEN_WIDTH), mode="bilinear", align_corners=False)
-    whole = resized[0].permute(1, 2, 0).round().to(torch.uint8).numpy()
+    # half a level goes up, as in OpenCV, which the releases used; the millionth decides ties alike everywhere
+    whole = (resized[0].permute(1, 2, 0) + 0.500001).floor().to(torch.uint8).numpy()
     top, left = (TEN_HEIGHT - SIDE) // 2, (TEN_WIDTH - SIDE) // 2
     bottom, right = TEN_HEIGHT - SIDE, TEN_WIDTH - SIDE
     corners = [(top, left), (0, 0), (0, right), (bottom, 0), (bottom, right)]
