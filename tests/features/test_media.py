@@ -11,7 +11,7 @@ import pytest
 
 from mmvad.errors import UserError
 from mmvad.features.media import frames, frames_at, pictures, probe, sound
-from tests.features.videos import Track, beep, moving_pictures, noise, write_video
+from tests.features.videos import Track, beep, encode_track, moving_pictures, noise, write_video
 
 
 def corner(width: int, height: int) -> np.ndarray:
@@ -177,11 +177,8 @@ def test_what_is_no_video(tmp_path: Path) -> None:
     data = write_video(tmp_path / "v.mp4", moving_pictures(50)).read_bytes()
     cut.write_bytes(data[: len(data) // 2])
     with av.open(str(song), "w") as container:
-        audio = container.add_stream("flac", rate=16_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4096), dtype=np.int16), format="s16", layout="mono")
-        frame.sample_rate = 16_000
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode())
+        audio = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        encode_track(container, audio, Track(noise(1, 16_000), 16_000))
     av.VideoFrame.from_ndarray(corner(64, 48), format="rgb24").to_image().save(image, format="PNG")
     assert "is empty (0 bytes)" in refusal(empty)
     assert "is no video" in refusal(text)
@@ -199,13 +196,10 @@ def test_a_songs_cover_is_no_video(tmp_path: Path) -> None:
         cover = container.add_stream("mjpeg", rate=1)
         cover.height, cover.width, cover.pix_fmt = 48, 64, "yuvj420p"
         cover.disposition = av.stream.Disposition.attached_pic
+        audio = container.add_stream("aac", rate=16_000, layout="mono")
         container.mux(cover.encode(av.VideoFrame.from_ndarray(corner(64, 48), format="rgb24")))
         container.mux(cover.encode())
-        audio = container.add_stream("aac", rate=16_000, layout="mono")
-        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), format="fltp", layout="mono")
-        frame.sample_rate = 16_000
-        container.mux(audio.encode(frame))
-        container.mux(audio.encode())
+        encode_track(container, audio, Track(noise(1, 16_000), 16_000))
     assert "no picture" in refusal(path)
 
 

@@ -44,6 +44,7 @@ def write_video(
     with av.open(f"file:{path}", "w", format=None if path.suffix else "mp4", options=options or {}) as container:
         video = container.add_stream(codec, rate=rate)
         video.height, video.width, video.pix_fmt = *first.shape[:2], pixels
+        video.codec_context.gop_size = 25
         if times is not None or begin:
             video.codec_context.time_base = Fraction(1, 90_000)
         if rotation:
@@ -55,7 +56,7 @@ def write_video(
             _encode_picture(container, video, picture, i, rate, times, begin)
         container.mux(video.encode())
         for stream, track in zip(sounds, tracks):
-            _encode_track(container, stream, track)
+            encode_track(container, stream, track)
     return path
 
 
@@ -67,12 +68,12 @@ def _encode_picture(container, video, picture, i, rate, times, begin) -> None:  
     container.mux(video.encode(frame))
 
 
-def _encode_track(container, stream, track) -> None:  # type: ignore[no-untyped-def]
+def encode_track(container, stream, track) -> None:  # type: ignore[no-untyped-def]
     size = stream.codec_context.frame_size or track.rate // 10
     to_codec = av.AudioResampler(format=stream.codec_context.format, layout=track.layout, rate=track.rate)
     for start in range(0, track.samples.shape[1], size):
-        block = np.ascontiguousarray(track.samples[:, start : start + size], dtype=np.float32)
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=track.layout)
+        block = track.samples[:, start : start + size].T.reshape(1, -1).astype(np.float32)
+        frame = av.AudioFrame.from_ndarray(block, format="flt", layout=track.layout)
         frame.sample_rate, frame.time_base = track.rate, Fraction(1, track.rate)
         frame.pts = start + round(track.begin * track.rate)
         for converted in to_codec.resample(frame):

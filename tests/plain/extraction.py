@@ -24,9 +24,9 @@ def waveform(path: Path) -> tuple[np.ndarray, int]:
     """The first track as float32 [n, channels], as soundfile would read it, and its rate."""
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
-        to_float = av.AudioResampler(format="fltp")
-        blocks = [f.to_ndarray() for frame in container.decode(stream) for f in to_float.resample(frame)]
-        return np.concatenate(blocks, axis=1).T, stream.rate
+        to_float = av.AudioResampler(format="flt")
+        blocks = [f.to_ndarray()[0] for frame in container.decode(stream) for f in to_float.resample(frame)]
+        return np.concatenate(blocks).reshape(-1, stream.channels), stream.rate
 
 
 def one_crop(image: Any) -> list[torch.Tensor]:

@@ -27,7 +27,7 @@ def crop_frame(frame: np.ndarray, crops: int) -> np.ndarray:
 def centre_crop(frame: np.ndarray) -> np.ndarray:
     """uint8 [224, 224, 3]: what open_clip's own preprocessing sees before it normalises."""
     resized = image.resize(Image.fromarray(frame), [SIDE], InterpolationMode.BICUBIC)
-    return np.asarray(image.center_crop(resized, [SIDE]))
+    return np.array(image.center_crop(resized, [SIDE]))
 
 
 def ten_crops(frame: np.ndarray) -> np.ndarray:

@@ -135,13 +135,13 @@ def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
 
 
 def _blocks(path: Path, track: int, rate: int, notes: list[str]) -> Iterator[np.ndarray]:
-    to_float = av.AudioResampler(format="fltp", rate=rate)
+    to_float = av.AudioResampler(format="flt", rate=rate)
     heard = None
     with _opened(path) as container:
         begin = _begin(container)
         for frame in _decoded(container, container.streams.audio[track], notes):
             due = None if frame.time is None else round((frame.time - begin) * rate)
-            mono = np.concatenate([f.to_ndarray().mean(axis=0, dtype=np.float32) for f in to_float.resample(frame)])
+            mono = np.concatenate([_mean_of_channels(f) for f in to_float.resample(frame)])
             gap = 0 if due is None else due - (heard or 0)
             if heard is None or abs(gap) > _GAP_SECONDS * rate:
                 yield from _silence(gap, rate)
@@ -149,6 +149,10 @@ def _blocks(path: Path, track: int, rate: int, notes: list[str]) -> Iterator[np.
                 heard = (heard or 0) + max(gap, 0)
             heard += len(mono)
             yield mono
+
+
+def _mean_of_channels(frame: av.AudioFrame) -> np.ndarray:
+    return frame.to_ndarray().reshape(-1, len(frame.layout.channels)).mean(axis=1, dtype=np.float32)
 
 
 def _silence(samples: int, rate: int) -> Iterator[np.ndarray]:
@@ -219,7 +223,8 @@ def _note_truncation(end: float, declared: float | None, notes: list[str]) -> No
 def _declared_seconds(container: InputContainer, stream: VideoStream) -> float | None:
     """How long the picture is by the file's own account; the whole file, where the stream does not say."""
     if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+        counted = stream.frames / float(stream.average_rate or 25)  # an AVI that was cut off still has its old count
+        return max(float(stream.duration * stream.time_base), counted)
     hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska says it in words
     minutes, _, seconds = rest.partition(":")
     try:

@@ -97,7 +97,8 @@ def _load_pca(pca: str) -> dict[str, Tensor]:
 def _load(option: str, source: str, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of `wanted`, by name and size, as float32."""
     state = _fetch(option) if source == "published" else _read(option, Path(source))
-    state = {name: torch.as_tensor(value) for name, value in state.items()}
+    content = state if isinstance(state, dict) else {}
+    state = {n: torch.as_tensor(v) for n, v in content.items() if isinstance(v, Tensor | np.ndarray)}
     wrong = [name for name, tensor in wanted.items() if name not in state or state[name].numel() != tensor.numel()]
     if wrong:
         found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
@@ -106,7 +107,7 @@ def _load(option: str, source: str, wanted: dict[str, Tensor]) -> dict[str, Tens
     return {name: state[name].float().reshape(tensor.shape) for name, tensor in wanted.items()}
 
 
-def _read(option: str, path: Path) -> dict[str, Any]:
+def _read(option: str, path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{option}: {path}", "no such file", expected=_FILES[option], fix=_origin(option))
     named = _HASHED_NAME.search(path.name)
@@ -132,7 +133,7 @@ def _numpy_arrays() -> list[Any]:
     return [*((rebuild, name) for name in names), np.ndarray, np.dtype, *kinds]
 
 
-def _fetch(option: str) -> dict[str, Any]:
+def _fetch(option: str) -> Any:
     """The published file, from torch's cache or the network."""
     place = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[option]
     if not place.is_file():

@@ -52,13 +52,16 @@ def windows(blocks: Iterable[np.ndarray], ends: Iterable[int], *, to_the_last: b
     for given, end in enumerate(ends):
         while heard < end and (block := next(source, None)) is not None:
             held, heard = np.concatenate([held[-WINDOW:], block]), heard + len(block)
+        cut_off = heard < end and not to_the_last
+        if cut_off and given:
+            return
         if heard < end:
-            if given and not to_the_last:
-                return
             silence = np.zeros(min(end - heard, WINDOW), dtype=np.float32)
             held, heard = np.concatenate([held[-WINDOW:], silence]), end
         stop = len(held) - (heard - end)
         yield held[stop - WINDOW : stop]
+        if cut_off:
+            return
 
 
 def snippet_ends(starts: np.ndarray) -> list[int]:
