@@ -218,3 +218,22 @@ def test_a_playlist_opens_no_other_file(tmp_path: Path) -> None:
 def test_any_name(tmp_path: Path, name: str) -> None:
     path = write_video(tmp_path / name, moving_pictures(5))
     assert len(list(frames(path))) == 5
+
+
+def test_a_file_without_frames(tmp_path: Path) -> None:
+    path = tmp_path / "none.mkv"
+    with av.open(str(path), "w") as container:
+        video = container.add_stream("libx264", rate=25)
+        video.height, video.width, video.pix_fmt = 48, 64, "yuv420p"
+        audio = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
+        encode_track(container, audio, Track(noise(1, 16_000), 16_000))
+    assert "no frame can be decoded" in refusal(path)
+
+
+def test_thumbnails_of_a_file_that_does_not_begin_at_zero(tmp_path: Path) -> None:
+    grey = [np.full((48, 64, 3), 10 * i, dtype=np.uint8) for i in range(25)]
+    path = write_video(tmp_path / "v.ts", grey, 5, begin=3.0)
+    shown = list(frames(path))
+    assert shown[0][0] == pytest.approx(0, abs=0.05)
+    for image, (_, whole_image) in zip(frames_at(path, [second for second, _ in shown[::6]], 64), shown[::6]):
+        assert abs(float(image.mean()) - float(whole_image.mean())) < 2

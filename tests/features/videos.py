@@ -118,3 +118,20 @@ def onset(rows: np.ndarray, quiet: Callable[[np.ndarray], np.ndarray] = lambda r
     """The first row that is clearly not as the first one is."""
     distance = np.abs(rows - quiet(rows)).max(axis=1)
     return int(np.argmax(distance > 0.2 * distance.max()))
+
+
+def repeat_video(source: Path, path: Path, times: int) -> Path:
+    """The file's packets written `times` times, one after the other: long files without encoding them."""
+    with av.open(str(source)) as given, av.open(str(path), "w") as container:
+        streams = {s.index: container.add_stream_from_template(s) for s in given.streams}
+        length = max(float(given.duration) / av.time_base, 0.0)
+        for turn in range(times):
+            given.seek(0)
+            for packet in given.demux():
+                if packet.dts is None:
+                    continue
+                shift = round(turn * length / float(packet.time_base))
+                packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
+                packet.stream = streams[packet.stream.index]
+                container.mux(packet)
+    return path

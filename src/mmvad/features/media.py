@@ -6,7 +6,7 @@ Second 0 is where the file begins, picture or sound, whichever is first. Everyth
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,14 +104,11 @@ def pictures(path: Path, notes: list[str]) -> Iterator[Picture]:
 
 def frames_at(path: Path, seconds: Sequence[float], width: int) -> list[np.ndarray]:
     """Thumbnails of the frames nearest to these seconds: uint8 [h, `width`, 3], upright, found by seeking."""
-    found = []
     with _opened(path) as container:
         stream = _picture_stream(container, path)
-        for second in seconds:
-            at = int((max(second, 0) + _begin(container)) / float(stream.time_base or 1))
-            container.seek(at, stream=stream)
-            found.append(_thumbnail(_nearest(container, stream, second + _begin(container), path), width))
-    return found
+        times = [second + _begin(container) for second in seconds]
+        found = [_sought(container, stream, time) or _scanned(path, time) for time in times]
+    return [_thumbnail(frame, width) for frame in found]
 
 
 def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
@@ -242,17 +239,41 @@ def _upright(image: np.ndarray, rotation: int) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, round(rotation / 90) % 4))
 
 
-def _nearest(container: InputContainer, stream: VideoStream, time: float, path: Path) -> av.VideoFrame:
-    before: av.VideoFrame | None = None
-    for frame in _decoded(container, stream, []):
-        if frame.time is None or frame.time >= time:
-            if before is None or frame.time is None or frame.time - time <= time - (before.time or 0):
-                return frame
-            return before
+def _sought(container: InputContainer, stream: VideoStream, time: float) -> av.VideoFrame | None:
+    """The frame nearest to that time of the file's clock; None where seeking leads behind it or nowhere."""
+    for earlier in (0.0, 5.0):  # without an index, as in a transport stream, seeking is a guess
+        with suppress(av.FFmpegError):
+            container.seek(int(max(time - earlier, 0) / float(stream.time_base or 1)), stream=stream)
+            before, after = _around(_decoded(container, stream, []), time)
+            if before is not None:
+                return _nearer(before, after, time)
+    return None
+
+
+def _scanned(path: Path, time: float) -> av.VideoFrame:
+    """The same, by going through the whole file. Raises UserError as `probe`."""
+    with _opened(path) as container:
+        before, after = _around(_decoded(container, _picture_stream(container, path), []), time)
+    frame = _nearer(before, after, time)
+    if frame is None:
+        raise UserError(path, "no frame can be decoded", expected=_VIDEO)
+    return frame
+
+
+def _around(shown: Iterator[Any], time: float) -> tuple[Any, Any]:
+    """The last frame at or before that time and the first one after it, None where there is none."""
+    before = None
+    for frame in shown:
+        if frame.time is not None and frame.time > time:
+            return before, frame
         before = frame
-    if before is None:
-        raise UserError(path, f"no frame can be decoded at {time:.2f} s", expected=_VIDEO)
-    return before
+    return before, None
+
+
+def _nearer(before: Any, after: Any, time: float) -> Any:
+    if before is None or after is None or before.time is None:
+        return after if before is None else before
+    return after if after.time - time < time - before.time else before
 
 
 def _thumbnail(frame: av.VideoFrame, width: int) -> np.ndarray:
