@@ -1,4 +1,7 @@
-"""From a model's chunks to scored videos: chunks put end to end."""
+"""From a model's chunks to scored videos: chunks put end to end.
+
+Chunks that overlap are averaged there, each counting more the farther a snippet lies from the chunk's end.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from torch import Tensor
 
 from mmvad.bags import largest_bag
 from mmvad.data.datamodule import ScoringSet
-from mmvad.data.segments import snippet_segments
+from mmvad.data.segments import fade, snippet_segments
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 
 
@@ -50,8 +53,13 @@ def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet)
     ]
     if not valid:
         return []
-    videos: list[list[np.ndarray]] = [[] for _ in scored.videos]
+    videos = [np.zeros((v.snippets, *valid[0].shape[1:])) for v in scored.videos]
+    weights = [np.zeros(v.snippets) for v in scored.videos]
     for chunk, rows in zip(scored.chunks, valid, strict=True):
         whole = len(rows) == chunk.length  # else the chunk was cut or stretched to L segments
-        videos[chunk.video].append(rows if whole else rows[snippet_segments(chunk.length, len(rows))])
-    return [np.concatenate(rows) for rows in videos]
+        rows = rows if whole else rows[snippet_segments(chunk.length, len(rows))]
+        weight, place = fade(chunk.length, scored.overlap), slice(chunk.start, chunk.start + chunk.length)
+        videos[chunk.video][place] += (rows.T * weight).T
+        weights[chunk.video][place] += weight
+    # in float64, weighing and dividing again gives back every score that is one chunk's alone, to the last bit
+    return [(total.T / weight).T.astype(np.float32) for total, weight in zip(videos, weights, strict=True)]

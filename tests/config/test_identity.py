@@ -8,7 +8,7 @@ import pytest
 
 from mmvad.config import identity
 from mmvad.config.identity import run_identity, run_name
-from mmvad.config.load import leaf_keys, load_config
+from mmvad.config.load import leaf_keys, load_config, plain
 from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
 
@@ -106,6 +106,15 @@ def test_how_a_value_is_written_changes_nothing() -> None:
 
 def test_a_default_that_is_written_out_changes_nothing() -> None:
     assert identify("model.fusion=gated", "seed=0") == identify()
+
+
+def test_a_key_that_came_later_leaves_older_runs_their_identity() -> None:
+    """As it was before `data.chunk_overlap` was a key."""
+    tree = plain(Config())
+    assert "chunk_overlap" not in identity.without_later_keys(tree)["data"]
+    assert tree["data"]["chunk_overlap"] == 0
+    changed = plain(Config(data={"chunk_overlap": 8}))  # type: ignore[arg-type]
+    assert identity.without_later_keys(changed) == changed
 
 
 def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 
-from mmvad.config.load import plain
+from mmvad.config.load import Tree, plain
 from mmvad.config.schema import Config
 
 SCHEMA_VERSION = 2
 """Raised when a change of code changes results: old runs are then never taken for new ones."""
+
+
+_LATER = {("data", "chunk_overlap"): 0}
+"""Keys that came after runs had been made, with the value that stands for how it was before."""
+
+
+def without_later_keys(tree: Tree) -> Tree:
+    """A resolved configuration without later keys that change nothing: runs from before them keep their identity."""
+    for (section, key), before in _LATER.items():
+        if tree[section].get(key) == before:
+            tree = {**tree, section: {k: v for k, v in tree[section].items() if k != key}}
+    return tree
 
 
 def run_identity(config: Config, bank_hash: str, text_hash: str | None, precision: str) -> str:
@@ -19,7 +31,7 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
     its path; the text weights' content in place of their name; and the schema version. Of the models' settings only
     those of `model.name` count.
     """
-    tree = plain(config)
+    tree = without_later_keys(plain(config))
     name = config.model.name
     if name != "dual_stream":
         del tree["loss"]

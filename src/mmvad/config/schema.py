@@ -92,6 +92,8 @@ class Data(Section):
     """batches half abnormal, half normal"""
     audio: Literal["required", "optional", "none"] = "required"
     """a video without sound is an error, has its gate closed, or no sound is read at all"""
+    chunk_overlap: Annotated[int, Field(ge=0)] = 0
+    """snippets that neighbouring chunks of a long video share at test, averaged there; 0 is the published protocol"""
     test_crop: Annotated[int, Field(ge=0)] = 0
     """the crop that is tested"""
     validation_share: Share = 0.0
@@ -187,6 +189,11 @@ class Config(Section):
             raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
         if self.quirks.reload_best and self.select != "best_test":
             raise ValueError("quirks.reload_best: the best weights are those on the test set; set select to best_test")
+        if self.data.chunk_overlap >= self.data.segment_length:
+            raise ValueError(
+                f"data.chunk_overlap: {self.data.chunk_overlap} leaves chunks of data.segment_length "
+                f"{self.data.segment_length} nothing new; set it lower, about a quarter of the length"
+            )
         if self.data.balanced and self.data.batch_size % 2:
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self

@@ -52,11 +52,12 @@ class OrderedSampler:
 
 
 class ScoringSet(NamedTuple):
-    """Videos to score chunk by chunk."""
+    """Videos to score chunk by chunk; neighbouring chunks share `overlap` snippets."""
 
     videos: Sequence[BankVideo]
     samples: Samples
     chunks: list[Chunk]
+    overlap: int = 0
 
     def loader(self) -> DataLoader[Batch]:
         size = 1 if self.samples.tight else CHUNKS_A_BATCH  # whole videos differ too much to be padded to one length
@@ -139,8 +140,9 @@ class FeatureDataModule(lightning.LightningDataModule):
 
     def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
         packed = self.bank.test if split == "test" else self.bank.train
-        samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop)
-        return ScoringSet(videos, samples, parts)
+        overlap = self.config.data.chunk_overlap
+        samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop, overlap)
+        return ScoringSet(videos, samples, parts, overlap)
 
 
 def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.device | None:

@@ -63,10 +63,22 @@ def _interpolated(rows: np.ndarray, segments: int) -> np.ndarray:
     return ((1 - share) * values[low] + share * values[np.minimum(low + 1, len(rows) - 1)]).astype(np.float32)
 
 
-def chunks(lengths: list[int], segments: int) -> list[Chunk]:
-    """Consecutive chunks of at most L snippets of every test video; a video of exactly L is one chunk."""
+def chunks(lengths: list[int], segments: int, overlap: int = 0) -> list[Chunk]:
+    """Consecutive chunks of at most L snippets of every test video; a video of at most L is one chunk.
+
+    Each chunk begins `overlap` snippets (0 to L - 1) before the one before it ends.
+    """
     return [
         Chunk(video, start, min(segments, n - start))
         for video, n in enumerate(lengths)
-        for start in range(0, n, segments)
+        for start in range(0, max(n - overlap, 1), segments - overlap)
     ]
+
+
+def fade(length: int, overlap: int) -> np.ndarray:
+    """How much each snippet of a chunk counts where chunks overlap: float64 [length].
+
+    1, 2, ... from either end up to overlap + 1, so that a score moves evenly from one chunk to the next.
+    """
+    place = np.arange(length)
+    return np.minimum(np.minimum(place, length - 1 - place), overlap) + 1.0

@@ -51,14 +51,15 @@ def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: B
 
 
 def chunk_samples(
-    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement, crop: int
+    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement, crop: int, overlap: int = 0
 ) -> tuple[Samples, list[Chunk]]:
     """One sample a chunk of one crop of every video, in order; and the chunks.
 
-    A chunk has at most L snippets, or is the whole video, as `test_span` says.
+    A chunk has at most L snippets, of which neighbours share `overlap`; or is the whole video, as `test_span` says.
     """
     longest = max((v.snippets for v in videos), default=1)
-    parts = chunks([v.snippets for v in videos], how.segments if how.test_span == "chunks" else longest)
+    lengths = [v.snippets for v in videos]
+    parts = chunks(lengths, how.segments, overlap) if how.test_span == "chunks" else chunks(lengths, longest)
     if how.test_span != "segments":
         how = replace(how, how="fold", segments=how.segments if how.test_span == "chunks" else longest)
     visual, audio, owners = [], [], []

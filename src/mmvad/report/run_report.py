@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmvad.config.identity import SCHEMA_VERSION
+from mmvad.config.identity import SCHEMA_VERSION, without_later_keys
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 
@@ -22,7 +22,7 @@ def make_report(
     Args:
         best_epoch: the epoch (from 0) whose checkpoint was chosen by `best_val` or `best_test`; None for `last`.
     """
-    config = plain(prepared.config)
+    config = without_later_keys(plain(prepared.config))
     del config["runtime"], config["data"]["bank"]
     weights = config["model"]["text"]["weights"]
     if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what
