@@ -1,0 +1,147 @@
+"""One page for one video: it plays above its score curve, a click on the curve seeks, class scores on hover.
+
+The page asks nothing of the network. A video of up to 20 MB lies in it; a larger one beside it, under its own name.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import mimetypes
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from mmvad.disk import disk_errors, write_whole
+from mmvad.predict.picture import truth_spans
+from mmvad.predict.prediction import DetectedEvent, Prediction
+
+EMBEDDED_BYTES = 20_000_000
+DIGITS = 4
+
+
+def write_page(path: Path, prediction: Prediction, made_by: str) -> None:
+    """Writes the page. `made_by` says which run and weights gave the scores.
+
+    Raises ValueError without the video itself.
+    """
+    if prediction.media is None:
+        raise ValueError("a page shows the video: prediction.media is None")
+    body = [
+        f"<h1>{html.escape(prediction.name)}</h1>\n",
+        f'<p class="summary">{html.escape(_summary(prediction))}</p>\n',
+        *(f'<p class="note" role="note">{html.escape(note)}</p>\n' for note in prediction.notes),
+        f'<video controls preload="auto" playsinline src="{_source(path, prediction.media)}"></video>\n',
+        '<p class="note" id="unplayable" hidden>This browser cannot play the video (its codec or container); '
+        "the curve holds all the same.</p>\n",
+        _plot(prediction),
+        _event_table(prediction),
+        f"<footer><p>{html.escape(made_by)}</p></footer>\n",
+        f'<script type="application/json" id="data">{_json(page_data(prediction))}</script>\n',
+        f"<script>\n{_asset('page.js')}</script>\n",
+    ]
+    write_whole(path, _document(prediction.name, "".join(body)).encode())
+
+
+def page_data(prediction: Prediction) -> dict[str, Any]:
+    """The numbers that the page draws from, as plain values."""
+    probabilities = prediction.probabilities
+    return {
+        "edges": [round(float(second), 3) for second in prediction.edges],
+        "scores": {name: _rounded(values) for name, values in prediction.scores.items()},
+        "classes": [c.prompt for c in prediction.benchmark.classes],
+        "probabilities": None if probabilities is None else [_rounded(row) for row in probabilities],
+        "events": [
+            {"name": prediction.class_name(e.label), "start": round(e.start, 3), "end": round(e.end, 3)}
+            for e in prediction.events
+        ],
+        "truth": [{"start": start, "end": end} for start, end in truth_spans(prediction)],
+    }
+
+
+def _source(page: Path, media: Path) -> str:
+    """The video as a data URI, or the name under which it lies beside the page."""
+    with disk_errors(page):
+        if media.stat().st_size <= EMBEDDED_BYTES:
+            kind = mimetypes.guess_type(media.name)[0] or "video/mp4"
+            return f"data:{kind};base64,{base64.b64encode(media.read_bytes()).decode()}"
+        return html.escape(quote(_beside(page, media)))
+
+
+def _beside(page: Path, media: Path) -> str:
+    """Links the video beside the page (a copy where the disk knows no links); gives its name there."""
+    target = page.with_name(media.name)
+    if target.exists() and target.samefile(media):
+        return target.name
+    target.unlink(missing_ok=True)
+    for link in (os.link, os.symlink, shutil.copyfile):
+        with suppress(OSError):
+            link(media.resolve(), target)
+            return target.name
+    raise OSError(None, "the video can be neither linked nor copied beside the page", str(target))
+
+
+def _plot(prediction: Prediction) -> str:
+    drawn = [name for name in ("combined", "coarse", "fine") if name in prediction.scores]
+    legend = "".join(f'<span><i class="{name}"></i>{name}</span>' for name in drawn)
+    legend += '<span><i class="truth"></i>ground truth</span>' if prediction.truth else ""
+    return (
+        '<div id="plot"><svg id="curve" role="slider" tabindex="0" aria-label="anomaly score over time; seeks" '
+        f'aria-valuemin="0" aria-valuemax="{prediction.duration:.2f}"></svg><div id="says" hidden></div></div>\n'
+        f'<div id="legend">{legend}<span>a click seeks; arrow keys step a snippet</span></div>\n'
+    )
+
+
+def _event_table(prediction: Prediction) -> str:
+    if not prediction.events:
+        return "<h2>Events</h2>\n<p>None detected.</p>\n"
+    rows = "".join(_event_row(prediction, event) for event in prediction.events)
+    head = "<tr><th>class</th><th>from</th><th>to</th><th>peak</th><th>score</th></tr>"
+    return f"<h2>Events</h2>\n<table>\n<thead>{head}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+
+
+def _event_row(prediction: Prediction, event: DetectedEvent) -> str:
+    name = html.escape(prediction.class_name(event.label))
+    start = f'<button data-second="{event.start:.3f}" title="show it">{event.start:.1f} s</button>'
+    return (
+        f"<tr><td>{name}</td><td>{start}</td><td>{event.end:.1f} s</td>"
+        f"<td>{event.peak:.2f}</td><td>{event.score:.2f}</td></tr>\n"
+    )
+
+
+def _summary(prediction: Prediction) -> str:
+    peak = max(float(prediction.scores["combined"].max()), 0.0)
+    count = len(prediction.events)
+    events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
+    length = f"{prediction.duration:.1f} s, {len(prediction.edges) - 1} snippets"
+    return f"{length}; {events} detected, highest score {peak:.2f}"
+
+
+def _document(title: str, body: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        # An icon of its own, or the browser asks the network for one.
+        '<link rel="icon" href="data:,">\n'
+        f"<title>{html.escape(title)}: mmvad</title>\n<style>\n{_asset('page.css')}</style>\n</head>\n"
+        f"<body>\n{body}</body>\n</html>\n"
+    )
+
+
+def _asset(name: str) -> str:
+    return (files("mmvad.predict") / name).read_text(encoding="utf-8")
+
+
+def _json(content: dict[str, Any]) -> str:
+    """JSON that cannot end the script element it stands in."""
+    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _rounded(values: Sequence[float] | Any) -> list[float]:
+    return [round(float(value), DIGITS) for value in values]
