@@ -13,7 +13,7 @@ from mmvad import __version__
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser
-from mmvad.report.commands import add_report_parser
+from mmvad.report.commands import add_curves_parser, add_report_parser
 from mmvad.sweeps.commands import add_sweep_parser
 
 EXIT_USER_ERROR = 2
@@ -57,6 +57,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_train(verbs, with_keys=arguments[:1] == ["train"] and bool({"-h", "--help"} & set(arguments)))
     _add_test(verbs)
     add_report_parser(verbs)
+    add_curves_parser(verbs)
     add_sweep_parser(verbs)
     return parser
 

@@ -39,6 +39,27 @@ def add_report_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run_report)
 
 
+def add_curves_parser(subparsers: Any) -> None:
+    """Adds `curves` likewise."""
+    parser = subparsers.add_parser(
+        "curves",
+        help="score curves of a run, or of two over one another, on named test videos",
+        description="Draws the combined score of two runs over the ground truth (Fig. 6), or all scores of one (Fig. "
+        "7), from what the run folders keep; with frames where the videos are at hand.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="one run folder, or two to compare")
+    parser.add_argument(
+        "--videos", nargs="+", default=[], metavar="NAME", help="test videos, by name or the start of it"
+    )
+    parser.add_argument("--media", type=Path, metavar="DIR", help="where the videos themselves lie")
+    parser.add_argument("--out", type=Path, default=Path("curves"), metavar="FILE", help="FILE.png, FILE.svg (curves)")
+    parser.add_argument(
+        "--bank", type=Path, action="append", default=[], metavar="DIR", help="where the bank lies now; may be repeated"
+    )
+    parser.set_defaults(run=run_curves)
+
+
 def _count(text: str) -> int:
     number = int(text)
     if number < 0:
@@ -59,4 +80,17 @@ def run_report(options: argparse.Namespace) -> int:
         banks=options.bank,
         videos=options.videos,
     )
+    return 0
+
+
+def run_curves(options: argparse.Namespace) -> int:
+    """Draws and names the files."""
+    from mmvad.errors import UserError
+    from mmvad.report.compared import draw_curves
+
+    if len(options.runs) > 2:
+        raise UserError("command line", f"{len(options.runs)} runs", expected="one run, or two to compare")
+    out = options.out.with_suffix("") if options.out.suffix in {".png", ".svg"} else options.out
+    files = draw_curves(options.runs, options.videos, out, media=options.media, banks=options.bank)
+    print("\n".join(map(str, files)))
     return 0

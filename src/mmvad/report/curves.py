@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.definitions import Study
-from mmvad.report.figures import curve_on, some_videos
+from mmvad.report.figures import curve_on, snippet_edges, some_videos
 from mmvad.report.pictures import Picture, save
 from mmvad.report.results import Record, Results, Selection, select
 from mmvad.report.scored import Truths, scored_run
@@ -28,6 +27,8 @@ NAMED = {
 """The videos of the paper's Fig. 6, by the start of their names."""
 MOST = 6
 BEFORE = "#e08214"
+WIDTH = 11.0
+"""Inches of a figure."""
 
 
 def context_prompt_figure(
@@ -46,10 +47,10 @@ def context_prompt_figure(
         return Picture(title, "", missing=" ".join(str(error).split()))
     videos, how = chosen_videos(benchmark_named(benchmark), after, named or NAMED.get(benchmark, ()))
     earlier = {video.name: video for video in before}
-    figure, panels = _panels(len(videos))
+    figure, panels = curve_panels(len(videos))
     for axes, video in zip(panels, videos):
         draw_over(axes, benchmark_named(benchmark), earlier[video.name], video)
-    _legend(figure, panels[0], {"before": "without ACP", "combined": "with ACP"})
+    shared_legend(figure, panels[0], {"before": "without ACP", "combined": "with ACP"})
     seeds = " and ".join(str(seed) for seed in dict.fromkeys(record["seed"] for record in pair))
     caption = f"Combined score, without ACP and with it, seed {seeds}; ground truth shaded. {how}"
     return Picture(title, caption, save(figure, folder, f"fig6_{benchmark}"))
@@ -75,11 +76,11 @@ def qualitative_figure(
     except UserError as error:
         return Picture(title, "", missing=" ".join(str(error).split()))
     videos, how = chosen_videos(benchmark_named(benchmark), scored, named)
-    figure, panels = _panels(len(videos))
+    figure, panels = curve_panels(len(videos))
     for axes, video in zip(panels, videos):
         curve_on(axes, benchmark_named(benchmark), video)
-        _name(axes, benchmark_named(benchmark), video)
-    _legend(figure, panels[0], {name: name for name in ("combined", "coarse", "fine")})
+        name_panel(axes, benchmark_named(benchmark), video)
+    shared_legend(figure, panels[0], {name: name for name in ("combined", "coarse", "fine")})
     caption = f"Row {base.row.label}, seed {base.runs[0]['seed']}; ground truth shaded. {how}"
     return Picture(title, caption, save(figure, folder, f"fig7_{benchmark}"))
 
@@ -99,30 +100,32 @@ def chosen_videos(
 def draw_over(axes: Axes, benchmark: Benchmark, before: ScoredVideo, after: ScoredVideo) -> None:
     """Two runs' combined scores of one video over one another."""
     earlier, later = (frame_scores([video])["combined"] for video in (before, after))
-    edges = np.array([snippet_seconds(i, benchmark.frames_per_second) for i in range(len(earlier) + 1)])
+    edges = snippet_edges(benchmark, len(earlier))
     # The branches would be three curves a run: the combined score alone stands in for the coarse one.
     curve_on(axes, benchmark, replace(after, coarse=later, class_probabilities=None))
     axes.stairs(earlier, edges, color=BEFORE, linewidth=1.3, baseline=None, label="before")
-    _name(axes, benchmark, after)
+    name_panel(axes, benchmark, after)
 
 
-def _name(axes: Axes, benchmark: Benchmark, video: ScoredVideo) -> None:
+def name_panel(axes: Axes, benchmark: Benchmark, video: ScoredVideo, above: float = 0.0) -> None:
+    """Writes the video's name and label over a panel, `above` inches higher than usual."""
     names = {c.key: c.prompt for c in benchmark.classes}
     short = video.name if len(video.name) <= 44 else f"{video.name[:43]}…"
-    axes.set_title(f"{short}  ({', '.join(names[key] for key in video.labels)})", fontsize=8, loc="left")
+    title = f"{short}  ({', '.join(names[key] for key in video.labels)})"
+    axes.set_title(title, fontsize=8, loc="left", pad=6 + 72 * above)
 
 
-def _legend(figure: Figure, axes: Axes, names: dict[str, str]) -> None:
+def shared_legend(figure: Figure, axes: Axes, names: dict[str, str]) -> None:
     """One legend above all panels, so that it hides no curve."""
     drawn = dict(zip(*reversed(axes.get_legend_handles_labels())))
     shown = {spelled: drawn[name] for name, spelled in names.items() if name in drawn}
     figure.legend(shown.values(), shown.keys(), loc="outside upper right", ncols=3, fontsize=8, frameon=False)
 
 
-def _panels(count: int) -> tuple[Figure, list[Axes]]:
-    """Two columns of panels."""
+def curve_panels(count: int, above: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Two columns of panels, with `above` inches of room over each."""
     lines = -(-count // 2)
-    figure = Figure(figsize=(11, 1.9 * lines + 0.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH, (1.9 + above) * lines + 0.3), layout="constrained")
     return figure, [figure.add_subplot(lines, 2, i + 1) for i in range(count)]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -53,15 +54,26 @@ def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
 
 
 def curve_on(axes: Axes, benchmark: Benchmark, video: ScoredVideo) -> None:
-    """Draws one video's curves and shaded ground truth on axes."""
-    second = snippet_seconds(1, benchmark.frames_per_second)
-    edges = np.arange(video.snippets + 1) * second
-    for start, end in video.intervals:
-        left, right = (min(frame / benchmark.frames_per_second, edges[-1]) for frame in (start, end))
-        axes.axvspan(left, right, color="#d62728", alpha=0.15, linewidth=0)
-    for name, scores in sorted(frame_scores([video]).items()):
+    """Draws one test video's curves and shaded ground truth on axes."""
+    rate = benchmark.frames_per_second
+    truth = [(start / rate, end / rate) for start, end in video.intervals]
+    scores_on(axes, frame_scores([video]), snippet_edges(benchmark, video.snippets), truth)
+
+
+def snippet_edges(benchmark: Benchmark, snippets: int) -> np.ndarray:
+    """Seconds at which a benchmark video's snippets begin, and the last one's end: [n + 1]."""
+    return np.arange(snippets + 1) * snippet_seconds(1, benchmark.frames_per_second)
+
+
+def scores_on(
+    axes: Axes, scores: Mapping[str, np.ndarray], edges: np.ndarray, truth: Sequence[tuple[float, float]]
+) -> None:
+    """Draws curves by name over seconds, and shades the stretches of `truth`."""
+    for start, end in truth:
+        axes.axvspan(min(start, edges[-1]), min(end, edges[-1]), color="#d62728", alpha=0.15, linewidth=0)
+    for name, values in sorted(scores.items()):
         width = 1.6 if name == "combined" else 0.9
-        axes.stairs(scores, edges, color=COLOURS[name], label=name, linewidth=width, baseline=None)
+        axes.stairs(values, edges, color=COLOURS[name], label=name, linewidth=width, baseline=None)
     axes.set(xlim=(0, edges[-1]), ylim=(-0.02, 1.05), xlabel="seconds", ylabel="anomaly score")
 
 

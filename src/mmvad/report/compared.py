@@ -1,0 +1,105 @@
+"""`mmvad curves`: the score curves of one run, or of two over one another, on named test videos (Figs. 6 and 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.errors import UserError, nearest_name
+from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
+from mmvad.report.figures import curve_on, snippet_edges
+from mmvad.report.pictures import save
+from mmvad.report.scored import Truths, scored_videos
+from mmvad.report.strip import Shot, frames_above, shots_of
+from mmvad.runs import LOG, RunFolder, read_json
+
+SHOTS = 5
+ROOM = 1.0
+"""Inches over a panel for its frames."""
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """A run's scored test videos, with the content hash of the bank that they are from."""
+
+    name: str
+    benchmark: Benchmark
+    bank_hash: str
+    videos: list[ScoredVideo]
+
+
+def draw_curves(
+    runs: Sequence[Path], named: Sequence[str], out: Path, *, media: Path | None = None, banks: Sequence[Path] = ()
+) -> tuple[Path, ...]:
+    """Writes the figure as PNG and SVG; gives the files.
+
+    Args:
+        runs: one run folder or two; the second's curves lie over the first's.
+        named: test videos, each by its name or the start of it; some spread over the names without any.
+        media: folder with the videos themselves, named as in the bank; those that are there show frames.
+        banks: where banks lie now, for runs that were made elsewhere.
+
+    Raises UserError for what is no run, runs of different test sets, an unknown video, a video that cannot be read.
+    """
+    truths = Truths(banks)
+    scored = [_run_scores(run, truths) for run in runs]
+    if len({run.bank_hash for run in scored}) > 1:
+        hashes = " and ".join(run.bank_hash[:12] for run in scored)
+        raise UserError(runs[1], f"was tested on another bank ({hashes})", expected="two runs of one test set")
+    _require_known(named, scored[-1])
+    videos, _ = chosen_videos(scored[-1].benchmark, scored[-1].videos, named)
+    shots = [_shots(media, scored[-1].benchmark, video) for video in videos]
+    above = ROOM if any(shots) else 0.0
+    figure, panels = curve_panels(len(videos), above)
+    earlier = {video.name: video for video in scored[0].videos}
+    for axes, video, frames in zip(panels, videos, shots):
+        if len(scored) == 2:
+            draw_over(axes, scored[0].benchmark, earlier[video.name], video)
+        else:
+            curve_on(axes, scored[0].benchmark, video)
+        name_panel(axes, scored[0].benchmark, video, frames_above(axes, frames, WIDTH / 2 - 0.7))
+    names = {"before": scored[0].name, "combined": scored[-1].name}
+    shared_legend(figure, panels[0], names if len(scored) == 2 else {n: n for n in ("combined", "coarse", "fine")})
+    return save(figure, out.parent, out.name)
+
+
+def _run_scores(path: Path, truths: Truths) -> RunScores:
+    folder = RunFolder(path)
+    if not folder.finished:
+        raise UserError(path, "is no finished run", expected="a folder of `mmvad train` with report.json")
+    report = read_json(folder.report)
+    recorded = read_json(folder.manifest)["bank"]["path"] if folder.manifest.is_file() else None
+    videos = scored_videos(path, truths.of(report["bank_hash"], recorded))
+    return RunScores(path.resolve().name, benchmark_named(report["config"]["benchmark"]), report["bank_hash"], videos)
+
+
+def _require_known(named: Sequence[str], run: RunScores) -> None:
+    names = sorted(video.name for video in run.videos)
+    for start in named:
+        if not any(name.startswith(start) for name in names):
+            nearest = nearest_name(start, names)
+            raise UserError("--videos", f"{run.name} has no test video {start!r}", nearest=nearest)
+    wanted = sum(name.startswith(start) for name in names for start in named)
+    if wanted > MOST:
+        LOG.info(f"{wanted} test videos have these names; the first {MOST} are drawn")
+
+
+def _shots(media: Path | None, benchmark: Benchmark, video: ScoredVideo) -> list[Shot]:
+    """The video's frames; none where the video is not at hand."""
+    file = media_file(media, video.name) if media else None
+    if file is None:
+        return []
+    rate = benchmark.frames_per_second
+    truth = [(start / rate, end / rate) for start, end in video.intervals]
+    scores = frame_scores([video])["combined"]
+    return shots_of(file, scores, snippet_edges(benchmark, video.snippets), truth, SHOTS)
+
+
+def media_file(folder: Path, name: str) -> Path | None:
+    """The file of that name, whatever its suffix, in a folder or below it; None where there is none."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file() and name in (path.stem, path.name))
+    return found[0] if found else None

@@ -1,0 +1,90 @@
+"""`mmvad curves`: two runs over one another on named test videos."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from mmvad.cli import main
+from mmvad.report import compared
+from mmvad.report.strip import is_abnormal, shot_times
+from tests.report.synthetic import make_bank, make_run
+
+
+@pytest.fixture
+def pair(bank: Path, tmp_path: Path) -> list[str]:
+    return [str(make_run(tmp_path / name, bank, skill=skill).path) for name, skill in (("a", 1.0), ("b", 3.0))]
+
+
+def test_two_runs_of_any_configuration(pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "figures" / "over.png"
+    assert main(["curves", *pair, "--videos", "video000", "video003", "--out", str(out)]) == 0
+    assert out.stat().st_size > 10_000
+    drawn = out.with_suffix(".svg").read_text()
+    assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".svg"))]
+    # one curve a run and video: the two panels differ by nothing else from those of one run
+    assert main(["curves", pair[0], "--videos", "video000", "video003", "--out", str(tmp_path / "one")]) == 0
+    assert drawn.count("<path") > (tmp_path / "one.svg").read_text().count("<path") - 4
+
+
+def test_frames_of_the_videos_that_are_at_hand(
+    pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    media = tmp_path / "media"
+    (media / "deeper").mkdir(parents=True)
+    (media / "deeper" / "video000.mp4").touch()
+    asked: list[tuple[str, list[float]]] = []
+
+    def frames_at(path: Path, seconds: list[float], width: int) -> list[np.ndarray]:
+        asked.append((path.name, list(seconds)))
+        return [np.full((3 * width // 4, width, 3), 80, dtype=np.uint8) for _ in seconds]
+
+    decoder = ModuleType("mmvad.features.media")
+    decoder.frames_at = frames_at  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mmvad.features.media", decoder)
+    words = ["curves", *pair, "--videos", "video000", "video001", "--media", str(media), "--out", str(tmp_path / "o")]
+    assert main(words) == 0
+    assert [name for name, _ in asked] == ["video000.mp4"]
+    assert len(asked[0][1]) == compared.SHOTS
+    assert asked[0][1] == sorted(asked[0][1])
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"), [(["--videos", "video99"], "did you mean: video0"), (["--bank", "x"], "")]
+)
+def test_an_unknown_video(extra: list[str], message: str, pair: list[str], tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    code = main(["curves", *pair, *extra, "--out", str(tmp_path / "o")])
+    assert code == (2 if message else 0)
+    assert message in capsys.readouterr().err
+
+
+def test_runs_of_different_test_sets_are_not_laid_over_one_another(
+    pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_bank(tmp_path / "other", seed=5)
+    other = make_run(tmp_path / "c", tmp_path / "other")
+    assert main(["curves", pair[0], str(other.path), "--out", str(tmp_path / "o")]) == 2
+    assert "another bank" in capsys.readouterr().err
+    assert main(["curves", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
+    assert "no finished run" in capsys.readouterr().err
+
+
+def test_frames_are_taken_at_the_peak_and_at_even_times() -> None:
+    scores = np.zeros(100)
+    scores[[30, 31, 72]] = (0.9, 0.8, 0.7)
+    edges = np.linspace(0, 50, 101)
+    times = shot_times(scores, edges, 8)
+    assert len(times) == 8
+    assert times == sorted(times)
+    assert 15.25 in times  # the middle of the highest snippet; its neighbour shows the same
+    assert 36.25 in times
+    assert np.diff(times).min() > 0.05 * 50
+    assert shot_times(np.array([0.2]), np.array([0.0, 0.6]), 4)[0] > 0
+    assert is_abnormal(15.2, scores, edges, None)
+    assert not is_abnormal(50.0, scores, edges, None)
+    assert is_abnormal(3.0, scores, edges, [(2, 4)])
+    assert not is_abnormal(4.0, scores, edges, [(2, 4)])
