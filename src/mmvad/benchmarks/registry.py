@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.demo_clips import DEMO_CLIPS
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.benchmarks.ucf_crime import UCF_CRIME
 from mmvad.benchmarks.xd_violence import XD_VIOLENCE
 from mmvad.errors import UserError, nearest_name
 
-BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (PLANTED, UCF_CRIME, XD_VIOLENCE)}
+BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (PLANTED, UCF_CRIME, XD_VIOLENCE, DEMO_CLIPS)}
 
 
 def benchmark(name: str) -> Benchmark:

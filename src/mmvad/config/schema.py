@@ -157,7 +157,7 @@ class Runtime(Section):
 
 
 class Config(Section):
-    benchmark: Literal["planted", "ucf_crime", "xd_violence"] = "planted"
+    benchmark: Literal["planted", "ucf_crime", "xd_violence", "demo_clips"] = "planted"
     """what is trained and tested on"""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """of every source of chance in training"""

@@ -7,6 +7,7 @@ import numpy as np
 from mmvad.demo.script import RATE, Act, Script
 
 WIDTH, HEIGHT = 320, 240
+PEOPLE = 3
 GROUND = 150
 """The row at which the ground begins."""
 _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
@@ -17,15 +18,16 @@ class Scene:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        rng = np.random.default_rng(script.seed)
-        self.backdrop = _backdrop(rng)
-        self.walkers = [_Walker(rng) for _ in range(int(rng.integers(2, 5)))]
+        place, rng = np.random.default_rng(script.camera), np.random.default_rng(script.seed)
+        self.backdrop = _backdrop(place)
+        self.cloud = rng.uniform(0, 2 * np.pi)
+        self.walkers = [_Walker(colour, rng) for colour in place.uniform(40, 170, size=(PEOPLE, 3))]
         self.grain = rng.normal(0, 5, size=(8, HEIGHT, WIDTH, 1)).astype(np.float32)
 
     def frame(self, number: int) -> np.ndarray:
         """uint8 [HEIGHT, WIDTH, 3]."""
         second = number / RATE
-        picture = self.backdrop.copy()
+        picture = self.backdrop * np.float32(1 + 0.06 * np.sin(0.7 * second + self.cloud))  # clouds pass
         for walker in self.walkers:
             walker.draw(picture, second)
         for act in self.script.acts:
@@ -37,10 +39,10 @@ class Scene:
 
 
 class _Walker:
-    """A person who walks to and fro."""
+    """Someone who lives there and walks to and fro."""
 
-    def __init__(self, rng: np.random.Generator) -> None:
-        self.colour = rng.uniform(40, 170, size=3).astype(np.float32)
+    def __init__(self, colour: np.ndarray, rng: np.random.Generator) -> None:
+        self.colour = colour.astype(np.float32)
         self.middle, self.reach = rng.uniform(60, WIDTH - 60), rng.uniform(20, 60)
         self.pace, self.phase = rng.uniform(0.3, 0.8), rng.uniform(0, 6.3)
         self.foot, self.size = rng.uniform(GROUND + 20, HEIGHT - 15), rng.uniform(0.8, 1.2)
@@ -94,9 +96,9 @@ def _fight(picture: np.ndarray, act: Act, second: float, strength: float) -> Non
     column, row = place.uniform(110, 210), place.uniform(155, 185)
     rng = np.random.default_rng([act.seed, int(second * RATE)])
     dust = np.array([222, 196, 150], dtype=np.float32)
+    for _ in range(14):
+        _disc(picture, column + rng.normal(0, 32), row + rng.normal(0, 18), 30, 24, dust, 0.75 * strength)
     for _ in range(9):
-        _disc(picture, column + rng.normal(0, 26), row + rng.normal(0, 16), 26, 20, dust, 0.75 * strength)
-    for _ in range(7):
         colour = np.array([[160, 30, 30], [30, 30, 60], [205, 170, 140]][int(rng.integers(3))], dtype=np.float32)
         long = rng.random() < 0.5
         _disc(

@@ -8,6 +8,8 @@ from mmvad.demo.script import Act, Script
 
 SAMPLE_RATE = 44_100
 SHOTS_A_SECOND = 6
+HUM = 100
+"""Hertz, of the mains."""
 
 
 def soundtrack(script: Script) -> np.ndarray:
@@ -15,7 +17,7 @@ def soundtrack(script: Script) -> np.ndarray:
     count = round(script.seconds * SAMPLE_RATE)
     rng = np.random.default_rng([script.seed, 1])
     seconds = np.arange(count) / SAMPLE_RATE
-    track = 0.02 * np.sin(2 * np.pi * rng.uniform(50, 120) * seconds) + 0.004 * rng.normal(size=count)
+    track = 0.02 * np.sin(2 * np.pi * HUM * seconds) + 0.004 * rng.normal(size=count)
     for act in script.acts:
         if act.kind in _HEARD:
             first, last = (int(second * SAMPLE_RATE) for second in (act.start, act.end))
