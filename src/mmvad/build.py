@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
+from typing import NamedTuple
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.schema import Config
@@ -16,23 +17,34 @@ from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.objectives import LossSettings
 
 
-def build_text(config: Config, bank: Bank) -> TextEncoder | None:
-    """The frozen text encoder, or None without T. `tiny` gives features as wide as the bank's picture."""
+class Widths(NamedTuple):
+    """How wide the features are: d_v, and d_a (0 without sound)."""
+
+    visual: int
+    audio: int
+
+    @classmethod
+    def of(cls, bank: Bank) -> Widths:
+        return cls(bank.train.visual_width, bank.train.audio_width)
+
+
+def build_text(config: Config, widths: Widths) -> TextEncoder | None:
+    """The frozen text encoder, or None without T. `tiny` gives features as wide as the picture's."""
     if not config.uses_text:
         return None
     text = config.model.text
-    width = bank.train.visual_width if text.architecture == "tiny" else None
+    width = widths.visual if text.architecture == "tiny" else None
     return build_text_encoder(text.architecture, text.weights, width)
 
 
-def build_model(config: Config, bank: Bank, benchmark: Benchmark, encoder: TextEncoder | None) -> Model:
-    """The model that `model.name` names, for this bank's widths; its initial weights come from torch's current seed."""
+def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> Model:
+    """The model that `model.name` names, for such features; its initial weights come from torch's current seed."""
     if config.model.name == "dual_stream":
-        network = build_network(config, bank, benchmark, encoder)
+        network = build_network(config, widths, benchmark, encoder)
         return DualStreamModel(network, LossSettings(**config.loss.model_dump()))
     setting = Setting(
-        visual_width=bank.train.visual_width,
-        audio_width=bank.train.audio_width if config.uses_audio else None,
+        visual_width=widths.visual,
+        audio_width=widths.audio if config.uses_audio else None,
         length=config.data.segment_length,
         prompts=tuple(c.prompt for c in benchmark.classes),
         encoder=encoder,
@@ -41,12 +53,12 @@ def build_model(config: Config, bank: Bank, benchmark: Benchmark, encoder: TextE
     return peer.build(setting, getattr(config.peers, config.model.name, None))
 
 
-def build_network(config: Config, bank: Bank, benchmark: Benchmark, encoder: TextEncoder | None) -> DualStream:
-    """The dual-stream network for this bank's widths."""
+def build_network(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> DualStream:
+    """The dual-stream network for features of these widths."""
     model = config.model
     settings = NetworkSettings(
-        visual_width=bank.train.visual_width,
-        audio_width=bank.train.audio_width if config.uses_audio else None,
+        visual_width=widths.visual,
+        audio_width=widths.audio if config.uses_audio else None,
         length=config.data.segment_length,
         temporal=TemporalSettings(model.temporal, model.layers, model.heads, model.window, model.dropout),
         fusion=model.fusion,

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvad import __version__
+from mmvad.demo.commands import add_demo_parser
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser
+from mmvad.predict.commands import add_predict_parser
 from mmvad.report.commands import add_curves_parser, add_report_parser
 from mmvad.sweeps.commands import add_sweep_parser
 
@@ -56,6 +58,8 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     _add_planted(verbs)
     _add_train(verbs, with_keys=arguments[:1] == ["train"] and bool({"-h", "--help"} & set(arguments)))
     _add_test(verbs)
+    add_predict_parser(verbs)
+    add_demo_parser(verbs)
     add_report_parser(verbs)
     add_curves_parser(verbs)
     add_sweep_parser(verbs)

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from mmvad.checkpoints import BEST, LAST, read_checkpoint
-from mmvad.config.load import load_config
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.report.terminal import frame_table, map_table
-from mmvad.runs import LOG, RunFolder, read_json
+from mmvad.runs import LOG, RunFolder, read_json, run_config
 from mmvad.train import assemble, prepare, test
 
 EQUAL_WITHIN = 1e-6
@@ -27,9 +26,7 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
     Returns: 0 where the figures equal the report's within 1e-6, else 1.
     """
     folder = RunFolder(path)
-    if not folder.config.is_file():
-        raise UserError(path, "is no run folder (config.yaml is missing)", expected="a folder that `mmvad train` made")
-    config = load_config([folder.config], overrides)
+    config = run_config(folder, overrides)
     prepared = prepare(config)
     wanted = read_json(folder.manifest)["identity"]
     if prepared.identity != wanted:

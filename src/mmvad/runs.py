@@ -11,12 +11,15 @@ from __future__ import annotations
 import io
 import json
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mmvad.config.load import load_config
+from mmvad.config.schema import Config
 from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
@@ -66,6 +69,14 @@ class RunFolder:
     @property
     def finished(self) -> bool:
         return self.report.is_file()
+
+
+def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
+    """The run's configuration with some keys changed. Raises UserError for what is no run folder."""
+    if not folder.config.is_file():
+        problem = "is no run folder (config.yaml is missing)"
+        raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
+    return load_config([folder.config], overrides)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

@@ -18,12 +18,12 @@ from lightning.pytorch.callbacks import Callback
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.build import build_model, build_text
+from mmvad.build import Widths, build_model, build_text
 from mmvad.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import Config
-from mmvad.data.datamodule import FeatureDataModule
+from mmvad.data.datamodule import FeatureDataModule, ScoringSet
 from mmvad.disk import disk_errors, sole_writer, write_whole
 from mmvad.environment import Place, choose_place, provenance
 from mmvad.errors import UserError
@@ -73,7 +73,7 @@ def prepare(config: Config) -> Prepared:
             fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
         )
     place = choose_place(config.runtime)
-    encoder = build_text(config, bank)
+    encoder = build_text(config, Widths.of(bank))
     text_hash = weights_hash(encoder) if encoder else None
     identity = run_identity(config, bank.content_hash, text_hash, place.precision)
     return Prepared(config, bank, benchmark, encoder, place, text_hash, identity)
@@ -127,7 +127,7 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
     config = prepared.config
     data = FeatureDataModule(config, prepared.bank, prepared.benchmark, prepared.place.device)
     lightning.seed_everything(config.seed, verbose=False)
-    model = build_model(config, prepared.bank, prepared.benchmark, prepared.encoder)
+    model = build_model(config, Widths.of(prepared.bank), prepared.benchmark, prepared.encoder)
     monitor = None
     if data.selection_set:
         frames = config.select == "best_test"
@@ -147,7 +147,7 @@ def fit(
     checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, every, monitor, reload=reload)
     logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
     trainer = _trainer(
-        prepared,
+        prepared.place,
         max_epochs=config.optim.epochs,
         callbacks=[EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
         logger=logger or False,
@@ -185,26 +185,29 @@ def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
 def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, checkpoint: Path) -> list[ScoredVideo]:
     """Scores of every test video under a checkpoint's weights."""
     module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
-    trainer = _trainer(prepared, logger=False)
-    by_crop = [
-        join_chunks(cast(list[ChunkScores], trainer.predict(module, scored.loader())), scored)
-        for scored in data.test_sets
-    ]
+    by_crop = [score(module, scored, prepared.place) for scored in data.test_sets]
     return smoothed(averaged(by_crop), prepared.config.quirks.smoothing)
 
 
-def _trainer(prepared: Prepared, **options: Any) -> lightning.Trainer:
+def score(module: AnomalyModule, scored: ScoringSet, place: Place) -> list[ScoredVideo]:
+    """Scores of a set's videos under the weights that the module has."""
+    trainer = _trainer(place, logger=False)
+    batches = cast(list[ChunkScores], trainer.predict(module, scored.loader(), ckpt_path=None))
+    return join_chunks(batches, scored)
+
+
+def _trainer(place: Place, **options: Any) -> lightning.Trainer:
     with quiet_lightning():
         return lightning.Trainer(
-            accelerator="gpu" if prepared.place.device.type == "cuda" else "cpu",
+            accelerator="gpu" if place.device.type == "cuda" else "cpu",
             devices=1,
-            precision=prepared.place.precision,  # type: ignore[arg-type]
+            precision=place.precision,  # type: ignore[arg-type]
             enable_checkpointing=any(isinstance(c, RunCheckpoints) for c in options.get("callbacks", [])),
             enable_progress_bar=wants_progress(),
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=1_000_000,
-            deterministic="warn" if prepared.place.device.type == "cuda" else True,
+            deterministic="warn" if place.device.type == "cuda" else True,
             **options,
         )
 
@@ -232,7 +235,12 @@ def _run_log(folder: RunFolder) -> Iterator[None]:
 def _manifest(prepared: Prepared) -> dict[str, Any]:
     return {
         "identity": prepared.identity,
-        "bank": {"path": str(prepared.bank.path), "content_hash": prepared.bank.content_hash},
+        "bank": {
+            "path": str(prepared.bank.path),
+            "content_hash": prepared.bank.content_hash,
+            "widths": Widths.of(prepared.bank)._asdict(),
+            "extraction": prepared.bank.manifest.get("how", {}).get("extraction"),
+        },
         **provenance(prepared.place),
     }
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from mmvad.benchmarks.registry import benchmark
-from mmvad.build import build_network
+from mmvad.build import Widths, build_network
 from mmvad.config.schema import Config, Data, Model, Text
 from mmvad.features.bank import Bank, SplitBank
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
@@ -296,7 +296,7 @@ def built(name: str, modalities: str, model: Model) -> DualStream:
         data=Data(audio="required" if "a" in modalities else "optional"),
     )
     encoder = build_text_encoder("ViT-B-16-quickgelu", "random") if "t" in modalities else None
-    return build_network(config, bank("a" in modalities), benchmark(name), encoder)
+    return build_network(config, Widths.of(bank("a" in modalities)), benchmark(name), encoder)
 
 
 def line(inputs: int, outputs: int, bias: bool = True) -> int:

@@ -123,7 +123,7 @@ class FeatureFolder:
             root.mkdir(parents=True, exist_ok=True)
             write_whole(root / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
             before = manifest
-        changed = _differences(before, manifest)
+        changed = differences(before, manifest)
         if changed:
             raise UserError(
                 root,
@@ -198,11 +198,11 @@ def _check_unclaimed(root: Path) -> None:
         raise UserError(root, problem, expected=f"an empty folder, or one with {MANIFEST}", fix="choose another folder")
 
 
-def _differences(before: Any, now: Any, key: str = "") -> list[str]:
+def differences(before: Any, now: Any, key: str = "") -> list[str]:
     """What differs between two manifests, as `key: there, here`."""
     if isinstance(before, dict) and isinstance(now, dict):
         names = [name for name in {**before, **now} if name not in _FREE]
-        return [d for name in names for d in _differences(before.get(name), now.get(name), f"{key}.{name}".strip("."))]
+        return [d for name in names for d in differences(before.get(name), now.get(name), f"{key}.{name}".strip("."))]
     if before == now:
         return []
     there, here = ("none" if v is None else "some" if isinstance(v, dict) else str(v)[:24] for v in (before, now))

@@ -46,7 +46,7 @@ class Arrivals:
 def watch(
     folder: Path,
     suffixes: frozenset[str],
-    handle: Callable[[Path], None],
+    handle: Callable[[Path], object],
     *,
     arrivals: Arrivals | None = None,
     interval: float = INTERVAL,

@@ -103,12 +103,12 @@ class Resolver:
         return bank
 
     def _text_hash(self, config: Config, bank: Bank) -> str:
-        from mmvad.build import build_text
+        from mmvad.build import Widths, build_text
         from mmvad.models.text_encoder import weights_hash
 
         key = (config.model.text.architecture, config.model.text.weights, bank.train.visual_width)
         if key not in self._text:
-            encoder = build_text(config, bank)
+            encoder = build_text(config, Widths.of(bank))
             assert encoder is not None
             self._text[key] = weights_hash(encoder)
         return self._text[key]

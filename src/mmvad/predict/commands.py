@@ -1,0 +1,167 @@
+"""`mmvad predict`: a trained run's answer for any video; `--watch` for those that come."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmvad.errors import UserError
+from mmvad.features.extract_commands import add_extraction_options, extraction_settings, require_packages
+
+if TYPE_CHECKING:
+    from mmvad.predict.job import Predictor
+    from mmvad.predict.sources import Source
+
+EXIT_SOME_FAILED = 1
+_HOW = ("clip_architecture", "clip_weights", "vggish_weights", "sampling", "crops", "audio_window")
+"""Options that are the bank's where they are not given."""
+
+
+def add_predict_parser(subparsers: Any) -> None:
+    """Adds `predict` to what `ArgumentParser.add_subparsers` gave; it sets `run(options) -> exit code`."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="score videos with a trained run: curves, events, a picture, a page",
+        description="Scores videos with a trained run. Each gets a folder with scores.csv, events.csv, curves.png and "
+        "prediction.json. What was predicted before is left alone. Exit code 1: some videos failed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("videos", type=Path, nargs="*", metavar="VIDEO", help="files, folders, or .txt lists of paths")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="a run folder, or a file in one")
+    parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--html", action="store_true", help="a page for each video: it plays above its curve")
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="start,end[,class] in seconds; or a folder of NAME.csv"
+    )
+    parser.add_argument("--watch", type=Path, metavar="FOLDER", help="score what appears in the folder, until Ctrl-C")
+    parser.add_argument("--chunk-overlap", type=int, metavar="N", help="snippets that chunks share (the run's own)")
+    parser.add_argument("--all-runs", action="store_true", help="as events all runs that the mAP ranks, however faint")
+    group = parser.add_argument_group("from features that were extracted before")
+    group.add_argument("--features", type=Path, nargs="+", default=[], metavar="NPY", help="visual files [n, d]")
+    group.add_argument("--audio", type=Path, metavar="NPY", help="the audio file [n, d_a], or a folder of them")
+    group.add_argument("--fps", type=float, metavar="F", help="frames a second of the videos (the benchmark's)")
+    add_extraction_options(parser)
+    parser.set_defaults(**dict.fromkeys(_HOW), run=run_predict, takes_overrides=True)
+
+
+def run_predict(options: argparse.Namespace) -> int:
+    """Predicts; 0 when every video has its result, 1 where some failed."""
+    if not (options.videos or options.features or options.watch):
+        raise UserError("command line", "no video", expected="VIDEO..., --features NPY... or --watch FOLDER")
+    if options.watch and not options.watch.is_dir():
+        raise UserError(options.watch, "is no folder", expected="the folder to watch")
+    if not options.features or options.watch:
+        require_packages()
+    from mmvad.disk import sole_writer
+    from mmvad.predict.trained import load_run
+
+    run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
+    with sole_writer(options.out.resolve()):
+        return _predict_features(options, run) if options.features else _predict_videos(options, run)
+
+
+def _predict_features(options: argparse.Namespace, run: Any) -> int:
+    from mmvad.features.video_files import video_name
+    from mmvad.predict.sources import audio_file, feature_name, from_files
+
+    media = {video_name(path): path for path in options.videos}
+    rate = options.fps or run.benchmark.frames_per_second
+    predictor = _predictor(options, run, ())
+    _check_truth(options, len(options.features))
+
+    def read(path: Path) -> Source:
+        name = feature_name(path)
+        return from_files(path, audio_file(options.audio, name), rate, media.get(name))
+
+    return _all(predictor, options.features, feature_name, read)
+
+
+def _predict_videos(options: argparse.Namespace, run: Any) -> int:
+    from mmvad.features.video_files import SUFFIXES, find_videos, video_name
+    from mmvad.predict.extraction import build_extractor
+    from mmvad.predict.sources import from_video
+
+    videos = find_videos(options.videos) if options.videos else []
+    _check_truth(options, len(videos) if not options.watch else 2)
+    extractor, warnings = build_extractor(run.extraction, _given(options, run.listens))
+    predictor = _predictor(options, run, warnings)
+
+    def read(path: Path) -> Source:
+        return from_video(path, extractor)
+
+    code = _all(predictor, videos, video_name, read) if videos else 0
+    if options.watch:
+        from mmvad.predict.watch import watch
+
+        print(f"watching {options.watch}; Ctrl-C ends it")
+        watch(options.watch, SUFFIXES, lambda path: _one(predictor, path, video_name(path), read))
+        print("stopped watching")
+    return code
+
+
+def _predictor(options: argparse.Namespace, run: Any, notes: tuple[str, ...]) -> Predictor:
+    from mmvad.predict.job import Predictor, Wishes
+
+    wishes = Wishes(options.out, options.html, options.truth, options.all_runs, options.chunk_overlap, notes)
+    return Predictor(run, wishes)
+
+
+def _all(predictor: Predictor, paths: list[Path], name: Callable[[Path], str], read: Callable[[Path], Source]) -> int:
+    from mmvad.progress import track
+
+    failed = [path for path in track(paths, "predicting", len(paths)) if not _one(predictor, path, name(path), read)]
+    if failed:
+        print(f"{len(failed)} of {len(paths)} failed: {', '.join(path.name for path in failed[:5])}", file=sys.stderr)
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def _one(predictor: Predictor, path: Path, name: str, read: Callable[[Path], Source]) -> bool:
+    """Predicts one video and says what was found; False for a bad one, which is named. A full disk ends everything."""
+    from mmvad.disk import DiskFullError
+    from mmvad.predict.job import said
+
+    folder = predictor.wishes.out / name
+    try:
+        if path.is_file() and predictor.is_done(name, path):
+            print(f"{name}: done before, {folder}", flush=True)
+        else:
+            print(f"{said(predictor.predict(read(path), path))}\n  {folder}", flush=True)
+        return True
+    except DiskFullError:
+        raise
+    except UserError as error:
+        print(f"failed: {error}", file=sys.stderr)
+    except (RuntimeError, ValueError, OSError) as error:  # a file that a decoder or a network chokes on
+        print(f"failed: {path}: {type(error).__name__}: {error}", file=sys.stderr)
+    return False
+
+
+def _check_truth(options: argparse.Namespace, count: int) -> None:
+    if options.truth is None:
+        return
+    if not options.truth.exists():
+        raise UserError(options.truth, "no such file or folder", expected="start,end[,class] in seconds")
+    if options.truth.is_file() and count > 1:
+        fix = "give a folder that holds NAME.csv for each video"
+        raise UserError(options.truth, f"one file of truth for {count} videos", expected="one video", fix=fix)
+
+
+def _given(options: argparse.Namespace, listens: bool) -> dict[str, Any]:
+    """What the command line says of extraction; None where it says nothing, for the bank's own way."""
+    from mmvad.features.extract import ExtractionSettings
+
+    plain = ExtractionSettings()
+    given = argparse.Namespace(**vars(options))
+    fields = {"clip_architecture": "architecture"}
+    for name in _HOW:
+        if getattr(given, name) is None:
+            setattr(given, name, getattr(plain, fields.get(name, name)))
+    settings = vars(extraction_settings(given))
+    unsaid = {fields.get(name, name) for name in _HOW if getattr(options, name) is None}
+    settings = {name: None if name in unsaid else value for name, value in settings.items()}
+    settings["tiny_width"] = None
+    settings["audio"] = listens and not options.no_audio
+    return settings

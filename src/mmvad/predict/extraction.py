@@ -1,0 +1,70 @@
+"""Extraction for a trained run: as its bank's features were made, as far as the bank says; and a warning where not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmvad.features.extract import ExtractionSettings, Extractor
+from mmvad.features.feature_folder import differences
+from mmvad.runs import LOG
+
+ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
+
+
+def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> ExtractionSettings:
+    """The settings that made a bank's features, with those that the user gives in their place.
+
+    Args:
+        recorded: `Extractor.describe()` of the bank; None where it does not say: then the defaults.
+        given: fields of ExtractionSettings; None stands for not given.
+    """
+    wanted = {name: value for name, value in given.items() if value is not None}
+    return ExtractionSettings(**{**_as_settings(recorded), **wanted})
+
+
+def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor) -> tuple[str, ...]:
+    """What differs between how the bank's features were made and how these are; empty where nothing does."""
+    if recorded is None:
+        return ()
+    found = extractor.describe()
+    parts = [
+        difference.replace(" there, ", " in the bank, ")
+        for modality in ("visual", "audio")
+        for difference in differences(recorded.get(modality), found[modality], modality)
+        if not difference.startswith((f"{modality}.precision", f"{modality}.track"))
+    ]
+    return (f"features are not made as the run's were: {'; '.join(parts)}",) if parts else ()
+
+
+def build_extractor(recorded: dict[str, Any] | None, given: dict[str, Any]) -> tuple[Extractor, tuple[str, ...]]:
+    """The extractor and its warnings, which are logged too. Raises UserError where weights cannot be had."""
+    extractor = Extractor(settings_for(recorded, given))
+    warnings = warnings_for(recorded, extractor)
+    for warning in warnings:
+        LOG.warning(f"warning: {warning}; scores may mean little")
+    if recorded is None:
+        LOG.warning(
+            "warning: the run's bank does not say how its features were made; these are made with "
+            f"{extractor.settings.architecture} ({extractor.settings.clip_weights}), {extractor.settings.sampling} "
+            f"frame, {extractor.settings.crops} crop(s), audio window {extractor.settings.audio_window}"
+        )
+    return extractor, warnings
+
+
+def _as_settings(recorded: dict[str, Any] | None) -> dict[str, Any]:
+    if recorded is None:
+        return {}
+    visual, audio = recorded["visual"], recorded.get("audio")
+    architecture = next((name for name in ARCHITECTURES if name in visual["network"]), ARCHITECTURES[0])
+    found = {
+        "architecture": architecture,
+        "clip_weights": visual["weights"],
+        "sampling": visual["sampling"],
+        "crops": visual["crops"],
+        "audio": audio is not None,
+    }
+    if architecture == "tiny":
+        found["tiny_width"] = visual["width"]
+    if audio:
+        found |= {"vggish_weights": audio["weights"], "audio_window": audio["window"]}
+    return found

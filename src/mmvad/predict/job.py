@@ -1,0 +1,163 @@
+"""One video after the other: score it, find its events, write its folder of results.
+
+OUT/<video>/scores.csv, events.csv    OUT/<video>/curves.png    OUT/<video>/page.html (--html)
+OUT/<video>/prediction.json           all of it; written last: when it is there, the video is done
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmvad.disk import disk_errors, write_whole
+from mmvad.errors import UserError
+from mmvad.metrics.evaluate import frame_scores
+from mmvad.metrics.frame import require_finite
+from mmvad.predict.events import detect_events
+from mmvad.predict.page import write_page
+from mmvad.predict.picture import SHOTS, draw_prediction, truth_spans
+from mmvad.predict.prediction import Prediction, TrueEvent
+from mmvad.predict.sources import Source
+from mmvad.predict.tables import as_plain, events_csv, scores_csv
+from mmvad.predict.trained import TrainedRun
+from mmvad.predict.truth import bank_truth, read_truth, truth_file
+from mmvad.report.strip import Shot, shots_of
+from mmvad.runs import LOG, write_json
+
+RESULT = "prediction.json"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of every video.
+
+    Attributes:
+        out: the folder of the results, one folder a video in it.
+        html: a page beside the picture.
+        truth: a file of the one video's truth, or a folder with NAME.csv; None to ask the run's bank, if it is here.
+        every_run: all runs of the protocol as events, not only those that win somewhere.
+        overlap: snippets that chunks share; None as the run was tested.
+        notes: what every result must say, such as features made otherwise.
+    """
+
+    out: Path
+    html: bool = False
+    truth: Path | None = None
+    every_run: bool = False
+    overlap: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Predictor:
+    """Scores videos with one run and writes what was found."""
+
+    def __init__(self, run: TrainedRun, wishes: Wishes) -> None:
+        self.run, self.wishes = run, wishes
+        self._truths = _bank_truths(run) if wishes.truth is None else {}
+
+    def is_done(self, name: str, made_from: Path) -> bool:
+        """Whether this very file was predicted before, with this run and these wishes."""
+        result = self.wishes.out / name / RESULT
+        try:
+            return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(made_from)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+
+    def predict(self, source: Source, made_from: Path) -> Prediction:
+        """Scores the video and writes its folder. Raises UserError; then no result is there."""
+        prediction = self._prediction(source)
+        folder = self.wishes.out / source.name
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / RESULT).unlink(missing_ok=True)
+        write_whole(folder / "scores.csv", scores_csv(prediction).encode())
+        write_whole(folder / "events.csv", events_csv(prediction).encode())
+        draw_prediction(folder / "curves.png", prediction, _shots(prediction))
+        if self.wishes.html and prediction.media is not None:
+            write_page(folder / "page.html", prediction, self._made_by())
+        run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
+        content = {**as_plain(prediction), "model": run, "inputs": self._inputs(made_from)}
+        write_json(folder / RESULT, content)
+        return prediction
+
+    def _prediction(self, source: Source) -> Prediction:
+        scored = self.run.score(source, self.wishes.overlap)
+        scores = frame_scores([scored])
+        for name, values in scores.items():
+            require_finite(values, f"{source.name}: {name} score")
+        classes = scored.class_probabilities
+        benchmark, every = self.run.benchmark, self.wishes.every_run
+        return Prediction(
+            name=source.name,
+            benchmark=benchmark,
+            edges=source.edges,
+            scores=scores,
+            probabilities=classes,
+            events=detect_events(benchmark, source.edges, scores["combined"], classes, every_run=every),
+            truth=self._truth(source.name),
+            notes=(*self.wishes.notes, *source.notes, *self.run.note(source)),
+            media=source.media,
+        )
+
+    def _truth(self, name: str) -> tuple[TrueEvent, ...] | None:
+        if self.wishes.truth is None:
+            return self._truths.get(name)
+        file = truth_file(self.wishes.truth, name)
+        return None if file is None else read_truth(file, self.run.benchmark)
+
+    def _inputs(self, made_from: Path) -> dict[str, Any]:
+        """What decides a result: the same again means that nothing is to be done."""
+        status, wishes = made_from.stat(), self.wishes
+        return {
+            "file": made_from.name,
+            "bytes": status.st_size,
+            "modified_ns": status.st_mtime_ns,
+            "identity": self.run.identity,
+            "checkpoint": self.run.checkpoint.name,
+            "html": wishes.html,
+            "truth": str(wishes.truth) if wishes.truth else None,
+            "every_run": wishes.every_run,
+            "overlap": wishes.overlap,
+            "notes": list(wishes.notes),
+        }
+
+    def _made_by(self) -> str:
+        branches = "; combined is the larger of coarse and fine" if self.run.config.uses_text else ""
+        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}"
+
+
+def said(prediction: Prediction) -> str:
+    """A video's result in a line or a few, for the screen."""
+    lines = [f"{prediction.name}: {prediction.duration:.1f} s, highest score {prediction.scores['combined'].max():.2f}"]
+    for event in prediction.events:
+        name = prediction.class_name(event.label)
+        lines.append(f"  {event.start:8.1f} to {event.end:8.1f} s  {name}  (peak {event.peak:.2f})")
+    lines += [] if prediction.events else ["  no event"]
+    lines += [f"  note: {note}" for note in prediction.notes]
+    return "\n".join(lines)
+
+
+def _shots(prediction: Prediction) -> list[Shot]:
+    """Frames for the picture; where they cannot be had the curves stand alone."""
+    if prediction.media is None:
+        return []
+    spans = None if prediction.truth is None else truth_spans(prediction)
+    try:
+        return shots_of(prediction.media, prediction.scores["combined"], prediction.edges, spans, SHOTS)
+    except UserError as error:
+        LOG.warning(f"warning: {error}")
+        return []
+
+
+def _bank_truths(run: TrainedRun) -> dict[str, tuple[TrueEvent, ...]]:
+    """The truth of the run's test videos, by name, if its bank is where it was."""
+    from mmvad.report.scored import Truths
+
+    hashed = json.loads(run.folder.manifest.read_text(encoding="utf-8"))["bank"]["content_hash"]
+    try:
+        videos = Truths().of(hashed, str(run.bank))
+    except UserError:
+        return {}
+    return {video.name: bank_truth(video, run.benchmark) for video in videos}

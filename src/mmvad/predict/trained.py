@@ -1,0 +1,159 @@
+"""A trained run, ready to score any video: loaded from its run folder alone, without its bank."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.build import Widths, build_model, build_text
+from mmvad.checkpoints import read_checkpoint
+from mmvad.config.identity import run_identity
+from mmvad.config.schema import Config
+from mmvad.data.datamodule import ScoringSet
+from mmvad.data.splits import Placement, chunk_samples
+from mmvad.environment import Place, choose_place
+from mmvad.errors import UserError
+from mmvad.features.bank import BankVideo, SplitBank, open_bank
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.models.text_encoder import weights_hash
+from mmvad.module import AnomalyModule
+from mmvad.predict.sources import Source
+from mmvad.runs import RunFolder, read_json, run_config
+from mmvad.train import chosen_checkpoint, score
+
+SILENT = "no sound: the audio gate is closed, the picture alone is scored"
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A run's network with its weights, and what features it was trained on.
+
+    Attributes:
+        checkpoint: the file that the weights came from.
+        extraction: how the bank's features were made; None where the bank does not say.
+        bank: where the bank lay when the run was made.
+    """
+
+    folder: RunFolder
+    checkpoint: Path
+    config: Config
+    benchmark: Benchmark
+    widths: Widths
+    identity: str
+    module: AnomalyModule
+    place: Place
+    extraction: dict[str, Any] | None
+    bank: Path
+
+    @property
+    def listens(self) -> bool:
+        """Whether sound changes its scores."""
+        return self.config.uses_audio and self.widths.audio > 0
+
+    def score(self, source: Source, overlap: int | None = None) -> ScoredVideo:
+        """The scores of one video; chunks share `overlap` snippets, by default as many as the run was tested with.
+
+        Raises UserError for features of another width than the run's.
+        """
+        data = self.config.data
+        overlap = data.chunk_overlap if overlap is None else overlap
+        if not 0 <= overlap < data.segment_length:
+            expected = f"0 to {data.segment_length - 1}, below the run's segment length"
+            raise UserError("--chunk-overlap", f"{overlap} snippets", expected=expected)
+        split = self._split(source)
+        sound = "optional" if self.listens else "none"
+        how = Placement(data.segment_length, sound, self.place.device, how=data.segments, test_span=data.test_span)
+        samples, parts = chunk_samples(split, split.videos, self.benchmark, how, 0, overlap)
+        (video,) = score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.place)
+        return video
+
+    def note(self, source: Source) -> tuple[str, ...]:
+        """What a reader of the scores must know of how they came about."""
+        return (SILENT,) if self.listens and source.audio is None else ()
+
+    def _split(self, source: Source) -> SplitBank:
+        """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
+        crop = self.config.data.test_crop
+        visual = source.crops[crop] if crop in source.crops else source.crops[min(source.crops)]
+        _check_width(source, "visual", visual.shape[1], self.widths.visual)
+        audio = np.zeros((0, self.widths.audio), dtype=np.float32)
+        if self.listens and source.audio is not None:
+            _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
+            audio = source.audio
+        heard = 0 if len(audio) else None
+        video = BankVideo(source.name, (self.benchmark.normal,), len(visual), (0,), 0, heard, (), ())
+        return SplitBank((video,), visual, audio)
+
+
+def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
+    """The run of a run folder, or of a checkpoint file in one.
+
+    Args:
+        overrides: keys that do not change the run, such as `runtime.device=cpu`, or `model.text.weights=PATH` where the
+            text weights lie elsewhere now.
+
+    Raises UserError for what is no run, and where configuration, checkpoint and text weights are not of one run.
+    """
+    folder = RunFolder(path.parent.parent if path.is_file() else path)
+    config = run_config(folder, overrides)
+    manifest = read_json(folder.manifest)
+    benchmark, widths = benchmark_named(config.benchmark), _widths(folder, manifest)
+    encoder = build_text(config, widths)
+    text_hash = weights_hash(encoder) if encoder else None
+    identity = run_identity(config, manifest["bank"]["content_hash"], text_hash, manifest["precision"])
+    if identity != manifest["identity"]:
+        raise UserError(
+            folder.path,
+            f"configuration or text weights are not the run's (identity {identity[:12]})",
+            expected=f"identity {manifest['identity'][:12]}",
+            fix="give the run's own text weights (--model.text.weights), and change only runtime.* keys",
+        )
+    checkpoint = path if path.is_file() else chosen_checkpoint(config, folder)
+    weights = read_checkpoint(checkpoint, identity)["state_dict"]
+    module = AnomalyModule(build_model(config, widths, benchmark, encoder), config.optim, config.seed, None)
+    module.load_weights(weights)
+    bank, place = manifest["bank"], choose_place(config.runtime)
+    return TrainedRun(
+        folder,
+        checkpoint,
+        config,
+        benchmark,
+        widths,
+        identity,
+        module,
+        place,
+        bank.get("extraction"),
+        Path(bank["path"]),
+    )
+
+
+def _widths(folder: RunFolder, manifest: dict[str, Any]) -> Widths:
+    """The features' widths as the run keeps them; an older run's from its bank."""
+    bank = manifest["bank"]
+    if "widths" in bank:
+        return Widths(**bank["widths"])
+    try:
+        return Widths.of(open_bank(bank["path"]))
+    except UserError as error:
+        raise UserError(
+            folder.manifest,
+            f"does not say how wide the run's features are, and its bank is not at {bank['path']}",
+            expected="a run of this version, or its bank where it was",
+            fix="train the configuration again",
+        ) from error
+
+
+def _check_width(source: Source, modality: str, found: int, wanted: int) -> None:
+    if found != wanted:
+        raise UserError(
+            source.name,
+            f"{modality} features of width {found}",
+            expected=f"width {wanted}, as the run was trained on",
+            fix="take the network that made the bank's features (--clip-architecture), or a run of such features",
+        )

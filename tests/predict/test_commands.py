@@ -1,0 +1,151 @@
+"""`mmvad predict` from the command line: from feature files, and from videos where PyAV is installed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.cli import main
+from mmvad.features.bank import Bank, open_bank
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.predict.truth import bank_truth
+from mmvad.runs import RunFolder
+
+
+@pytest.fixture(scope="module")
+def bank(trained: RunFolder) -> Bank:
+    return open_bank(trained.path.parents[1] / "bank")
+
+
+@pytest.fixture
+def features(bank: Bank, tmp_path: Path) -> Path:
+    """Three test videos as files of the public layout, one of them silent."""
+    folder = tmp_path / "features"
+    folder.mkdir()
+    for video in bank.test.videos[1:4]:
+        np.save(folder / f"{video.name}__0.npy", bank.test.visual_rows(video, 0))
+        rows = bank.test.audio_rows(video)
+        if rows is not None:
+            np.save(folder / f"{video.name}__vggish.npy", rows)
+    return folder
+
+
+def predict(trained: RunFolder, out: Path, *words: object) -> int:
+    return main(["predict", "--checkpoint", str(trained.path), "--out", str(out), *map(str, words)])
+
+
+def files_of(features: Path) -> list[Path]:
+    return sorted(features.glob("*__0.npy"))
+
+
+def test_feature_files_give_the_scores_of_the_runs_test(
+    trained: RunFolder, features: Path, tested: dict[str, ScoredVideo], tmp_path: Path, bank: Bank
+) -> None:
+    out = tmp_path / "out"
+    assert predict(trained, out, "--features", *files_of(features), "--audio", features) == 0
+    for name in ("test01", "test02", "test03"):
+        with open(out / name / "scores.csv", newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        wanted = tested[name]
+        np.testing.assert_allclose([float(r["coarse"]) for r in rows], wanted.coarse, atol=2e-6)
+        np.testing.assert_allclose([float(r["start"]) for r in rows], np.arange(len(rows)) * 16 / 24, atol=1e-6)
+        assert all(float(r["combined"]) == max(float(r["coarse"]), float(r["fine"])) for r in rows)
+        result = json.loads((out / name / "prediction.json").read_text())
+        np.testing.assert_allclose(
+            [s["classes"]["riot"] for s in result["snippets"]], [float(r["p_riot"]) for r in rows]
+        )
+        assert result["model"]["identity"] == json.loads(trained.manifest.read_text())["identity"]
+        truth = bank_truth(next(v for v in bank.test.videos if v.name == name), bank_facts())
+        assert [(e["class"], e["start"]) for e in result["truth"]] == [(e.label, round(e.start, 6)) for e in truth]
+        assert (out / name / "curves.png").stat().st_size > 5_000
+        with open(out / name / "events.csv", newline="") as lines:
+            assert len(list(csv.DictReader(lines))) == len(result["events"])
+    assert json.loads((out / "test03" / "prediction.json").read_text())["notes"][0].startswith("no sound")
+    assert not list(out.rglob("*.partial"))
+
+
+def bank_facts():  # type: ignore[no-untyped-def]
+    from mmvad.benchmarks.planted import PLANTED
+
+    return PLANTED
+
+
+def test_what_was_predicted_is_left_alone_and_what_changed_is_not(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, files = tmp_path / "out", files_of(features)
+    assert predict(trained, out, "--features", *files) == 0
+    before = {p: p.stat().st_mtime_ns for p in out.rglob("*")}
+    capsys.readouterr()
+    assert predict(trained, out, "--features", *files) == 0
+    assert capsys.readouterr().out.count("done before") == 3
+    assert {p: p.stat().st_mtime_ns for p in out.rglob("*")} == before
+    np.save(files[0], np.load(files[0])[:-1])
+    assert predict(trained, out, "--features", *files) == 0
+    assert capsys.readouterr().out.count("done before") == 2
+    assert predict(trained, out, "--features", *files, "--chunk-overlap", 4) == 0
+    assert "done before" not in capsys.readouterr().out
+
+
+def test_a_bad_file_is_named_and_the_others_go_on(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = files_of(features)
+    files[0].write_bytes(b"nothing")
+    missing = features / "gone__0.npy"
+    assert predict(trained, tmp_path / "out", "--features", *files, missing) == 1
+    err = capsys.readouterr().err
+    assert "test01__0.npy: no .npy file" in err
+    assert "gone__0.npy: cannot be read" in err
+    assert "2 of 4 failed" in err
+    assert sorted(p.parent.name for p in (tmp_path / "out").glob("*/prediction.json")) == ["test02", "test03"]
+
+
+def test_truth_from_a_file(trained: RunFolder, features: Path, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text("start,end,class\n1.5, 3,riot\n4,5\n")
+    file = files_of(features)[0]
+    assert predict(trained, tmp_path / "out", "--features", file, "--truth", truth) == 0
+    found = json.loads((tmp_path / "out" / "test01" / "prediction.json").read_text())["truth"]
+    assert found == [{"start": 1.5, "end": 3.0, "class": "riot"}, {"start": 4.0, "end": 5.0, "class": None}]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("1,2,fihgting\n", "did you mean: fighting"),
+        ("5,2\n", "0 <= start < end"),
+        ("a,b\n", "line 1"),
+        ("1,nan\n", "0 <= start < end"),
+    ],
+)
+def test_a_wrong_truth_is_said(
+    content: str, message: str, trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truth = tmp_path / "truth.csv"
+    truth.write_text(content)
+    assert predict(trained, tmp_path / "out", "--features", files_of(features)[0], "--truth", truth) == 1
+    assert message in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*/prediction.json"))
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no video"),
+        (["--watch", "nowhere"], "is no folder"),
+        (["--features", "a.npy", "b.npy", "--truth", "TRUTH"], "one file of truth for 2 videos"),
+        (["--features", "a.npy", "--truth", "nowhere"], "no such file or folder"),
+    ],
+)
+def test_wrong_arguments(
+    words: list[str], message: str, trained: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "TRUTH").touch()
+    words = [str(tmp_path / "TRUTH") if word == "TRUTH" else word for word in words]
+    assert predict(trained, tmp_path / "out", *words) == 2
+    assert message in capsys.readouterr().err
