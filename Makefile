@@ -15,7 +15,7 @@ ABLATIONS := modalities components acp losses $(LAMBDAS) segments learning_rate 
 
 .PHONY: ablation-modalities ablation-components ablation-acp ablation-losses ablation-lambdas ablation-segments
 .PHONY: ablation-batch ablation-prompts ablation-readings ablations compare search sweep-agent
-.PHONY: help demo report test test-fast lint format lock clean
+.PHONY: help demo demo-video report test test-fast lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ $(READY): requirements.lock pyproject.toml
 demo: $(READY) ## make the planted benchmark, train and test on it, show all metrics (SEED=0)
 	$(BIN)/mmvad planted --seed $(SEED) --out banks/planted-$(SEED)
 	$(BIN)/mmvad train --config experiments/planted.yaml --data.bank=banks/planted-$(SEED) --seed=$(SEED) --runtime.threads=1
+
+demo-video: $(READY) ## render clips, extract, train, predict those not seen: a page to click on (SEED=0)
+	$(BIN)/mmvad demo-video --seed $(SEED)
 
 report: $(READY) ## tables, figures and report.html from the runs in RESULTS=runs (BENCHMARK= TABLES=)
 	$(BIN)/mmvad report $(RESULTS) $(if $(filter command environment,$(firstword $(origin BENCHMARK))),--benchmark $(BENCHMARK)) \

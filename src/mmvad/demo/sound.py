@@ -19,9 +19,9 @@ def soundtrack(script: Script) -> np.ndarray:
     seconds = np.arange(count) / SAMPLE_RATE
     track = 0.02 * np.sin(2 * np.pi * HUM * seconds) + 0.004 * rng.normal(size=count)
     for act in script.acts:
-        if act.kind in _HEARD:
-            first, last = (int(second * SAMPLE_RATE) for second in (act.start, act.end))
-            length = min(last, count) - first
+        if act.kind in _HEARD and act.start < script.seconds:
+            first, last = (min(int(second * SAMPLE_RATE), count) for second in (act.start, act.end))
+            length = last - first
             track[first : first + length] += _faded(_HEARD[act.kind](act, length, np.random.default_rng(act.seed)))
     return np.clip(track, -1, 1).astype(np.float32)
 
