@@ -95,6 +95,6 @@ def test_heads_are_as_wide_as_the_first_layers() -> None:
     """64 channels a head at the published widths 64, 128 and 1024."""
     with torch.device("meta"):
         model = mgfn.Mgfn(512, peers.Mgfn())
-    heads = [[block.attention.heads for block in stage] for stage in model.stages]
+    heads = [[block.attention.heads for block in stage] for stage in model.levels]
     assert heads == [[1] * 3, [2] * 3, [16] * 2]
     assert model.score.in_features == 1024

@@ -67,7 +67,7 @@ def features(model: Mgfn, rows: Rows) -> Rows:
     norms = [torch.stack([torch.sqrt((x**2).sum()) for x in row])[:, None] for row in rows]
     both = zip(convolution(model.feature, rows), convolution(model.norm, norms))
     rows = [x + 0.1 * y for x, y in both]
-    for i, stage in enumerate(model.stages):
+    for i, stage in enumerate(model.levels):
         if i:
             norm, wide = model.widen[i - 1]
             rows = [linear(wide, channel_norm(norm, row)) for row in rows]

@@ -99,7 +99,7 @@ class Mgfn(Model[Selected]):
         widths = [times * settings.width for times, _ in STAGES]
         self.feature = nn.Conv1d(width, widths[0], 3, padding=1)
         self.norm = nn.Conv1d(1, widths[0], 3, padding=1)
-        self.stages = nn.ModuleList(
+        self.levels = nn.ModuleList(
             nn.ModuleList(Layer(d, (Focus if i else Glance)(d, times)) for _ in range(layers))
             for i, (d, (times, layers)) in enumerate(zip(widths, STAGES, strict=True))
         )
@@ -110,7 +110,7 @@ class Mgfn(Model[Selected]):
         x, mask = batch.visual, batch.mask
         norms = x.norm(dim=-1, keepdim=True)
         x = convolve(self.feature, x, mask) + NORM_SHARE * convolve(self.norm, norms, mask)
-        for widen, stage in zip([nn.Identity(), *self.widen], self.stages, strict=True):
+        for widen, stage in zip([nn.Identity(), *self.widen], self.levels, strict=True):
             x = widen(x)
             for layer in stage:  # type: ignore[attr-defined]
                 x = layer(x, mask)
