@@ -52,8 +52,9 @@ class Rtfm(Magnitude):
     pass
 
 
-class S3r(Section):
-    pass
+class S3r(Magnitude):
+    atoms: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """of the dictionary, as a share of the normal training videos, r"""
 
 
 class MacilSd(Section):
@@ -166,7 +167,10 @@ class AvadClip(Section):
 
 
 class OneClassSvm(Section):
-    pass
+    outliers: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """share of the normal segments that may lie outside, nu"""
+    samples: Annotated[int, Field(ge=2)] = 5000
+    """normal segments that it is fitted on, drawn from the seed"""
 
 
 class Peers(Section):

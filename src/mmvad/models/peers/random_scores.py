@@ -9,18 +9,22 @@ from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
 
 
-class RandomScores(Model[Tensor]):
-    """Uniform scores, drawn from torch's generator; learns nothing."""
+class Untrained(Model[Tensor]):
+    """A model that gradients teach nothing: its loss is 0."""
 
     def __init__(self) -> None:
         super().__init__()
         self.nothing = nn.Parameter(torch.zeros(()))
 
-    def forward(self, batch: Batch) -> Tensor:
-        return torch.rand(batch.mask.shape)
-
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         return {"total": 0 * self.nothing}
+
+
+class RandomScores(Untrained):
+    """Uniform scores, drawn from torch's generator; learns nothing."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return torch.rand(batch.mask.shape)
 
     def scores(self, output: Tensor) -> Scores:
         return Scores(output, None)
