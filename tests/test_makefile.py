@@ -21,7 +21,8 @@ TARGETS = {
     "ablation-batch": {"batch_size"},
     "ablation-prompts": {"prompts"},
     "ablation-readings": {"temporal", "fusion", "contrast", "weighting"},
-    "ablations": SWEEPS - {"search", "search_losses"},
+    "ablations": SWEEPS - {"search", "search_losses", "compare"},
+    "compare": {"compare"},
     "search": {"search"},
 }
 

@@ -38,8 +38,9 @@ ROWS = {
     "fusion": 5,
     "contrast": 4,
     "weighting": 3,
+    "compare": 16,
 }
-FEWER_ON_UCF = {"modalities": 2, "components": 5}
+FEWER_ON_UCF = {"modalities": 2, "components": 5, "compare": 14}
 
 
 @pytest.fixture(autouse=True)
