@@ -11,7 +11,15 @@ from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Split
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, SplitBank, open_bank, verify_bank
-from mmvad.features.planted import RECIPE, draw_events, lookalike, noise, text_directions, write_planted
+from mmvad.features.planted import (
+    RECIPE,
+    draw_events,
+    lookalike,
+    noise,
+    text_directions,
+    video_length,
+    write_planted,
+)
 from mmvad.features.planted_world import Stretch, World, envelope, unit
 from mmvad.metrics.frame import average_precision, rank, snippet_positives
 from tests.plain.linear_mil import POOLS, linear_scores
@@ -87,6 +95,16 @@ def test_features_look_real(small: Bank, split: Split) -> None:
     assert RECIPE.shortest <= min(lengths) < 20 < 40 < max(lengths) <= RECIPE.longest
 
 
+def test_lengths_are_log_normal_whatever_the_class() -> None:
+    lengths = np.array([video_length(RECIPE, turn) for turn in range(RECIPE.test_videos // 2)])
+    inside = lengths[(lengths > RECIPE.shortest) & (lengths < RECIPE.longest)]
+    assert np.median(lengths) == pytest.approx(RECIPE.median_snippets, abs=1)
+    assert len(inside) > 0.85 * len(lengths)
+    assert len(set(inside)) > 40
+    by_class = [lengths[c::6].mean() for c in range(6)]
+    assert max(by_class) / min(by_class) < 1.15
+
+
 def test_every_class_is_seen_heard_and_both() -> None:
     found: Counter[tuple[str, bool, bool]] = Counter()
     for turn in range(300):
@@ -138,8 +156,9 @@ def rows(split: SplitBank) -> list[np.ndarray]:
 
 
 @pytest.mark.slow
-def test_a_linear_scorer_is_better_than_chance_and_not_good_enough(tmp_path: Path) -> None:
-    write_planted(tmp_path / "bank", 0)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_linear_scorer_is_better_than_chance_and_not_good_enough(tmp_path: Path, seed: int) -> None:
+    write_planted(tmp_path / "bank", seed)
     bank = open_bank(tmp_path / "bank")
     abnormal = [video.labels != (PLANTED.normal,) for video in bank.train.videos]
     positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in bank.test.videos])

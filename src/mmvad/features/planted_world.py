@@ -21,7 +21,7 @@ class Recipe:
     """The knobs of the world. Strengths are lengths of vectors, before a picture is scaled to its norm.
 
     Attributes:
-        median_snippets, shortest, longest: of a video's length, which is log-normal.
+        median_snippets, shortest, longest: of a video's length, which is log-normal, cut at both ends.
         seen_only, heard_only: shares of the events; the others are seen and heard.
         text_share: weight of the text tower's direction of a class in its form, 0 to 1.
         form, motion, sound, timbre: strength of an event's form, motion and tones; of its timbre beside a tone.
@@ -34,14 +34,14 @@ class Recipe:
 
     visual_width: int = 64
     audio_width: int = 32
-    train_videos: int = 600
-    test_videos: int = 150
+    train_videos: int = 450
+    test_videos: int = 400
     median_snippets: int = 28
     shortest: int = 12
-    longest: int = 160
-    seen_only: float = 0.35
-    heard_only: float = 0.3
-    text_share: float = 0.5
+    longest: int = 96
+    seen_only: float = 0.32
+    heard_only: float = 0.36
+    text_share: float = 0.8
     form: float = 3.0
     motion: float = 3.0
     sound: float = 3.0
