@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from mmvad.config.peers import Tpwng
-from mmvad.models.model import trainable_parameters
+from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers.setting import Setting
 from mmvad.models.peers.tpwng import TPWNG, build, frame_labels, partners, stretched
 from mmvad.models.text_encoder import build_text_encoder
@@ -24,6 +24,8 @@ from tests.plain.peers import tpwng as plain
 from tests.small import PROMPTS, batch, gradients
 
 LENGTH = 64
+FAR = (1, 2, 5)
+"""Classes whose text is not too near the normal one's in a random tower."""
 
 
 def tpwng(**changes: object) -> TPWNG:
@@ -131,3 +133,39 @@ def test_number_of_trainable_parameters() -> None:
     assert parts["normality"] == 1_574_400
     assert parts["texts"] == 512 * 512 + 8 * 512
     assert trainable_parameters(made) == 14_459_921
+
+
+def aligned_videos(made: TPWNG, count: int, seed: int) -> tuple[Batch, torch.Tensor]:
+    """Videos as CLIP would see them: each segment lies near its text, of the class in one stretch, else the normal one.
+
+    Returns the batch and where the events are, bool [B, L].
+    """
+    draw = torch.Generator().manual_seed(seed)
+    texts = made.texts().detach()
+    labels = [[0] if b % 2 else [FAR[b // 2 % len(FAR)]] for b in range(count)]
+    videos = batch([30] * count, labels=labels)
+    start = torch.randint(0, 20, (count, 1), generator=draw)
+    place = torch.arange(30)
+    event = (place >= start) & (place < start + 8) & videos.abnormal.unsqueeze(1)
+    shown = torch.where(event.unsqueeze(-1), texts[videos.labels.argmax(dim=1)].unsqueeze(1), texts[0])
+    noise = 0.05 * torch.randn(shown.shape, generator=draw)
+    return videos._replace(visual=10 * (shown + noise)), event
+
+
+def test_where_frames_lie_near_their_texts_labels_and_scorer_find_the_events() -> None:
+    """The method starts from CLIP's alignment of text and picture; where that is given, it must not be lost."""
+    made = tpwng()
+    seen, event = aligned_videos(made, 16, 1)
+    unseen, hidden = aligned_videos(made, 16, 2)
+    optimizer = torch.optim.Adam(made.parameter_groups(1e-3), lr=1e-3)
+    for _ in range(60):
+        optimizer.zero_grad()
+        made.losses(made(seen), seen)["total"].backward()
+        optimizer.step()
+    out = made(seen)
+    kind = seen.labels.argmax(dim=1)
+    own = torch.stack([out.similarity[b, :, c] for b, c in enumerate(kind)])
+    labels = frame_labels(stretched(own, seen.mask), stretched(out.adapted, seen.mask), seen, Tpwng())
+    assert (labels == event).float().mean() > 0.95  # none at all would be right in 0.87
+    scores = made.eval().scores(made(unseen)).coarse
+    assert scores[hidden].mean() > scores[~hidden].mean() + 0.3
