@@ -121,10 +121,13 @@ def onset(rows: np.ndarray, quiet: Callable[[np.ndarray], np.ndarray] = lambda r
 
 
 def repeat_video(source: Path, path: Path, times: int) -> Path:
-    """The file's packets written `times` times, one after the other: long files without encoding them."""
+    """The file's packets written `times` times, one after the other: long files without encoding them.
+
+    Give an MP4: its packets are all timed.
+    """
     with av.open(str(source)) as given, av.open(str(path), "w") as container:
         streams = {s.index: container.add_stream_from_template(s) for s in given.streams}
-        length = max(float(given.duration) / av.time_base, 0.0)
+        length = given.duration / av.time_base + 0.1  # room for what is decoded before it is shown
         for turn in range(times):
             given.seek(0)
             for packet in given.demux():

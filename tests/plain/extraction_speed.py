@@ -80,7 +80,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         tracks = [Track(noise(PART_SECONDS, 44_100, 2), 44_100, "stereo", "aac")]
-        part = write_video(folder / "part.mkv", moving_pictures(25 * PART_SECONDS, 320, 240), 25, tracks=tracks)
+        part = write_video(folder / "part.mp4", moving_pictures(25 * PART_SECONDS, 320, 240), 25, tracks=tracks)
         for architecture, lengths in ((SMALL, options.small), (FULL, options.full)):
             for i, minutes in enumerate(lengths):
                 path = repeat_video(part, folder / f"{minutes:g}.mkv", round(minutes * 60 / PART_SECONDS))
