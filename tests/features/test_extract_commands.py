@@ -76,6 +76,8 @@ def test_ten_crops_of_a_benchmark_into_a_bank(tmp_path: Path, capsys: pytest.Cap
     arguments = [folder, "--out", out, "--benchmark", "xd_violence", "--lists", lists, "--bank", bank, "--crops", 10]
     assert run(*arguments, "--subset") == 0
     opened = open_bank(bank)
+    made, kept = json.loads((out / "features.json").read_text()), opened.manifest["how"]["extraction"]
+    assert kept == {part: made[part] for part in ("visual", "audio", "versions")}
     assert [video.name for video in opened.train.videos] == sorted(XD_TRAIN)
     assert opened.test.videos[0].crops == tuple(range(10))
     assert opened.train.visual_width == 128

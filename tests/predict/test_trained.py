@@ -78,6 +78,16 @@ def test_a_run_of_the_picture_alone_needs_no_sound(trained: RunFolder, bank: Ban
     assert run.note(source(bank, "test03")) == ()
 
 
+def test_crops_and_smoothing_are_the_runs_own(trained: RunFolder, bank: Bank) -> None:
+    folder = small_run(trained.path.parents[1], "quirks.all_crops=true", "quirks.smoothing=next_7", "optim.epochs=1")
+    video = next(v for v in bank.test.videos if v.name == "test02")
+    with np.load(folder.scores) as scores:
+        found = load_run(folder.path).score(source(bank, "test02"))
+        np.testing.assert_allclose(found.coarse, scores["test02/coarse"], atol=1e-6)
+    one_crop = source(bank, "test02", crops={0: np.array(bank.test.visual_rows(video, 0))})
+    assert not np.allclose(load_run(folder.path).score(one_crop).coarse, found.coarse)
+
+
 def test_features_of_another_width(alone: Path, bank: Bank) -> None:
     wide = source(bank, "test02", crops={0: np.zeros((5, 512), np.float32)}, audio=None)
     with pytest.raises(UserError, match="visual features of width 512"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -178,7 +179,17 @@ def describe(plan: Plan, options: Options, subset: bool, dtype: str | None, key:
         "dtype": dtype or "the source's",
         "subset": subset,
         "fingerprint": key,
+        "extraction": extraction_of(plan.release.root),
     }
+
+
+def extraction_of(root: Path) -> dict[str, Any] | None:
+    """How `mmvad extract` made the features of a folder, as its features.json says; None for any other release."""
+    try:
+        made = json.loads((root / "features.json").read_text(encoding="utf-8"))
+        return {part: made[part] for part in ("visual", "audio", "versions")}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _hash_of(plan: Plan, dtype: str | None, progress: bool) -> str:

@@ -6,6 +6,7 @@ const svg = document.getElementById("curve");
 const says = document.getElementById("says");
 const LEFT = 34, RIGHT = 8, TOP = 8, HEIGHT = 170, AXIS = 22, LANE = 20;
 const COLOURS = ["#9467bd", "#8c564b", "#c2559d", "#5f6b75", "#8a8b1a", "#0f8795", "#c95f00", "#1f6fb0", "#2c8a2c"];
+const ORDER = ["combined", "coarse", "fine"]; // drawn from the last to the first
 const edges = data.edges, duration = edges[edges.length - 1];
 const lanes = [...new Set(data.events.map((event) => event.name))];
 let width = 0, now = null, here = null;
@@ -45,7 +46,7 @@ function ticks() {
 }
 
 function draw() {
-  width = document.getElementById("plot").clientWidth;
+  width = Math.max(document.getElementById("plot").clientWidth, 120); // before the layout stands it may be nothing
   const base = TOP + HEIGHT, height = base + AXIS + lanes.length * LANE + 4;
   svg.replaceChildren();
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -62,7 +63,7 @@ function draw() {
     const anchor = x(second) > width - 30 ? "end" : "middle";
     add("text", { x: x(second), y: base + 17, "text-anchor": anchor }).textContent = duration < 60 ? `${second} s` : clock(second).replace(/\.0$/, "");
   }
-  for (const name of ["fine", "coarse", "combined"]) if (data.scores[name]) add("path", { class: name, d: steps(data.scores[name]) });
+  for (const name of [...ORDER].reverse()) if (data.scores[name]) add("path", { class: name, d: steps(data.scores[name]) });
   for (const event of data.events) drawEvent(event, base + AXIS + lanes.indexOf(event.name) * LANE);
   here = add("line", { class: "here", y1: TOP, y2: height, visibility: "hidden" });
   now = add("line", { class: "now", y1: TOP, y2: height });
@@ -115,7 +116,7 @@ function tell(event) {
   here.setAttribute("visibility", "visible");
   says.replaceChildren();
   row(clock(second), `snippet ${i + 1}`, says, "time");
-  for (const name of Object.keys(data.scores)) row(name, data.scores[name][i].toFixed(3), says);
+  for (const name of ORDER) if (data.scores[name]) row(name, data.scores[name][i].toFixed(3), says);
   if (data.probabilities) {
     const classes = says.appendChild(Object.assign(document.createElement("section"), { className: "classes" }));
     const order = data.classes.map((_, c) => c).sort((a, b) => data.probabilities[i][b] - data.probabilities[i][a]);

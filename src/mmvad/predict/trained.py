@@ -24,6 +24,7 @@ from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.models.text_encoder import weights_hash
 from mmvad.module import AnomalyModule
 from mmvad.predict.sources import Source
+from mmvad.quirks import averaged, smoothed
 from mmvad.runs import RunFolder, read_json, run_config
 from mmvad.train import chosen_checkpoint, score
 
@@ -69,8 +70,11 @@ class TrainedRun:
         split = self._split(source)
         sound = "optional" if self.listens else "none"
         how = Placement(data.segment_length, sound, self.place.device, how=data.segments, test_span=data.test_span)
-        samples, parts = chunk_samples(split, split.videos, self.benchmark, how, 0, overlap)
-        (video,) = score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.place)
+        by_crop = []
+        for crop in split.videos[0].crops:
+            samples, parts = chunk_samples(split, split.videos, self.benchmark, how, crop, overlap)
+            by_crop.append(score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.place))
+        (video,) = smoothed(averaged(by_crop), self.config.quirks.smoothing)
         return video
 
     def note(self, source: Source) -> tuple[str, ...]:
@@ -79,16 +83,24 @@ class TrainedRun:
 
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
-        crop = self.config.data.test_crop
-        visual = source.crops[crop] if crop in source.crops else source.crops[min(source.crops)]
+        crops = self._crops(source)
+        visual = np.concatenate([source.crops[crop] for crop in crops])
         _check_width(source, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)
         if self.listens and source.audio is not None:
             _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
             audio = source.audio
         heard = 0 if len(audio) else None
-        video = BankVideo(source.name, (self.benchmark.normal,), len(visual), (0,), 0, heard, (), ())
+        snippets = len(visual) // len(crops)
+        video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, heard, (), ())
         return SplitBank((video,), visual, audio)
+
+    def _crops(self, source: Source) -> tuple[int, ...]:
+        """The crops that are scored: as in the run's test, or the one that there is."""
+        if self.config.quirks.all_crops:
+            return tuple(sorted(source.crops))
+        tested = self.config.data.test_crop
+        return (tested if tested in source.crops else min(source.crops),)
 
 
 def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
