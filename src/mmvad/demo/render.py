@@ -16,6 +16,8 @@ from mmvad.disk import disk_errors
 
 BLOCK = 1024
 """Samples of an AAC frame."""
+_QUALITY = {"preset": "veryfast", "crf": "26", "g": "24", "x264-params": "threads=1:mbtree=0:rc-lookahead=0"}
+"""One thread and no look ahead: with them x264 writes other bytes now and then."""
 
 
 def render(script: Script, folder: Path) -> Path:
@@ -26,18 +28,15 @@ def render(script: Script, folder: Path) -> Path:
     partial = path.with_suffix(".partial")
     with disk_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
-        # One thread: the bytes are the same on any machine.
         with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
             picture = container.add_stream("libx264", rate=Fraction(RATE), options=_QUALITY)
             picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+            picture.codec_context.thread_count = 1
             sound = container.add_stream("aac", rate=SAMPLE_RATE, layout="mono")
             _write_picture(container, picture, script)
             _write_sound(container, sound, soundtrack(script))
         os.replace(partial, path)
     return path
-
-
-_QUALITY = {"preset": "veryfast", "crf": "26", "threads": "1", "g": "24"}
 
 
 def _write_picture(container: av.container.OutputContainer, stream: av.VideoStream, script: Script) -> None:
