@@ -53,8 +53,9 @@ def shot_times(scores: np.ndarray, edges: np.ndarray, count: int) -> list[float]
         if all(abs(middles[i] - second) > 2 * near for second in chosen):
             chosen.append(float(middles[i]))
     even = [float((k + 0.5) / count * edges[-1]) for k in range(count)]
-    free = [second for second in even if all(abs(second - peak) > near for peak in chosen)]
-    return sorted([*chosen, *free[: count - len(chosen)]])
+    apart = {second: min(abs(second - peak) for peak in chosen) for second in even}
+    free = sorted((second for second in even if apart[second] > near), key=lambda second: -apart[second])
+    return sorted([*chosen, *free[: count - len(chosen)]])  # those nearest to a peak give way to it
 
 
 def is_abnormal(
