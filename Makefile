@@ -15,7 +15,7 @@ ABLATIONS := modalities components acp losses $(LAMBDAS) segments learning_rate 
 
 .PHONY: ablation-modalities ablation-components ablation-acp ablation-losses ablation-lambdas ablation-segments
 .PHONY: ablation-batch ablation-prompts ablation-readings ablations compare search sweep-agent
-.PHONY: help demo demo-video report test test-fast lint format lock clean
+.PHONY: help bench demo demo-video report test test-fast lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -119,6 +119,9 @@ test: $(READY) lint ## lint, check types and run all tests
 
 test-fast: $(READY) ## run the tests that take under ten seconds
 	$(BIN)/python -m pytest -n auto -m 'not slow'
+
+bench: $(READY) ## time every part beside its plain form (QUICK=1 THREADS=2 ONLY=steps,text), into bench/
+	$(BIN)/mmvad bench $(if $(QUICK),--quick) $(if $(THREADS),--threads $(THREADS)) $(if $(ONLY),--only $(ONLY))
 
 lint: $(READY) ## ruff and mypy
 	$(BIN)/ruff check src tests notebooks

@@ -82,6 +82,12 @@ def test_only_some_files_know_lightning() -> None:
     assert importers("lightning") <= allowed
 
 
+def test_nothing_that_is_used_knows_the_bench() -> None:
+    """It stands beside the suite: only its verb is known to the command line."""
+    rest = {name for name in importers("mmvad.bench") if not name.startswith("bench/")}
+    assert rest == {"cli.py"}
+
+
 def test_decoding_is_known_to_the_extraction_alone() -> None:
     assert importers("av") <= {"features/media.py", "demo/render.py"}
     assert importers("torchvggish") <= {"features/vggish.py"}

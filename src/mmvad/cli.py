@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mmvad import __version__
 from mmvad.demo.commands import add_demo_parser
+from mmvad.bench.commands import add_bench_parser
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser
@@ -63,6 +64,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_report_parser(verbs)
     add_curves_parser(verbs)
     add_sweep_parser(verbs)
+    add_bench_parser(verbs)
     return parser
 
 

@@ -69,3 +69,26 @@ def test_twenty_steps_of_training_stay_together(name: str) -> None:
         series.append(totals)
     assert series[0] == pytest.approx(series[1], rel=1e-5, abs=1e-5)
     assert series[0][0] != series[0][-1]
+
+
+def test_in_double_precision_nothing_but_rounding_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At a rate so high that single precision drifts apart: twenty losses of Adam at 1e-3 to 1e-6."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    series = []
+    for which in (0, 1):
+        model, plain = both("dual stream")
+        model.double()
+        plain.tower.double()
+        optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)
+        torch.manual_seed(4)
+        totals = []
+        for step in range(20):
+            inputs = videos(step, audio=True)
+            inputs = inputs._replace(visual=inputs.visual.double(), audio=inputs.audio.double())
+            each = model.losses(model(inputs), inputs) if which == 0 else plain.losses(inputs)
+            optimizer.zero_grad()
+            each["total"].backward()
+            optimizer.step()
+            totals.append(each["total"].item())
+        series.append(totals)
+    assert series[0] == pytest.approx(series[1], rel=1e-6, abs=1e-6)

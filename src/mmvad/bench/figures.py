@@ -1,0 +1,54 @@
+"""Metrics of a test set like XD-Violence's, beside the plain form that writes every frame out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mmvad.bench.made import scored_videos
+from mmvad.bench.plain import plain_form
+from mmvad.bench.timing import Row, compare, cost
+from mmvad.benchmarks.registry import benchmark
+from mmvad.metrics.detection import IOU_THRESHOLDS, DetectionVideo, detection_map
+from mmvad.metrics.evaluate import ScoredVideo, evaluate
+
+VIDEOS = 800
+"""XD-Violence's test videos."""
+
+
+def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
+    """All figures of a test set; and the mAP alone on a tenth of it, where the plain form can be waited for."""
+    facts = benchmark("xd_violence")
+    videos = scored_videos(facts, 40 if quick else VIDEOS)
+    row = compare("metrics", f"all figures, {len(videos)} videos", lambda: evaluate(facts, videos), None, repeats)
+    row.amount, row.unit, row.limit = len(videos), "videos", 1.0
+    yield row
+    tenth = videos[:: 20 if quick else 10]
+    rows, normal, events = _written_out(tenth)
+    plain = plain_form("metrics")
+
+    def frame_sets() -> None:
+        for threshold in IOU_THRESHOLDS[:1] if quick else IOU_THRESHOLDS:
+            plain.published_map(rows, normal, events, facts.normal_events, threshold)
+
+    detections = [DetectionVideo(v.name, n, v.events, r) for v, n, r in zip(tenth, normal, rows, strict=True)]
+    row = compare(
+        "metrics", f"mAP, {len(tenth)} videos", lambda: detection_map(facts, detections), frame_sets, 1, warm=False
+    )
+    row.wanted = 100.0
+    yield row
+
+
+def _written_out(videos: list[ScoredVideo]) -> tuple[list, list[bool], list]:
+    facts = benchmark("xd_violence")
+    rows = [v.class_probabilities for v in videos]
+    events = [[(facts.class_index(e.label, v.name), e.start, e.end) for e in v.events] for v in videos]
+    return rows, [v.labels == (facts.normal,) for v in videos], events
+
+
+def metric_growth(sizes: list[int]) -> Iterator[tuple[int, float, int]]:
+    """(videos, seconds, memory) of all figures."""
+    facts = benchmark("xd_violence")
+    for size in sizes:
+        videos = scored_videos(facts, size)
+        spent = cost(lambda videos=videos: evaluate(facts, videos))  # type: ignore[misc]
+        yield size, spent.wall, spent.memory

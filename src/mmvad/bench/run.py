@@ -1,0 +1,69 @@
+"""One run of the bench: the parts that are asked for, a table, and JSON beside it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmvad.bench.figures import metric_rows
+from mmvad.bench.files import gather_rows, import_rows, startup_rows
+from mmvad.bench.growth import Growth, growths
+from mmvad.bench.plain import plain_form
+from mmvad.bench.steps import objective_rows, step_rows, test_rows, text_rows
+from mmvad.bench.table import growth_table, row_table
+from mmvad.bench.timing import Row, peak_rate
+from mmvad.config.schema import Runtime
+from mmvad.disk import write_whole
+from mmvad.environment import choose_place, provenance
+from mmvad.progress import track
+
+ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
+    "steps": step_rows,
+    "text": text_rows,
+    "objectives": objective_rows,
+    "test": test_rows,
+    "metrics": metric_rows,
+    "import": import_rows,
+    "gather": gather_rows,
+    "startup": startup_rows,
+}
+
+
+def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, repeats: int) -> list[Row]:
+    """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`. Raises UserError."""
+    plain_form("training")
+    place = choose_place(Runtime(device="cpu", threads=threads))
+    peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
+    chosen = [part for part in ROWS if part in parts]
+    rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
+    grown = list(growths(quick)) if "growth" in parts else []
+    table = "\n\n".join([_head(quick, peak), row_table(rows, peak), *([growth_table(grown)] if grown else [])])
+    print(table)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / "bench.md", (table + "\n").encode())
+    content = {
+        "when": datetime.now(UTC).isoformat(timespec="seconds"),
+        "quick": quick,
+        "peak": peak,
+        "rows": [asdict(row) for row in rows],
+        "growth": [_plain(growth) for growth in grown],
+        **provenance(place),
+    }
+    write_whole(out / "bench.json", (json.dumps(content, indent=1) + "\n").encode())
+    print(f"\n{out / 'bench.json'}")
+    return rows
+
+
+def _head(quick: bool, peak: float) -> str:
+    kind = "quick: sizes too small for figures; " if quick else ""
+    return f"{kind}{torch.get_num_threads()} threads, float32, peak by matrix product {peak / 1e9:.0f} GFLOP/s"
+
+
+def _plain(growth: Growth) -> dict[str, Any]:
+    return {**asdict(growth), "time_exponent": growth.time_exponent, "memory_exponent": growth.memory_exponent}
