@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvad import __version__
-from mmvad.demo.commands import add_demo_parser
 from mmvad.bench.commands import add_bench_parser
+from mmvad.demo.commands import add_demo_parser
 from mmvad.errors import UserError
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -76,7 +78,7 @@ def test_in_double_precision_nothing_but_rounding_is_left(monkeypatch: pytest.Mo
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
     series = []
     for which in (0, 1):
-        model, plain = both("dual stream")
+        model, plain = copy.deepcopy(both("dual stream"))  # other tests share the frozen tower
         model.double()
         plain.tower.double()
         optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-3)

@@ -14,16 +14,15 @@ from torch import Tensor
 
 from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.registry import benchmark
-from mmvad.build import build_model
+from mmvad.build import Widths, build_model, build_text
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
-from mmvad.features.bank import Bank, SplitBank, open_bank
+from mmvad.features.bank import open_bank
 from mmvad.features.planted import write_planted
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Batch
-from mmvad.models.text_encoder import build_text_encoder
 
 SHORTEST = 30
 """Of a video, in segments; lengths are uniform from here to L."""
@@ -39,14 +38,9 @@ def configuration(file: str, *overrides: str) -> Config:
 
 def dual_stream(config: Config, visual_width: int = 512, audio_width: int = 128) -> DualStreamModel:
     """The untrained network of a configuration for features of these widths, in training mode."""
-    empty = np.zeros((0, visual_width), np.float32), np.zeros((0, audio_width), np.float32)
-    split = SplitBank((), *empty)
-    facts = benchmark(config.benchmark)
-    text = config.model.text
+    widths, facts = Widths(visual_width, audio_width), benchmark(config.benchmark)
     torch.manual_seed(config.seed)
-    width = visual_width if text.architecture == "tiny" else None
-    encoder = build_text_encoder(text.architecture, "random", width) if config.uses_text else None
-    model = build_model(config, Bank(Path("none"), facts.name, {}, split, split), facts, encoder)
+    model = build_model(config, widths, facts, build_text(config, widths))
     assert isinstance(model, DualStreamModel)
     return model.train()
 
