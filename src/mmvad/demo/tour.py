@@ -26,8 +26,9 @@ from mmvad.train import train
 def demo_config(bank: Path, results: Path, seed: int) -> Config:
     """The dual-stream network with the tiny text tower, for 16 clips of a quarter of a minute.
 
-    Through random features all snippets look alike, so that the temporal unit's similarity graph and the context prompt
-    tell every snippet what happens anywhere in its video; 16 clips are learned by heart with that. Both are off.
+    Temporal unit and context prompt are off, since without them more is found. A reading of it, not isolated: through
+    random features all snippets look alike, so that the similarity graph and the prompt tell every snippet what happens
+    anywhere in its video, and 16 clips are learned by heart with that.
     """
     text = {"architecture": "tiny", "weights": "random"}
     model = {"text": text, "temporal": "none", "acp": "none", "prompt_half": 4, "dropout": 0.5}
