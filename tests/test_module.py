@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,7 +17,7 @@ from mmvad.config.load import load_config
 from mmvad.config.schema import Optim
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers import random_scores
-from mmvad.module import rate_factor
+from mmvad.module import AnomalyModule, rate_factor
 from mmvad.retest import retest
 from mmvad.runs import RunFolder, read_json
 from mmvad.train import train
@@ -124,3 +126,35 @@ def test_adagrad_trains(bank: Path, tmp_path: Path, remembering: list[Remembers]
     folder = train(load_config([], settings(bank, tmp_path, "optim.name=adagrad", "optim.learning_rate=0.1")))
     first, last = pd.read_csv(folder.epochs)["loss/total"]
     assert last < first
+
+
+@pytest.mark.parametrize(
+    ("name", "clip", "precision", "fused"),
+    [
+        ("adam", 0.0, "32-true", True),
+        ("adamw", 1.0, "32-true", True),
+        ("adam", 0.0, "bf16-mixed", True),
+        ("adam", 1.0, "bf16-mixed", False),
+        ("adagrad", 0.0, "32-true", False),
+    ],
+)
+def test_the_optimiser_is_one_kernel_where_it_can_be(name: str, clip: float, precision: str, fused: bool) -> None:
+    """Lightning refuses to clip gradients of a fused optimiser under mixed precision."""
+    optim = Optim(name=name, gradient_clip=clip)
+    module = AnomalyModule(Remembers(), optim, 0, None)
+    trainer: Any = SimpleNamespace(precision=precision)
+    module._trainer = trainer
+    ((optimizer,), _) = module.configure_optimizers()
+    assert bool(optimizer.defaults.get("fused")) is fused
+
+
+def test_a_step_in_mixed_precision_clips_gradients(bank: Path, tmp_path: Path) -> None:
+    options = [
+        "benchmark=planted",
+        f"data.bank={bank}",
+        f"runtime.results={tmp_path}",
+        "modalities=va",
+        "optim.epochs=1",
+    ]
+    options += ["optim.gradient_clip=1.0", "runtime.precision=bf16-mixed", "runtime.figures=off", "runtime.device=cpu"]
+    assert train(load_config([], options)).finished

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.data.store import FeatureStore, Samples, Sequence2D
+from mmvad.data.store import FeatureStore, Samples, Sequence2D, on_device
 from tests.plain.network import stretch_means
 
 RAM = torch.device("cpu")
@@ -84,3 +84,9 @@ def test_a_batch_is_padded_masked_and_says_who_is_heard(device: torch.device | N
     silent = Samples(visual, None, labels).batch(np.array([0]))
     assert silent.audio is None
     assert silent.heard is None
+
+
+def test_arrays_go_to_their_device() -> None:
+    array = np.array([[True, False]])
+    assert on_device(array, torch.device("cpu")).tolist() == array.tolist()
+    assert on_device(array, torch.device("meta")).device.type == "meta"

@@ -171,8 +171,9 @@ def _free_memory() -> int:
 
 
 def _loader(samples: Samples, sampler: Any) -> DataLoader[Batch]:
-    # worker processes would copy what one gather already has
-    return DataLoader(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0)
+    # worker processes would copy what one gather already has; what goes to a GPU goes there while it computes
+    pinned = torch.cuda.is_available() and not samples.visual.on_gpu
+    return DataLoader(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0, pin_memory=pinned)
 
 
 def _track_long(sequences: Sequence[Sequence2D]) -> Iterable[Sequence2D]:

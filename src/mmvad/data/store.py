@@ -64,6 +64,11 @@ class FeatureStore:
         self.rows = rows.to(device)
         self.start = dict(zip(distinct, starts[:-1].tolist(), strict=True))
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the features are resident there."""
+        return self.rows is not None and self.rows.is_cuda
+
     def lengths(self, samples: np.ndarray) -> np.ndarray:
         """Valid segments of each sample: int64 [B], 0 where the feature is absent."""
         found = [self.sequences[i] for i in samples]
@@ -77,7 +82,7 @@ class FeatureStore:
         place = np.arange(length)
         valid = place < self.lengths(samples)[:, None]
         index = np.where(valid, starts[:, None] + place, len(self.rows) - 1)
-        return self.rows[torch.from_numpy(index).to(self.rows.device)]
+        return self.rows[on_device(index, self.rows.device)]
 
     def _gather_from_disk(self, samples: np.ndarray, length: int) -> Tensor:
         out = torch.zeros(len(samples), length, self.width)
@@ -93,6 +98,12 @@ class FeatureStore:
 
     def _count(self, sequence: Sequence2D) -> int:
         return segment_count(sequence.length, self.segments, self.how)
+
+
+def on_device(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array there; to a GPU from pinned memory, so that no step waits for the one before it."""
+    tensor = torch.from_numpy(array)
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 class Samples(NamedTuple):
@@ -120,10 +131,10 @@ class Samples(NamedTuple):
         length = int(valid.max()) if self.tight else self.visual.segments
         visual = self.visual.gather(rows, length)
         device = visual.device
-        mask = torch.arange(length, device=device) < torch.from_numpy(valid).to(device)[:, None]
+        mask = torch.arange(length, device=device) < on_device(valid, device)[:, None]
         audio = heard = None
         if self.audio is not None:
             audio = self.audio.gather(rows, length)
-            heard = torch.from_numpy(self.audio.lengths(rows) > 0).to(device)
-        labels = self.labels[torch.from_numpy(rows)].to(device)
+            heard = on_device(self.audio.lengths(rows) > 0, device)
+        labels = on_device(self.labels.numpy()[rows], device)
         return Batch(visual, audio, heard, mask, labels, self.crops)
