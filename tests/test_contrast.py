@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from mmvad import contrast
 from mmvad.contrast import contrast_loss, mini_bags
 from tests.plain import objectives as plain
 
@@ -146,3 +147,20 @@ def test_length_of_features_does_not_matter(pairing: str) -> None:
     scale = 0.1 + torch.rand(3, 30, 1, generator=torch.Generator().manual_seed(1))
     one, other = (contrast_loss(f, scores, mask, kinds, pairing) for f in (features, features * scale))
     torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("pairing", PAIRINGS)
+@pytest.mark.parametrize("kinds", [[True, False, True, False, True], [True] * 4 + [False], [True] * 5])
+def test_what_packs_and_what_masks_is_the_same(
+    pairing: str, kinds: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values and gradients of the form for the CPU and of that for fixed shapes."""
+    features, scores, mask = example([1, 40, 17, 33, 16], 48, garbage=1.0)
+    found = []
+    for packs in (True, False):
+        monkeypatch.setattr(contrast, "packs", lambda x, packs=packs: packs)
+        x = features.clone().requires_grad_()
+        loss = contrast_loss(x, scores, mask, torch.tensor(kinds), pairing)
+        loss.backward()
+        found.append((loss.detach(), x.grad))
+    torch.testing.assert_close(found[0], found[1], rtol=1e-5, atol=1e-6)

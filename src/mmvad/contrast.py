@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvad.bags import mean_rows, rows_at, top_places
+from mmvad.models.layout import packs
 
 TEMPERATURE = 0.1
 
@@ -51,35 +52,45 @@ def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
     """The mini-bags of every video, with k = floor(n / 16) + 1."""
     highest, taken = top_places(scores, mask)
     lowest, _ = top_places(scores, mask, lowest=True)
-    unit = F.normalize(features, dim=-1)
-    return MiniBags(rows_at(unit, highest), rows_at(unit, lowest), taken, highest != lowest)
+    top, bottom = (F.normalize(rows_at(features, places), dim=-1) for places in (highest, lowest))
+    return MiniBags(top, bottom, taken, highest != lowest)
 
 
 def _within_kind(bags: MiniBags, abnormal: Tensor) -> Tensor:
     """Queries top-a, positives bot-a by index, negatives top-n and bot-n; plus the same with the kinds exchanged."""
     positive = (bags.top * bags.bottom).sum(dim=-1)
-    keys = torch.cat([bags.top, bags.bottom], dim=1).flatten(0, 1)
-    similarity = bags.top.flatten(0, 1) @ keys.T
+    keys = torch.cat([bags.top, bags.bottom], dim=1)
     taken = torch.cat([bags.taken, bags.taken], dim=1)
-    loss = positive.new_zeros(())
-    for kind in (abnormal, ~abnormal):
-        negatives = (taken & ~kind[:, None]).flatten()
-        queries = bags.taken & bags.distinct & kind[:, None]
-        loss = loss + info_nce(similarity, positive.flatten(), negatives, queries.flatten())
-    return loss
+    queries = bags.taken & bags.distinct
+    return sum(
+        (_against(bags.top, positive, queries & k[:, None], keys, taken & ~k[:, None]) for k in (abnormal, ~abnormal)),
+        positive.new_zeros(()),
+    )
 
 
 def _foreground(bags: MiniBags, abnormal: Tensor) -> Tensor:
     """Queries top-a; positive the other abnormal videos' mean top-a; negatives top-n, and apart from it all bottoms."""
     mean = mean_rows(bags.top, bags.taken) * abnormal.unsqueeze(-1)
     others = F.normalize(mean.sum(dim=0, keepdim=True) - mean, dim=-1)
-    positive = (bags.top * others.unsqueeze(1)).sum(dim=-1).flatten()
-    queries = (bags.taken & abnormal[:, None] & (abnormal.sum() > 1)).flatten()
-    top, bottom = bags.top.flatten(0, 1), bags.bottom.flatten(0, 1)
-    normal_tops = (bags.taken & ~abnormal[:, None]).flatten()
-    return info_nce(top @ top.T, positive, normal_tops, queries) + info_nce(
-        top @ bottom.T, positive, bags.taken.flatten(), queries
+    positive = (bags.top * others.unsqueeze(1)).sum(dim=-1)
+    queries = bags.taken & abnormal[:, None] & (abnormal.sum() > 1)
+    normal_tops = bags.taken & ~abnormal[:, None]
+    return _against(bags.top, positive, queries, bags.top, normal_tops) + _against(
+        bags.top, positive, queries, bags.bottom, bags.taken
     )
+
+
+def _against(queries: Tensor, positive: Tensor, asked: Tensor, keys: Tensor, negatives: Tensor) -> Tensor:
+    """InfoNCE of the queries [B, K, d] that are asked, bool [B, K], against the keys [B, N, d] that are negatives.
+
+    Where the layout packs, the others are left out; else all pairs are multiplied and masked, at fixed shapes.
+    """
+    if packs(queries):
+        queries, positive, keys = queries[asked], positive[asked], keys[negatives]
+        asked, negatives = (torch.ones(len(x), dtype=torch.bool) for x in (queries, keys))
+    else:
+        queries, keys = queries.flatten(0, 1), keys.flatten(0, 1)
+    return info_nce(queries @ keys.T, positive.flatten(), negatives.flatten(), asked.flatten())
 
 
 def info_nce(similarity: Tensor, positive: Tensor, negatives: Tensor, queries: Tensor) -> Tensor:

@@ -82,7 +82,8 @@ class FeatureStore:
         place = np.arange(length)
         valid = place < self.lengths(samples)[:, None]
         index = np.where(valid, starts[:, None] + place, len(self.rows) - 1)
-        return self.rows[on_device(index, self.rows.device)]
+        found = self.rows.index_select(0, on_device(index.reshape(-1), self.rows.device))
+        return found.unflatten(0, index.shape)
 
     def _gather_from_disk(self, samples: np.ndarray, length: int) -> Tensor:
         out = torch.zeros(len(samples), length, self.width)

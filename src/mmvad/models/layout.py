@@ -72,13 +72,17 @@ class Layout(Protocol):
 
 
 def choose_layout(mask: Tensor) -> Layout:
-    """The layout for a batch of mask [B, L].
+    """The layout for a batch of mask [B, L]."""
+    return Packed(mask) if packs(mask) else Fixed(mask)
 
-    Packing needs lengths on the host, which CUDA has to be waited for, and shapes that differ from step to step, which
+
+def packs(x: Tensor) -> bool:
+    """Whether work on this tensor's device leaves padding out.
+
+    That needs lengths on the host, which CUDA has to be waited for, and shapes that differ from step to step, which
     graphs and compilers do not like: so it is for the CPU, not compiled.
     """
-    packs = mask.device.type == "cpu" and not torch.compiler.is_compiling()
-    return Packed(mask) if packs else Fixed(mask)
+    return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 Mixer = Callable[[Tensor, Tensor], Tensor]
