@@ -75,7 +75,7 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
 
 @dataclass(frozen=True)
 class Measured:
-    """The runs of one peer: one a seed, all of one configuration, the one that most seeds were run with."""
+    """The runs of one peer: one a seed, all of one configuration: the one with most seeds, of those the newest."""
 
     name: str
     runs: tuple[Record, ...]
@@ -95,7 +95,7 @@ def measured(results: Results, benchmark: str) -> list[Measured]:
             context = {key: value for key, value in record.items() if key not in _NOT_CONTEXT}
             groups[repr(sorted(context.items()))][record["seed"]] = record
         if groups:
-            chosen = max(groups, key=lambda context: (len(groups[context]), context))
+            chosen = max(groups, key=lambda c: (len(groups[c]), max(str(r["finished"]) for r in groups[c].values())))
             runs = tuple(groups[chosen][seed] for seed in sorted(groups[chosen]))
             found.append(Measured(name, runs, len(groups) - 1))
     return found
