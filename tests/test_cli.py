@@ -13,6 +13,7 @@ import pytest
 from mmvad import __version__
 from mmvad.cli import main
 from mmvad.config.load import leaf_keys, load_config
+from mmvad.errors import nearest_name
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -119,3 +120,17 @@ def test_answers_come_in_half_a_second(words: list[str]) -> None:
         wall, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(min(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
     assert min(took) < 0.5
+
+
+@pytest.mark.parametrize(
+    ("words", "nearest"), [(["trian"], "train"), (["data", "imprt"], "import"), (["sweep", "rnu"], "run")]
+)
+def test_a_misspelt_verb_names_the_nearest(words: list[str], nearest: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 2
+    assert f"did you mean: {nearest}?" in capsys.readouterr().err
+
+
+def test_the_nearest_name_has_the_same_letters_or_begins_alike() -> None:
+    assert nearest_name("vta", ["v", "va", "vt", "vat"]) == "vat"
+    assert nearest_name("xd.yaml", ["planted.yaml", "xd_violence.yaml"]) == "xd_violence.yaml"
+    assert nearest_name("qqq", ["planted.yaml"]) is None

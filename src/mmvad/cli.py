@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from mmvad import __version__
 from mmvad.bench.commands import add_bench_parser
 from mmvad.demo.commands import add_demo_parser
-from mmvad.errors import UserError
+from mmvad.errors import UserError, nearest_name
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser
 from mmvad.predict.commands import add_predict_parser
@@ -45,9 +47,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         raise
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse, whose refusals of a word look like all other errors."""
+
+    def error(self, message: str) -> NoReturn:
+        choice = re.search(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
+        if choice is None:
+            super().error(message)
+        known = re.findall(r"[\w.-]+", choice[2])
+        raise UserError(
+            self.prog,
+            f"{choice[1]!r} is not known",
+            expected=f"one of {', '.join(known)}",
+            nearest=nearest_name(choice[1], known),
+            fix=f"`{self.prog} --help` explains them",
+        )
+
+
 def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The parser of all verbs; for `train --help` among the arguments it looks up every key."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="mmvad",
         description="Weakly supervised, multimodal video anomaly detection: train, test, compare.",
         allow_abbrev=False,
@@ -142,6 +161,10 @@ def _run_train(options: argparse.Namespace) -> int:
     if options.print_config:
         print(dump(config), end="")
         return 0
+    from mmvad.features.bank import open_bank
+
+    open_bank(config.data.bank)  # a wrong path is refused before torch is waited for
+
     from mmvad.report.terminal import print_report
     from mmvad.train import train
 
@@ -150,6 +173,10 @@ def _run_train(options: argparse.Namespace) -> int:
 
 
 def _run_test(options: argparse.Namespace) -> int:
+    from mmvad.runs import RunFolder, run_config
+
+    run_config(RunFolder(options.folder), options.overrides)  # likewise
+
     from mmvad.retest import retest
 
     return retest(options.folder, options.overrides, options.checkpoint)

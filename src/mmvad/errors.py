@@ -37,6 +37,15 @@ class UserError(Exception):
 
 
 def nearest_name(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate most like `name`, or None where none is alike."""
-    matches = difflib.get_close_matches(name, list(candidates), n=1, cutoff=0.5)
+    """The candidate most like `name`, or None where none is alike.
+
+    One with the same letters comes first, then one that begins like it.
+    """
+    known = list(candidates)
+    start = name.rpartition(".")[0] or name
+    for alike in (lambda c: sorted(c) == sorted(name), lambda c: c.startswith(start)):
+        fit = [candidate for candidate in known if name and alike(candidate)]
+        if len(fit) == 1:
+            return fit[0]
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return matches[0] if matches else None

@@ -44,4 +44,5 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
 
 def run_name(config: Config, identity: str) -> str:
     """The run folder's name: readable first, then the start of the identity."""
-    return f"{config.benchmark}-{config.modalities}-s{config.seed}-{identity[:12]}"
+    model = "" if config.model.name == "dual_stream" else f"{config.model.name}-"
+    return f"{config.benchmark}-{model}{config.modalities}-s{config.seed}-{identity[:12]}"

@@ -113,8 +113,10 @@ def _read_yaml(file: Path) -> Tree:
     try:
         content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
     except FileNotFoundError:
-        beside = [p.name for p in Path(file).parent.glob("*.yaml")] if Path(file).parent.is_dir() else []
-        raise UserError(file, "no such configuration file", nearest=nearest_name(Path(file).name, beside)) from None
+        folder = Path(file).parent
+        found = nearest_name(Path(file).name, [p.name for p in folder.glob("*.yaml")] if folder.is_dir() else [])
+        nearest = str(folder / found) if found else None
+        raise UserError(file, "no such configuration file", nearest=nearest) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
     except yaml.YAMLError as error:

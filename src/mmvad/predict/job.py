@@ -97,9 +97,13 @@ class Predictor:
             probabilities=classes,
             events=detect_events(benchmark, source.edges, scores["combined"], classes, every_run=every),
             truth=self._truth(source.name),
-            notes=(*self.wishes.notes, *source.notes, *self.run.note(source)),
+            notes=(*self.wishes.notes, *source.notes, *self.run.note(source), *self._pageless(source)),
             media=source.media,
         )
+
+    def _pageless(self, source: Source) -> tuple[str, ...]:
+        missing = self.wishes.html and source.media is None
+        return (f"no page: the video of {source.name} does not lie beside its features",) if missing else ()
 
     def _truth(self, name: str) -> tuple[TrueEvent, ...] | None:
         if self.wishes.truth is None:

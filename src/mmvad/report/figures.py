@@ -70,9 +70,10 @@ def scores_on(
     """Draws curves by name over seconds, and shades the stretches of `truth`."""
     for start, end in truth:
         axes.axvspan(min(start, edges[-1]), min(end, edges[-1]), color="#d62728", alpha=0.15, linewidth=0)
-    for name, values in sorted(scores.items()):
-        width = 1.6 if name == "combined" else 0.9
-        axes.stairs(values, edges, color=COLOURS[name], label=name, linewidth=width, baseline=None)
+    for name in sorted(scores, key=lambda name: (name == "combined", name)):
+        # dashed and on top: the combined score always lies on one of the others
+        style = {"linewidth": 1.6, "linestyle": (0, (4, 2))} if name == "combined" else {"linewidth": 0.9}
+        axes.stairs(scores[name], edges, color=COLOURS[name], label=name, baseline=None, **style)
     axes.set(xlim=(0, edges[-1]), ylim=(-0.02, 1.05), xlabel="seconds", ylabel="anomaly score")
 
 

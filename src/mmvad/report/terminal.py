@@ -19,7 +19,7 @@ def print_report(folder: RunFolder) -> None:
     console.print(frame_table(report))
     console.print(map_table(report))
     for reason in sorted(reasons(report)):
-        console.print(f"  - : {reason}", highlight=False)
+        console.print(f"  -: {reason}", highlight=False)
     if report["selected_on_test"]:
         console.print("  the checkpoint was chosen on the TEST set (select=best_test)", highlight=False)
     figures = sorted(folder.figures.glob("*.png"))
@@ -30,8 +30,10 @@ def print_report(folder: RunFolder) -> None:
 def frame_table(report: dict[str, Any]) -> Table:
     """AP, AUC and Ano-AUC of the combined, the coarse and the fine score."""
     config = report["config"]
-    title = f"{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}: frames (percent)"
-    table = Table("score", *NAMES.values(), title=title, title_justify="left")
+    name = config["model"]["name"]
+    model = "" if name == "dual_stream" else f"{name}, "
+    title = f"{model}{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}: frames (percent)"
+    table = Table("score", *NAMES.values(), title=title, title_justify="left", min_width=len(title))
     for name, figures in report["scores"].items():
         table.add_row(name, *(percent(figures[key]) for key in NAMES))
     return table
