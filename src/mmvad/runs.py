@@ -103,7 +103,7 @@ def write_scores(path: Path, videos: list[ScoredVideo]) -> None:
         if video.class_probabilities is not None:
             arrays[f"{video.name}/classes"] = video.class_probabilities
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    np.savez_compressed(buffer, **arrays)
     write_whole(path, buffer.getvalue())
 
 
