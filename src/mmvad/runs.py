@@ -103,7 +103,8 @@ def write_scores(path: Path, videos: list[ScoredVideo]) -> None:
         if video.class_probabilities is not None:
             arrays[f"{video.name}/classes"] = video.class_probabilities
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
+    save: Any = np.savez_compressed  # numpy before 2.2 would save `allow_pickle` as an array: numbers need none
+    save(buffer, **arrays)
     write_whole(path, buffer.getvalue())
 
 
