@@ -56,6 +56,16 @@ def test_nothing_there_draws_the_tree(tmp_path: Path, name: str) -> None:
             assert line in str(caught.value)
 
 
+@pytest.mark.parametrize(("given", "written"), [("ucf_crime", "xd"), ("xd_violence", "ucf")])
+def test_a_release_of_another_benchmark_is_called_that(
+    given: str, written: str, request: pytest.FixtureRequest
+) -> None:
+    root = request.getfixturevalue(written).root
+    with pytest.raises(UserError, match=f"not of {given}") as caught:
+        find_release(benchmark(given), root)
+    assert f"in place of {given}" in str(caught.value)
+
+
 def test_empty_folders_are_no_release(tmp_path: Path) -> None:
     for folder in ("XDTrainClipFeatures", "XDTestClipFeatures"):
         (tmp_path / folder).mkdir()

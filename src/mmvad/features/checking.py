@@ -120,9 +120,12 @@ def _count_findings(facts: Benchmark, path: Path, counts: Mapping[Split, int]) -
 
 
 def _show(found: Sequence[Finding], listed: Mapping[Split, int], show: Show) -> None:
-    """One line a finding, then a table: by split the listed videos and the findings of each kind."""
+    """Each finding in its lines, then a table: by split the listed videos and the findings of each kind."""
     for finding in found:
-        show(f"{finding.kind:<11} {finding.split or '-':<6} {finding.video}  ({finding.detail})")
+        problem, *rest = str(finding.error).splitlines()
+        show(f"{finding.kind:<11} {finding.split or '-':<6} {finding.video or '(the split)'}: {problem}")
+        for line in rest:
+            show(f"{'':<18} {line}")
     kinds = sorted({finding.kind for finding in found})
     counts = Counter((finding.kind, finding.split) for finding in found)
     show("  ".join(["split ", "  videos", *(f"{kind:>10}" for kind in kinds)]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -35,32 +36,47 @@ def add_extract_parser(subparsers: Any) -> None:
     parser.set_defaults(run=run_extract)
 
 
-def add_extraction_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options that say how features are made; `extraction_settings` reads them."""
+def add_extraction_options(parser: argparse.ArgumentParser, *, like_bank: bool = False) -> None:
+    """Adds the options that say how features are made; `extraction_settings` reads them.
+
+    With `like_bank` those that decide a feature's value default to None: as the bank's were made.
+    """
     group = parser.add_argument_group("how features are made")
+    default: Callable[[Any], Any] = lambda value: None if like_bank else value  # noqa: E731
+    shown: Callable[[Any], str] = lambda value: f"({'as the bank was made' if like_bank else value})"  # noqa: E731
     group.add_argument(
         "--clip-architecture",
         choices=("ViT-B-16-quickgelu", "tiny"),
-        default="ViT-B-16-quickgelu",
-        help="CLIP's image tower (%(default)s)",
+        default=default("ViT-B-16-quickgelu"),
+        help=f"CLIP's image tower {shown('ViT-B-16-quickgelu')}",
     )
-    group.add_argument("--clip-weights", default="openai", metavar="W", help="openai, a file, or random (%(default)s)")
     group.add_argument(
-        "--vggish-weights", default="published", metavar="W", help="published, a file, or random (%(default)s)"
+        "--clip-weights", default=default("openai"), metavar="W", help=f"openai, a file, or random {shown('openai')}"
+    )
+    group.add_argument(
+        "--vggish-weights",
+        default=default("published"),
+        metavar="W",
+        help=f"published, a file, or random {shown('published')}",
     )
     group.add_argument(
         "--vggish-pca", metavar="W", help="AudioSet's post-processing: published or a file (default: without it)"
     )
     group.add_argument(
-        "--sampling", choices=("centre", "mean"), default="centre", help="of a snippet's 16 frames (%(default)s)"
+        "--sampling",
+        choices=("centre", "mean"),
+        default=default("centre"),
+        help=f"of a snippet's 16 frames {shown('centre')}",
     )
-    group.add_argument("--crops", type=int, choices=(1, 10), default=1, help="centre, or the ten of the releases (1)")
+    group.add_argument(
+        "--crops", type=int, choices=(1, 10), default=default(1), help=f"centre, or the ten of the releases {shown(1)}"
+    )
     group.add_argument("--no-audio", action="store_true", help="extract no sound")
     group.add_argument(
         "--audio-window",
         choices=("end", "tick"),
-        default="end",
-        help="windows that end with their snippet, or torchvggish's grid joined by time (%(default)s)",
+        default=default("end"),
+        help=f"windows that end with their snippet, or torchvggish's grid joined by time {shown('end')}",
     )
     group.add_argument("--audio-track", type=int, default=0, metavar="N", help="counted from 0 (%(default)s)")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")

@@ -65,6 +65,7 @@ def find_release(benchmark: Benchmark, root: Path, layout: LayoutName | None = N
     if not layouts:
         expected = f"one of {', '.join(LAYOUTS)}"
         raise UserError(benchmark.name, "this benchmark has no release: its features are made", expected=expected)
+    _refuse_others(benchmark, root)
     chosen = next((known for known in layouts if _holds(known, root)), layouts[0])
     unnamed: list[Path] = []
     if chosen.folders is not None:
@@ -91,6 +92,20 @@ def require_audio(release: Release) -> None:
 def expected_tree(layout: Layout) -> str:
     """The layout, drawn, and where such a release comes from."""
     return f"{layout.tree}\n  from: {layout.origin}"
+
+
+def _refuse_others(benchmark: Benchmark, root: Path) -> None:
+    """Raises UserError if the folders at `root` are by their names another benchmark's, and none is this one's."""
+    named = [name for name, layouts in LAYOUTS.items() if any(_is_named(layout, root) for layout in layouts)]
+    if named and benchmark.name not in named:
+        fix = f"say {named[0]} in place of {benchmark.name}"
+        raise UserError(root, f"looks like a release of {named[0]}, not of {benchmark.name}", fix=fix)
+
+
+def _is_named(layout: Layout, root: Path) -> bool:
+    """Whether all folders lie at `root` that only this layout has; False where it has none of its own."""
+    own = [*(layout.folders or {}).values(), *([layout.root] if layout.root else [])]
+    return bool(own) and all((root / folder).is_dir() for folder in own)
 
 
 def _holds(layout: Layout, root: Path) -> bool:

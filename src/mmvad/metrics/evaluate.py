@@ -121,7 +121,7 @@ def _score_figures(
     ranking = None if scores is None else rank(scores, positives, where=f"{name} scores")
     snippets = np.array([video.snippets for video in videos])
     normal = np.array([_is_normal(benchmark, video) for video in videos])
-    missing = f"the {name} branch was not trained"
+    missing = f"the {name} branch was not trained, or the method has none"
     figures = _frame_figures(ranking, None, missing, precision)
     figures["ano_auc"] = _frame_figures(ranking, np.repeat(~normal, snippets), missing, precision)["auc"]
     classes = {}
@@ -161,7 +161,7 @@ def _map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[st
         if video.class_probabilities is not None
     ]
     if not inputs:
-        missing = (Figure(None, "the fine branch was not trained"),) * len(IOU_THRESHOLDS)
+        missing = (Figure(None, "the fine branch was not trained, or the method has none"),) * len(IOU_THRESHOLDS)
         return {variant: _map_variant(MeanAP(missing, {})) for variant in VARIANTS}
     results = detection_map(benchmark, inputs)
     return {variant: _map_variant(results[variant]) for variant in VARIANTS}

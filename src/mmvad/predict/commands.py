@@ -43,8 +43,8 @@ def add_predict_parser(subparsers: Any) -> None:
     group.add_argument("--features", type=Path, nargs="+", default=[], metavar="NPY", help="visual files [n, d]")
     group.add_argument("--audio", type=Path, metavar="NPY", help="the audio file [n, d_a], or a folder of them")
     group.add_argument("--fps", type=float, metavar="F", help="frames a second of the videos (the benchmark's)")
-    add_extraction_options(parser)
-    parser.set_defaults(**dict.fromkeys(_HOW), run=run_predict, takes_overrides=True)
+    add_extraction_options(parser, like_bank=True)
+    parser.set_defaults(run=run_predict, takes_overrides=True)
 
 
 def run_predict(options: argparse.Namespace) -> int:

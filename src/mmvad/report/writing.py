@@ -124,12 +124,11 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
         for table in _shown(section.tables, asked):
             print_table(table, console)
         for picture in section.pictures:
-            if picture.missing:
+            if picture.missing and not asked:
                 console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False, markup=False)
     for line in _summary(found):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
-    shown = [file for file in files if file.parent.name != "tables"]
-    for file in shown:
+    for file in (file for file in files if file.parent.name != "tables"):
         console.print(f"  {file}", highlight=False, markup=False, soft_wrap=True)
     console.print(
         f"  {files[0].parent / 'tables'}/  every table as Markdown, LaTeX and CSV", highlight=False, soft_wrap=True
@@ -137,14 +136,14 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
 
 
 def _shown(tables: Sequence[FilledTable], asked: bool) -> list[FilledTable]:
-    """The tables to print: those with something to compare.
+    """The tables to print: those asked for by name, else those with something to compare.
 
-    Every study shares the base row, so a lone base run would print them all; unless they were asked for by name, a
-    study is printed from its second row on.
+    Every study shares the base row, so a lone base run would print them all: without a second row anywhere it is the
+    first table. All of them are written.
     """
     filled = [table for table in tables if table.filled]
-    compared = [table for table in filled if table.filled > 1 or not table.study]
-    return filled if asked or not any(table.study for table in compared) else compared
+    compared = [table for table in filled if table.filled > 1]
+    return filled if asked else compared or filled[:1]
 
 
 def _no_runs(benchmark: str, there: Sequence[str]) -> UserError:
