@@ -109,7 +109,9 @@ def test_sound_that_is_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "data.audio: test02" in text
     assert main(arguments(silent, tmp_path / "results", "optim.epochs=1", "data.audio=optional")) == 0
     mute = write_bank(tmp_path / "mute", silent=["all"])
-    assert main(arguments(mute, tmp_path / "results", "optim.epochs=1", "data.audio=optional")) == 0
+    text = refusal(capsys, arguments(mute, tmp_path / "results", "optim.epochs=1", "data.audio=optional"))
+    assert "has no sound" in text
+    assert "modalities=vt" in text
 
 
 def test_a_crop_that_the_bank_does_not_hold(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -128,6 +130,12 @@ def test_settings_that_do_not_fit_the_bank_or_the_machine(
     override: str, named: str, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert named in refusal(capsys, arguments(bank, tmp_path, override))
+
+
+def test_what_does_not_fit_leaves_no_run_folder(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for override in ("data.test_crop=5", "model.heads=3"):
+        refusal(capsys, arguments(bank, tmp_path / "results", override))
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_validation_share_of_too_few_videos(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

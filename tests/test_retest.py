@@ -24,10 +24,14 @@ def test_testing_again_gives_the_report(finished: RunFolder, bank: Path, tmp_pat
     assert {path: path.stat().st_mtime_ns for path in finished.path.rglob("*")} == before
 
 
-def test_a_report_that_is_not_the_checkpoints_is_noticed(finished: RunFolder, tmp_path: Path) -> None:
+@pytest.mark.parametrize("figure", ["scores.combined.ap", "map.published.mean", "map.clean.0.3", "abnormal_frames"])
+def test_a_report_that_is_not_the_checkpoints_is_noticed(figure: str, finished: RunFolder, tmp_path: Path) -> None:
     copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
     content = report(copy)
-    content["scores"]["combined"]["ap"] += 0.01
+    place, (first, *rest) = content, figure.split(".", 2)
+    for key in [first, *rest][:-1]:
+        place = place[key]
+    place[[first, *rest][-1]] += 1
     copy.report.write_text(json.dumps(content))
     assert main(["test", str(copy.path)]) == 1
 

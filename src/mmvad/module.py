@@ -134,7 +134,7 @@ class AnomalyModule(lightning.LightningModule):
 
 
 def monitored_figure(monitor: Monitor, videos: list[ScoredVideo]) -> Tensor:
-    """AP or AUC: of MIL scores over held-out videos, or of frames over the test set. 0 where a kind is missing."""
+    """AP or AUC: of MIL scores over held-out videos, or of frames over the test set (0 where a kind is missing)."""
     if monitor.frames:
         return torch.tensor(evaluate(monitor.benchmark, videos)["scores"]["combined"][monitor.headline] or 0.0)
     metric = BinaryAveragePrecision() if monitor.headline == "ap" else BinaryAUROC()

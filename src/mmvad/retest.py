@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from mmvad.runs import LOG, RunFolder, read_json, run_config
 from mmvad.train import assemble, prepare, test
 
 EQUAL_WITHIN = 1e-6
+MISSING = object()
 
 
 def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int:
@@ -50,17 +51,23 @@ def _compare(figures: dict[str, Any], report: dict[str, Any], file: Path) -> int
     console = Console()
     console.print(frame_table({**report, **figures}))
     console.print(map_table({**report, **figures}))
-    differing = [
-        f"{score}.{name}"
-        for score, values in figures["scores"].items()
-        for name in ("ap", "auc", "ano_auc")
-        if not _equal(values[name], report["scores"][score][name])
-    ]
+    found, wanted = dict(_leaves(figures)), dict(_leaves(report))
+    differing = [name for name, value in found.items() if not _equal(value, wanted.get(name, MISSING))]
     LOG.info(
         f"{file}: " + (f"differs from the report in {', '.join(differing)}" if differing else "equal to the report")
     )
     return int(bool(differing))
 
 
-def _equal(a: float | None, b: float | None) -> bool:
-    return a == b if a is None or b is None else abs(a - b) <= EQUAL_WITHIN
+def _leaves(tree: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a tree with its dotted name."""
+    if not isinstance(tree, dict):
+        yield name, tree
+        return
+    for key, value in tree.items():
+        yield from _leaves(value, f"{name}.{key}" if name else str(key))
+
+
+def _equal(a: Any, b: Any) -> bool:
+    number = isinstance(a, float) and isinstance(b, float)
+    return abs(a - b) <= EQUAL_WITHIN if number else a == b

@@ -72,6 +72,13 @@ def prepare(config: Config) -> Prepared:
             expected=f"a bank of {benchmark.name}",
             fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
         )
+    if config.uses_audio and not Widths.of(bank).audio:
+        raise UserError(
+            f"modalities: {config.modalities}",
+            f"listens, but {bank.path} has no sound",
+            expected="a bank with sound, or modalities without A",
+            fix=f"set modalities={config.modalities.replace('a', '')}",
+        )
     place = choose_place(config.runtime)
     encoder = build_text(config, Widths.of(bank))
     text_hash = weights_hash(encoder) if encoder else None
@@ -87,16 +94,17 @@ def train(config: Config, watch: Watch | None = None) -> RunFolder:
         LOG.info(f"{folder.path}: done before; nothing to do")
         log_finished_run(config.runtime.wandb, folder, plain(config))
         return folder
+    data, module = assemble(prepared)  # refuses what does not fit before anything is written
     with sole_writer(folder.path), _run_log(folder):
         if not folder.finished:  # another process may have ended it while this one waited for torch
             try:
-                _train(prepared, watch)
+                _train(prepared, data, module, watch)
             finally:
                 end_wandb_run()
     return folder
 
 
-def _train(prepared: Prepared, watch: Watch | None) -> None:
+def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None) -> None:
     config, folder = prepared.config, prepared.folder
     started = datetime.now(UTC)
     clock = time.monotonic()
@@ -106,7 +114,6 @@ def _train(prepared: Prepared, watch: Watch | None) -> None:
     manifest: dict[str, Any] = {**_manifest(prepared), "started": started.isoformat()}
     write_json(folder.manifest, manifest)
     _say_what(prepared)
-    data, module = assemble(prepared)
     checkpoints = fit(prepared, data, module, watch)
     manifest["train_seconds"] = time.monotonic() - clock
     clock = time.monotonic()

@@ -66,3 +66,14 @@ def test_a_bad_event_names_file_and_line(tmp_path: Path, line: str, problem: str
         read_events(path)
     assert f"{path}, line 2: " in str(caught.value)
     assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("folder", ["Abnormal", "Abnormal_Videos", "NotNormal"])
+def test_what_only_contains_the_word_is_not_the_normal_class(folder: str) -> None:
+    with pytest.raises(UserError):
+        class_of_folder(folder, "list")
+
+
+@pytest.mark.parametrize("folder", ["Normal", "normal_videos", "Training_Normal_Videos_Anomaly", "Normal_Videos_event"])
+def test_folders_of_normal_videos(folder: str) -> None:
+    assert class_of_folder(folder, "list") == "Normal"

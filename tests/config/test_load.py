@@ -162,21 +162,21 @@ def test_a_key_that_nothing_resembles() -> None:
 @pytest.mark.parametrize(
     ("override", "said"),
     [
-        ("optim.epochs=many", "integer"),
-        ("optim.epochs=2.5", "integer"),
+        ("optim.epochs=many", "whole number"),
+        ("optim.epochs=2.5", "whole number"),
         ("optim.epochs=0", "greater than or equal to 1"),
         ("optim.learning_rate=-1", "greater than 0"),
         ("optim.learning_rate=.nan", "finite"),
         ("data.validation_share=1", "less than 1"),
         ("data.batch_size=1", "greater than or equal to 2"),
         ("model.prompt_half=40", "less than or equal to 32"),
-        ("loss.embed=perhaps", "boolean"),
+        ("loss.embed=perhaps", "on or off"),
         ("seed=-1", "greater than or equal to 0"),
         ("optim.learning_rate=[1, 2]", "number"),
-        ("model=3", "dictionary"),
-        ("model.text=tiny", "dictionary"),
-        ("optim.epochs=", "integer"),
-        ("optim.epochs=null", "integer"),
+        ("model=3", "keys below it"),
+        ("model.text=tiny", "keys below it"),
+        ("optim.epochs=", "whole number"),
+        ("optim.epochs=null", "whole number"),
     ],
 )
 def test_a_bad_value_names_key_value_and_what_was_expected(override: str, said: str) -> None:
@@ -252,3 +252,49 @@ def test_values_stay_plain(tmp_path: Path) -> None:
     config = Config(data=Data(bank=tmp_path))
     assert plain(config)["data"]["bank"] == str(tmp_path)
     assert all(isinstance(v, str | int | float | bool | list) for v in plain(config)["optim"].values())
+
+
+@pytest.mark.parametrize("text", ["model: {acp: none}\nmodel: {layers: 2}\n", "model:\n  layers: 1\n  layers: 2\n"])
+def test_a_key_that_stands_twice_is_refused(text: str, tmp_path: Path) -> None:
+    file = tmp_path / "twice.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"twice\.yaml.*stands twice"):
+        load_config([file])
+
+
+@pytest.mark.parametrize(
+    "override", ["data.bank=", "runtime.results=", "data.bank=null", "seed=true", "optim.epochs=on"]
+)
+def test_empty_paths_and_switches_for_numbers_are_refused(override: str) -> None:
+    key = override.partition("=")[0]
+    with pytest.raises(UserError, match=f"command line: {key}: "):
+        load_config([], [override])
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("optim=3", "keys below it"),
+        ("optim.milestones=0.3", "a list"),
+        ("optim.epochs=1.5", "a whole number"),
+        ("optim.learning_rate=fast", "a number"),
+        ("loss.coarse=maybe", "on or off"),
+    ],
+)
+def test_what_was_expected_is_said_in_plain_words(override: str, words: str) -> None:
+    with pytest.raises(UserError, match=f"expected: {words}"):
+        load_config([], [override])
+
+
+def test_a_finding_about_several_keys_names_the_layer_that_set_the_first(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("select: best_val\n")
+    with pytest.raises(UserError, match=r"mine\.yaml: select"):
+        load_config([file], ["seed=1"])
+
+
+@pytest.mark.parametrize("over", [["model.temporal=local"], ["model.name=vadclip", "modalities=vt"]])
+def test_whole_test_videos_are_refused_where_positions_end(over: list[str]) -> None:
+    with pytest.raises(UserError, match=r"data\.test_span: 'whole'"):
+        load_config([], ["data.test_span=whole", *over])
+    assert load_config([], ["data.test_span=whole", "model.temporal=conv"]).data.test_span == "whole"

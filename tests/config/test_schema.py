@@ -13,7 +13,7 @@ from mmvad.config.schema import Config, Data, Loss
 CHOICES: dict[str, set[str]] = {
     "benchmark": {"planted", "ucf_crime", "xd_violence", "demo_clips"},
     "modalities": {"v", "va", "vt", "vat"},
-    "model.temporal": {"local_gcn", "local", "global", "gcn", "none"},
+    "model.temporal": {"local_gcn", "local", "global", "gcn", "conv", "none"},
     "model.fusion": {"gated", "concat", "cross_attention", "add", "none"},
     "model.acp": {"pre_post", "pre", "post", "none"},
     "model.weighting": {"score", "logit", "softmax"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.config.schema import Config, Data, Model, Runtime, Text
+from mmvad.config.schema import Config, Data, Model, Quirks, Runtime, Text
 from mmvad.data import datamodule
 from mmvad.data.datamodule import FeatureDataModule, resident_device
 from mmvad.errors import UserError
@@ -124,3 +125,20 @@ def test_where_features_lie(bank: Bank, monkeypatch: pytest.MonkeyPatch) -> None
     assert resident_device(config(resident="auto"), bank, CPU) == CPU
     monkeypatch.setattr(datamodule, "_free_memory", lambda: 1000)
     assert resident_device(config(resident="auto"), bank, CPU) is None
+
+
+def test_held_out_videos_of_one_kind_are_refused(bank: Bank) -> None:
+    """One normal video cannot be held out, and without it every figure of the held-out ones is empty."""
+    kinds = {kind: [v for v in bank.train.videos if (v.labels == (PLANTED.normal,)) is kind] for kind in (True, False)}
+    keep = [*kinds[False], kinds[True][0]]
+    lonely = replace(bank, train=replace(bank.train, videos=tuple(keep)))
+    with pytest.raises(UserError, match="held-out videos are abnormal"):
+        module(lonely, validation_share=0.3)
+
+
+def test_all_crops_need_the_same_crops_of_every_test_video(bank: Bank) -> None:
+    first, *others = bank.test.videos
+    uneven = replace(bank, test=replace(bank.test, videos=(replace(first, crops=(*first.crops, 7)), *others)))
+    asked = config().model_copy(update={"quirks": Quirks(all_crops=True)})
+    with pytest.raises(UserError, match=r"quirks\.all_crops"):
+        _ = FeatureDataModule(asked, uneven, PLANTED, CPU).test_sets

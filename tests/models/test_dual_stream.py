@@ -23,7 +23,7 @@ from mmvad.objectives import objective
 from tests.plain import network as plain
 from tests.small import AUDIO_WIDTH, PROMPTS, WIDTH, batch, gradients, losses, network
 
-TEMPORAL = ("local_gcn", "local", "global", "gcn", "none")
+TEMPORAL = ("local_gcn", "local", "global", "gcn", "conv", "none")
 FUSION = ("gated", "concat", "cross_attention", "add", "none")
 ACP = ("pre_post", "pre", "post", "none")
 WEIGHTING = ("score", "logit", "softmax")

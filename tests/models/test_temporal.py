@@ -19,7 +19,7 @@ from tests.plain import network as plain
 from tests.small import stirred
 
 WIDTH = 16
-KINDS = ("local_gcn", "local", "global", "gcn", "none")
+KINDS = ("local_gcn", "local", "global", "gcn", "conv", "none")
 
 
 def padded(lengths: list[int], length: int, seed: int = 0, garbage: float = 0.0) -> tuple[Tensor, Tensor]:
@@ -99,6 +99,15 @@ def test_local_gcn_is_positions_then_attention_then_graphs(layers: int, window: 
         torch.testing.assert_close(found[b, :n], rows, rtol=1e-5, atol=1e-5)
 
 
+def test_conv_adds_what_three_neighbours_say_to_videos_of_any_length() -> None:
+    made = unit("conv", length=4)
+    x, mask = padded([1, 7, 10], 10)
+    found = made(x, mask)
+    for b, n in enumerate((1, 7, 10)):
+        wanted = x[b, :n] + plain.convolution(made.convolution.convolution, x[b, :n]).clamp(min=0)
+        torch.testing.assert_close(found[b, :n], wanted, rtol=1e-5, atol=1e-5)
+
+
 def test_kinds_have_the_parts_that_their_names_say() -> None:
     parts = {kind: (len(unit(kind, layers=2).layers), unit(kind).graphs is not None) for kind in KINDS}
     assert parts == {
@@ -106,6 +115,7 @@ def test_kinds_have_the_parts_that_their_names_say() -> None:
         "local": (2, False),
         "global": (2, False),
         "gcn": (0, True),
+        "conv": (0, False),
         "none": (0, False),
     }
     x, mask = padded([3, 5], 5)

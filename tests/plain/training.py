@@ -103,6 +103,8 @@ def temporal(net: DualStream, x: Tensor, mask: Tensor) -> Tensor:
     unit: Any = net.temporal
     if unit.positions is not None:
         x = x + unit.positions[: x.shape[1]]
+    if unit.convolution is not None:
+        x = x + unit.convolution.convolution((x * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2).relu()
     for layer in unit.layers:
         x = attention_layer(layer, x, mask)
     return x if unit.graphs is None else x + graphs(unit.graphs, x, mask)

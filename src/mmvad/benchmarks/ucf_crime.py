@@ -6,6 +6,7 @@ two spaces between the fields.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
@@ -40,12 +41,15 @@ UCF_CRIME = Benchmark(
 )
 
 
+_NORMAL = re.compile(r"(training_|testing_)?normal([_ ].*)?", re.IGNORECASE)
+
+
 def class_of_folder(folder: str, where: object) -> str:
     """The class key of a class folder; both `..._Normal_Videos_Anomaly` folders are the normal class.
 
     Raises UserError, naming `where`, for an unknown folder.
     """
-    key = UCF_CRIME.normal if "normal" in folder.lower() else folder
+    key = UCF_CRIME.normal if _NORMAL.fullmatch(folder) else folder
     UCF_CRIME.class_index(key, where)
     return key
 

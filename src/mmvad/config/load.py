@@ -15,6 +15,29 @@ from mmvad.errors import UserError, nearest_name
 
 Tree = dict[str, Any]
 
+_MEANT = {
+    "dict": "keys below it, such as `optim: {epochs: 3}`",
+    "model": "keys below it, such as `optim: {epochs: 3}`",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "on or off",
+    "tuple": "a list, such as [0.3, 0.6]",
+    "path": "a path",
+    "string": "a word",
+}
+"""What pydantic's kinds of findings expect, by the first part of their name, in our words."""
+
+
+class UniqueKeys(yaml.SafeLoader):
+    """YAML of plain values in which a key that stands twice is an error: the second would hide the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        double = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        if double is not None:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {double!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
 
 def load_config(files: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
     """The configuration of files and overrides, later ones over earlier ones.
@@ -39,7 +62,8 @@ def parse(tree: Tree, layers: Sequence[tuple[object, Tree]] = ()) -> Config:
         return Config.model_validate(tree)
     except ValidationError as error:
         details = error.errors()[0]
-        setters = [where for where, layer in layers if _sets(layer, details["loc"])]
+        keys = details["loc"] or _named_key(details["msg"])
+        setters = [where for where, layer in layers if _sets(layer, keys)]
         raise _explain(details, setters[-1] if setters else "configuration") from None
 
 
@@ -111,7 +135,7 @@ def _section_of(annotation: Any) -> type[BaseModel] | None:
 
 def _read_yaml(file: Path) -> Tree:
     try:
-        content = yaml.safe_load(Path(file).read_text(encoding="utf-8"))
+        content = yaml.load(Path(file).read_text(encoding="utf-8"), UniqueKeys)
     except FileNotFoundError:
         folder = Path(file).parent
         found = nearest_name(Path(file).name, [p.name for p in folder.glob("*.yaml")] if folder.is_dir() else [])
@@ -145,17 +169,24 @@ def _sets(layer: Any, keys: Sequence[Any]) -> bool:
     return keys[0] in layer and _sets(layer[keys[0]], keys[1:])
 
 
+def _named_key(message: str) -> tuple[str, ...]:
+    """The key that a finding about several keys begins with: "Value error, data.bank: ..." as ("data", "bank")."""
+    return tuple(message.removeprefix("Value error, ").partition(":")[0].split("."))
+
+
 def _explain(details: ErrorDetails, where: object) -> UserError:
     """pydantic's first finding in our form: the key, the value, what was expected, the nearest valid one."""
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "value_error":
-        return UserError(where, details["msg"].removeprefix("Value error, "))
+        return UserError(where, f"{key}: " * bool(key) + details["msg"].removeprefix("Value error, "))
     value = details["input"]
     choices: list[str] = []
     field = leaf_keys().get(key)
     if field is not None and str(get_origin(field.annotation)) == "typing.Literal":
         choices = [str(c) for c in get_args(field.annotation)]
-    expected = f"one of {', '.join(choices)}" if choices else details["msg"].removeprefix("Input should be ")
+    kind = details["type"].partition("_")[0]
+    words = details["msg"].removeprefix("Input should be ")
+    expected = f"one of {', '.join(choices)}" if choices else _MEANT.get(kind, words)
     return UserError(
         where,
         f"{key} = {value!r} is not valid",

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mmvad.config.peers import PEERS, Peers
-from mmvad.config.sections import Count, NotNegative, Positive, Section, Share
+from mmvad.config.sections import Count, NoSwitch, NotNegative, Place, Positive, Section, Share
 
 
 class Text(Section):
@@ -25,8 +25,8 @@ class Model(Section):
     name: Literal["dual_stream", *PEERS] = "dual_stream"  # type: ignore[valid-type]
     """the network: ours, or a peer; a peer reads `peers.NAME.*` and of `model.*` only the text tower"""
     text: Text = Text()
-    temporal: Literal["local_gcn", "local", "global", "gcn", "none"] = "local_gcn"
-    """temporal unit on the visual path (eq. 1)"""
+    temporal: Literal["local_gcn", "local", "global", "gcn", "conv", "none"] = "local_gcn"
+    """temporal unit on the visual path (eq. 1); `conv`: a convolution over three segments, added to the picture"""
     layers: Count = 1
     """attention layers of the temporal unit"""
     heads: Count = 1
@@ -44,7 +44,7 @@ class Model(Section):
     temperature: Positive = 0.07
     """tau of the registration map (eq. 8)"""
     dropout: Share = 0.5
-    """dropout on the visual input, on encoded audio, in the graphs and before the coarse classifier"""
+    """dropout on the visual input, on encoded audio, in the graphs, on the context vector, before the classifier"""
 
 
 class Loss(Section):
@@ -75,7 +75,7 @@ class Loss(Section):
 
 
 class Data(Section):
-    bank: Path = Path("banks/planted")
+    bank: Place = Path("banks/planted")
     """the feature bank (`mmvad data import` makes it)"""
     segment_length: Count = 256
     """L, segments fed to the network"""
@@ -112,7 +112,7 @@ class Optim(Section):
     milestones: tuple[Share, ...] = (0.3, 0.6)
     """when the learning rate falls, as shares of the epochs"""
     cosine_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """how much of the cosine's way down is gone by the last epoch"""
+    """how much of the cosine's way down is gone by the end of training"""
     epochs: Count = 60
     """passes over every crop of every training video"""
     gradient_clip: NotNegative = 0.0
@@ -146,7 +146,7 @@ class Runtime(Section):
     """CPU threads of torch; 0 leaves its own choice"""
     resident: Literal["auto", "gpu", "ram", "disk"] = "auto"
     """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
-    results: Path = Path("runs")
+    results: Place = Path("runs")
     """folder of the run folders"""
     figures: bool = True
     """draw score curves and the precision-recall curve"""
@@ -159,7 +159,7 @@ class Runtime(Section):
 class Config(Section):
     benchmark: Literal["planted", "ucf_crime", "xd_violence", "demo_clips"] = "planted"
     """what is trained and tested on"""
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32), NoSwitch] = 0
     """of every source of chance in training"""
     modalities: Literal["v", "va", "vt", "vat"] = "vat"
     """V picture, A sound, T text (without T no fine stream)"""
@@ -182,6 +182,7 @@ class Config(Section):
             raise ValueError(
                 f"modalities: {self.modalities!r} listens, but data.audio is 'none'; set modalities to v or vt"
             )
+        self._reaches()
         fine = self.uses_text and self.loss.fine
         if self.model.name != "dual_stream":
             self._fits_peer()
@@ -197,6 +198,15 @@ class Config(Section):
         if self.data.balanced and self.data.batch_size % 2:
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self
+
+    def _reaches(self) -> None:
+        """Refuses whole test videos for networks whose learned positions end at L."""
+        ours = self.model.name == "dual_stream" and self.model.temporal not in {"conv", "none"}
+        if self.data.test_span == "whole" and (ours or self.model.name in {"vadclip", "avadclip"}):
+            raise ValueError(
+                "data.test_span: 'whole', but the positions that the temporal unit learns end at data.segment_length; "
+                "set data.test_span to chunks or segments"
+            )
 
     def _fits_peer(self) -> None:
         peer = PEERS[self.model.name]

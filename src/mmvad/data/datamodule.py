@@ -94,6 +94,14 @@ class FeatureDataModule(lightning.LightningDataModule):
                 expected="at least two training videos of a class",
                 fix="set data.validation_share=0 and select=last, or take a larger bank",
             )
+        kinds = {v.labels == (benchmark.normal,) for v in held_videos}
+        if len(kinds) == 1:
+            raise UserError(
+                f"data.validation_share: {config.data.validation_share}",
+                f"all {len(held_videos)} held-out videos are {'normal' if kinds.pop() else 'abnormal'}",
+                expected="normal and abnormal ones, or no figure can be computed",
+                fix="set data.validation_share higher, or take a larger bank",
+            )
         self._train: Samples | None = None
         crop = config.data.test_crop
         self.test = self._scoring_set(bank.test.videos, "test", crop)
@@ -136,6 +144,14 @@ class FeatureDataModule(lightning.LightningDataModule):
         if not self.config.quirks.all_crops:
             return [self.test]
         videos = self.bank.test.videos
+        odd = next((v for v in videos if v.crops != videos[0].crops), None)
+        if odd is not None:
+            raise UserError(
+                f"quirks.all_crops: {odd.name} has the crops {odd.crops}",
+                f"{videos[0].name} has {videos[0].crops}",
+                expected="the same crops of every test video",
+                fix="import the missing crops, or set quirks.all_crops=off",
+            )
         return [self._scoring_set(videos, "test", crop) for crop in videos[0].crops]
 
     def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:

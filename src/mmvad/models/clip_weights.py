@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -98,7 +99,10 @@ def _read_file(path: Path, where: str) -> dict[str, Tensor]:
         return load_state_dict(str(path))
     except Exception as first:
         try:
-            return torch.jit.load(str(path), map_location="cpu").state_dict()
+            with warnings.catch_warnings(
+                action="ignore", category=FutureWarning
+            ):  # OpenAI's archives are what they are
+                return torch.jit.load(str(path), map_location="cpu").state_dict()
         except Exception:
             raise UserError(
                 f"{where}: {path}",

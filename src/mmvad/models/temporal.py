@@ -21,6 +21,8 @@ from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
 SIMILARITY_CUT = 0.7
+PLACED = ("local_gcn", "local", "global", "gcn")
+"""Kinds with learned positions, which end at the L that they were made for."""
 
 
 class AttentionLayer(nn.Module):
@@ -137,6 +139,22 @@ def distance_kernel(length: int, device: torch.device) -> Tensor:
     return torch.exp(-(place[:, None] - place[None, :]).abs() / math.e)
 
 
+class LocalConvolution(nn.Module):
+    """x + ReLU(Conv(x)), the convolution over three segments. [B, L, d] -> same."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(width, width, 3, padding=1)
+
+    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+        return x + F.relu(mix(self.neighbours, x, layout.windows(0)))
+
+    def neighbours(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x [N, n, d], zero on padding -> same."""
+        del mask
+        return self.convolution(x.transpose(1, 2)).transpose(1, 2)
+
+
 class TemporalSettings(NamedTuple):
     """`model.temporal` and what belongs to it; window in segments."""
 
@@ -148,7 +166,10 @@ class TemporalSettings(NamedTuple):
 
 
 class TemporalUnit(nn.Module):
-    """V' = TU(V) (eq. 1). Kinds: `local_gcn` (windowed attention, then graphs), `local`, `global`, `gcn`, `none`."""
+    """V' = TU(V) (eq. 1): `local_gcn` (windowed attention, then graphs), `local`, `global`, `gcn`, `conv`, `none`.
+
+    `conv` is ours: a convolution over three segments, without learned positions, so for videos of any length.
+    """
 
     def __init__(self, width: int, length: int, settings: TemporalSettings) -> None:
         super().__init__()
@@ -158,7 +179,9 @@ class TemporalUnit(nn.Module):
                 f"model.heads: {settings.heads}", f"does not divide the width {width}", expected="a divisor of it"
             )
         window = 0 if settings.kind == "global" else settings.window
-        self.positions = nn.Parameter(torch.empty(length, width).normal_(std=0.01)) if settings.kind != "none" else None
+        placed = settings.kind in PLACED
+        self.positions = nn.Parameter(torch.empty(length, width).normal_(std=0.01)) if placed else None
+        self.convolution = LocalConvolution(width) if settings.kind == "conv" else None
         self.layers = nn.ModuleList(
             AttentionLayer(width, settings.heads, window) for _ in range(settings.layers if attends else 0)
         )
@@ -172,6 +195,8 @@ class TemporalUnit(nn.Module):
     def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
         if self.positions is not None:
             x = x + layout.of_places(self.positions)
+        if self.convolution is not None:
+            x = self.convolution.on_rows(x, layout)
         for layer in cast(Iterable[AttentionLayer], self.layers):
             x = layer.on_rows(x, layout)
         return x if self.graphs is None else x + self.graphs.on_rows(x, layout)

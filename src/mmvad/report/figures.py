@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.benchmark import Benchmark, snippet_seconds
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, snippet_seconds
 from mmvad.disk import disk_errors
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import precision_recall_points, rank, snippet_positives
@@ -83,7 +83,7 @@ def draw_precision_recall(path: Path, videos: Sequence[ScoredVideo]) -> Path:
     positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in ordered])
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot()
-    if positives.any():
+    if positives.any() and (positives < SNIPPET_FRAMES).any():
         for name, scores in sorted(frame_scores(ordered).items()):
             recall, precision = precision_recall_points(rank(scores, positives, where=name).curve(None))
             axes.plot(recall, precision, color=COLOURS[name], label=name, linewidth=1.2)

@@ -154,7 +154,7 @@ STUDIES: tuple[Study, ...] = (
     _of_one_key(
         "temporal",
         "Open reading: the temporal unit",
-        Values("model.temporal", ("local_gcn", "local", "global", "gcn", "none")),
+        Values("model.temporal", ("local_gcn", "local", "global", "gcn", "conv", "none")),
         _make("ablation-readings"),
     ),
     _of_one_key(
