@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.bootstrap import LEVEL
-from mmvad.report.definitions import Metric, usual
+from mmvad.report.definitions import Metric, Settings, usual
 from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
@@ -60,15 +61,24 @@ def _size_notes(benchmark: str, selection: Selection) -> list[str]:
 
 def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
     """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
-    differing = [
-        f"{key}={selection.context[key]}"
-        for key, value in usual(benchmark).items()
-        if key in selection.context and not equal(selection.context[key], value)
-    ]
-    # A path may hold the same weights; random ones are others for certain.
-    if usual(benchmark).get("model.text.architecture") and selection.context.get("model.text.weights") == "random":
-        differing.append("model.text.weights=random")
+    differing = other_settings(selection.context, usual(benchmark))
     return [f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"] if differing else []
+
+
+def other_settings(settings: Settings, shipped: Settings) -> list[str]:
+    """Where settings differ from the shipped ones, as `key=value`; what they do not name is as it was shipped."""
+    return [
+        f"{key}={settings[key]}"
+        for key, value in shipped.items()
+        if settings.get(key) is not None and not _same(key, settings[key], value)
+    ]
+
+
+def _same(key: str, value: Any, shipped: Any) -> bool:
+    # A path may hold the same weights; random ones are others for certain.
+    if key == "model.text.weights":
+        return (value == "random") == (shipped == "random")
+    return equal(value, shipped)
 
 
 def _run_notes(selection: Selection) -> list[str]:

@@ -17,11 +17,13 @@ import pandas as pd
 from mmvad.report.definitions import Metric, Row, Settings, Study, usual
 from mmvad.report.filled import Cell
 from mmvad.report.frame import FIGURE_COLUMNS, RUN_COLUMNS
+from mmvad.report.studies import STUDIES
 
 Record = dict[str, Any]
 OURS = "dual_stream"
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
 _NOT_CONTEXT = {*RUN_COLUMNS, "seed", "select"} - {"bank_hash", "schema"}
+_VARIED = {key for study in STUDIES for key in (*study.varied, *study.free)}
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Selection:
     Attributes:
         base: the row that the others are compared to; None where it has no runs.
         context: the configuration that all its runs share.
-        rivals: other sets of runs that fill two rows or more, each as the keys in which it differs.
+        rivals: other sets of runs that compete for these rows, each as the keys in which it differs (`_is_rival`).
         unfinished: runs of these rows that have no report, by row and seed.
     """
 
@@ -93,43 +95,87 @@ class Results:
         return [record for record in here if record.get("model.name", OURS) == model]
 
     def base(self, benchmark: str) -> Settings:
-        """Each key's commonest value among the runs: studies vary one thing at a time, so that is their base."""
+        """What studies vary one thing from: of a switch the shipped base value wherever a run has it, since studies of
+        several switches outvote it; a number's commonest value, and so for all that has no shipped value.
+        """
         records, preferred = self.of(benchmark), usual(benchmark)
         base = {}
         for key in records[0] if records else ():
             counts = Counter(record[key] for record in records)
-            base[key] = max(counts, key=lambda v: (counts[v], equal(v, preferred.get(key)), str(v)))
+
+            def merit(value: Any, key: str = key, counts: Counter = counts) -> tuple:
+                shipped = equal(value, preferred.get(key))
+                return shipped and _is_switch(value), counts[value], shipped, str(value)
+
+            base[key] = max(counts, key=merit)
         return base
 
 
+Context = tuple[tuple[str, Any], ...]
+Filled = Mapping[int, list[Record]]
+"""The runs of one context by the place of their row."""
+
+
 def select(results: Results, study: Study, benchmark: str) -> Selection:
-    """The runs that fill the study's rows: all of one context, the one that fills most rows."""
+    """The runs that fill the study's rows: all of one context, the one that is nearest to the benchmark's base.
+
+    Contexts are ranked by how many switches stand as in the shipped base configuration (one that has parts switched off
+    is another network, however many rows it fills), then by whether they fill two rows, by all other settings, by
+    whether the base row is there, and by rows and runs.
+    """
     records, base = results.of(benchmark), results.base(benchmark)
     rows = _rows(study, benchmark, records)
-    contexts: dict[tuple, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
+    contexts: dict[Context, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         place = next((i for i, row in enumerate(rows) if not row.silent and matches(record, row.settings)), None)
         if place is not None:
             contexts[_context(record, study)][place].append(record)
-    wanted = {**usual(benchmark), **{k: v for k, v in base.items() if study.over is not None}}
-    base_place = next((i for i, row in enumerate(rows) if matches(wanted, row.settings)), None)
-
-    def merit(context: tuple) -> tuple:
-        near = sum(equal(value, base.get(key)) for key, value in context)
-        filled = contexts[context]
-        return len(filled), base_place in filled, near, sum(map(len, filled.values())), str(context)
-
     if not contexts:
         return Selection(tuple(RowRuns(row) for row in rows), None, {}, ())
+    wanted = [usual(benchmark), *([base] if study.over is not None else [])]
+    at_base = [i for settings in wanted for i, row in enumerate(rows) if matches(settings, row.settings)]
+    near = {**base, **usual(benchmark)}
+
+    def merit(context: Context) -> tuple:
+        filled = contexts[context]
+        switches, others = _agreement(context, near)
+        has_base = any(place in filled for place in at_base)
+        return switches, len(filled) > 1, others, has_base, len(filled), sum(map(len, filled.values())), str(context)
+
     chosen = max(contexts, key=merit)
     taken = [_one_a_seed(row, contexts[chosen].get(i, []), base) for i, row in enumerate(rows)]
     # A value that only other contexts have is no row of this table.
     planned = len(study.rows(benchmark))
     shown = [row for row in taken if row.runs or any(row.row is r for r in rows[:planned])]
-    base_row = taken[base_place] if base_place is not None and taken[base_place].runs else None
-    rivals = tuple(_differences(c, chosen) for c in sorted(contexts, key=str) if c != chosen and len(contexts[c]) > 1)
+    base_row = next((taken[place] for place in at_base if taken[place].runs), None)
+    others = [c for c in sorted(contexts, key=str) if c != chosen and _is_rival(c, chosen, contexts[c], at_base, near)]
+    rivals = tuple(_differences(context, chosen) for context in others)
     ordered = tuple(sorted(shown, key=lambda runs: place_of(study, runs.row)))
     return Selection(ordered, base_row, dict(chosen), rivals, _unfinished(results, benchmark, ordered, dict(chosen)))
+
+
+def _is_switch(value: Any) -> bool:
+    """Whether a setting chooses between parts, in contrast to a number."""
+    return isinstance(value, bool | str)
+
+
+def _agreement(context: Context, near: Settings) -> tuple[int, int]:
+    """How many switches of a context, and how many settings in all, have the base's value."""
+    same = [value for key, value in context if equal(value, near.get(key))]
+    return sum(map(_is_switch, same)), len(same)
+
+
+def _is_rival(context: Context, chosen: Context, filled: Filled, at_base: Sequence[int], near: Settings) -> bool:
+    """Whether runs that are left out could have been this table.
+
+    They fill two rows; or they are the base row alone, nearer to the base than the table that is shown, or other than
+    it in something that no table varies (what is varied elsewhere is a row there).
+    """
+    if len(filled) > 1 or not any(place in filled for place in at_base):
+        return len(filled) > 1
+    ours = dict(chosen)
+    elsewhere = all(key in _VARIED or equal(value, ours.get(key)) for key, value in context)
+    return not elsewhere or _agreement(context, near) > _agreement(chosen, near)
 
 
 def _unfinished(results: Results, benchmark: str, rows: Sequence[RowRuns], context: Settings) -> tuple[str, ...]:
@@ -192,7 +238,7 @@ def place_of(study: Study, row: Row) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _context(record: Record, study: Study) -> tuple:
+def _context(record: Record, study: Study) -> Context:
     """Everything that the rows of a table must share."""
     left = {key: value for key, value in record.items() if key not in {*_NOT_CONTEXT, *study.varied, *study.free}}
     weights = left.get("model.text.weights")
@@ -209,7 +255,7 @@ def _one_a_seed(row: Row, records: list[Record], base: Settings) -> RowRuns:
     return RowRuns(row, tuple(by_seed[seed] for seed in sorted(by_seed)), len(records) - len(by_seed))
 
 
-def _differences(context: tuple, chosen: tuple) -> str:
+def _differences(context: Context, chosen: Context) -> str:
     ours = dict(chosen)
     pairs = [(key, value) for key, value in context if not equal(value, ours.get(key))]
     return ", ".join(f"{key}={str(value)[:12]}" for key, value in pairs)
