@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
@@ -11,7 +12,9 @@ from mmvad.report.definitions import Metric, Settings, usual
 from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Selection, equal, mixtures
+from mmvad.report.results import Record, Selection, equal, mixtures
+
+OURS_NAME = "ours"
 
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
@@ -45,18 +48,47 @@ def _short(row: FilledRow) -> str:
     return row.lead[0] if len(row.lead) == 1 else f"{row.lead[0]} ({row.lead[-1]})"
 
 
-def honesty_notes(benchmark: str, selection: Selection) -> list[str]:
-    """What keeps our figures from being compared with each other, or with published ones."""
-    return [*_settings_notes(benchmark, selection), *_size_notes(benchmark, selection), *_run_notes(selection)]
+def honesty_notes(
+    benchmark: str, selection: Selection, others: Mapping[str, Sequence[Record]] = MappingProxyType({})
+) -> list[str]:
+    """What keeps a table's figures from being compared with each other, or with published ones.
+
+    Args:
+        others: runs of other methods in the table, by the name of their row.
+    """
+    records = {OURS_NAME: [record for row in selection.rows for record in row.runs], **others}
+    records = {name: runs for name, runs in records.items() if runs}
+    return [
+        *_settings_notes(benchmark, selection),
+        *_size_notes(benchmark, records),
+        *_bank_notes(records),
+        *_run_notes(selection, [record for runs in records.values() for record in runs]),
+    ]
 
 
-def _size_notes(benchmark: str, selection: Selection) -> list[str]:
+def _by(records: Mapping[str, Sequence[Record]], key: str) -> dict[Any, list[str]]:
+    """The names of the rows by the value of a key."""
+    names: dict[Any, list[str]] = {}
+    for name, runs in records.items():
+        for value in dict.fromkeys(record[key] for record in runs):
+            names.setdefault(value, []).append(name)
+    return names
+
+
+def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list[str]:
     official = benchmark_named(benchmark).official_counts["test"]
-    sizes = sorted({record["test_videos"] for row in selection.rows for record in row.runs} - {official})
-    if not official or not sizes:
+    sizes = _by(records, "test_videos")
+    other = {size: f" ({', '.join(sizes[size])})" if len(sizes) > 1 else "" for size in sorted(sizes)}
+    found = ", ".join(f"{size}{names}" for size, names in other.items() if size != official)
+    if not official or not found:
         return []
-    found = ", ".join(map(str, sizes))
     return [f"tested on {found} videos; the official test set has {official}: not comparable with published figures"]
+
+
+def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
+    banks = _by(records, "bank_hash")
+    named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
+    return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
 
 
 def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
@@ -81,8 +113,7 @@ def _same(key: str, value: Any, shipped: Any) -> bool:
     return equal(value, shipped)
 
 
-def _run_notes(selection: Selection) -> list[str]:
-    records = [record for row in selection.rows for record in row.runs]
+def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:
     mixed = mixtures(records)
     notes = [f"this table mixes runs of different {'; '.join(mixed)}"] if mixed else []
     repeated = sum(row.repeated for row in selection.rows)

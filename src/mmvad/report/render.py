@@ -94,7 +94,9 @@ def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
     figure = row.paper[place] if row.paper else None
     if figure is None:
         return ""
-    return figure.text if table.study or not figure.feature else f"{figure.text} ({figure.feature})"
+    modality = figure.modality if figure.modality != row.lead[-1] else ""
+    of = ", ".join(part for part in (figure.feature, modality) if part)
+    return figure.text if table.study or not of else f"{figure.text} ({of})"
 
 
 def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
