@@ -8,7 +8,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.bootstrap import LEVEL
-from mmvad.report.definitions import Metric, Settings, usual
+from mmvad.report.definitions import SPELLED, Metric, Settings, usual
 from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
@@ -126,9 +126,26 @@ def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:
     return notes
 
 
-def paper_notes(rows: Sequence[FilledRow]) -> list[str]:
-    """Where the paper's figures beside ours are from."""
-    return confidence_notes([figure for row in rows for figure in row.paper if figure])
+def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
+    """Where the paper's figures beside ours are from, and what they read where that is not what our rows do."""
+    figures = [figure for row in rows for figure in row.paper if figure]
+    ours = SPELLED[usual(benchmark)["modalities"]]
+    others = sorted({figure.modality for figure in figures if figure.modality} - {ours})
+    notes = [f"the paper's figures are filed under {', '.join(others)}; the rows beside them read {ours}"]
+    return [*(notes if others else []), *confidence_notes(figures)]
+
+
+def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
+    """Where a difference is not that of the two means: it is over the seeds that both rows have."""
+    seeds = len(selection.base.runs) if selection.base else 0
+    shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
+    fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
+    if not fewer:
+        return []
+    return [
+        "means and deviations are over all seeds of a row, differences over those that it shares with the base row: "
+        + ", ".join(fewer)
+    ]
 
 
 def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
@@ -141,7 +158,9 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
     bracketed = [d for d in differences if d.low is not None]
     if not bracketed:
         return start + without
-    alone = any(len(row.seeds) == 1 for row in rows)
+    seeds = len(selection.base.runs) if selection.base else 0
+    compared = [(row.difference.paired, len(row.seeds)) for row in rows if row.difference in bracketed]
+    alone = any((paired or min(own, seeds)) == 1 for paired, own in compared)
     pairing = (
         "paired by video and seed"
         if all(d.paired for d in bracketed)
