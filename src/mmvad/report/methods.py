@@ -9,7 +9,7 @@ from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison, Metric
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.marks import mark_notes, quirks_of
 from mmvad.report.measured import Measured, features_of, measured, peer_notes
-from mmvad.report.notes import honesty_notes, row_notes
+from mmvad.report.notes import OURS_NAME, honesty_notes, row_notes
 from mmvad.report.published import PAPER, Published, confidence_notes, find_published, published_figures
 from mmvad.report.render import cell_text
 from mmvad.report.results import Results, RowRuns, Selection, cell, select
@@ -62,7 +62,7 @@ def _our_rows(table: Comparison, results: Results, selection: Selection) -> list
 
 def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     features = features_of(runs.runs[0]) if runs.runs else "CLIP+VGGish" if "A" in runs.row.label else "CLIP"
-    lead = ("ours", *(("weak",) if table.supervision else ()), features, runs.row.label)
+    lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
         return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command(table.benchmark))
     return FilledRow(

@@ -15,6 +15,7 @@ from mmvad.report.resampling import Resampler
 from mmvad.report.results import Record, Selection, equal, mixtures
 
 OURS_NAME = "ours"
+"""How our method is called among others."""
 
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
