@@ -13,7 +13,7 @@ from mmvad.report.results import Results
 from mmvad.report.scored import Truths
 from mmvad.report.studies import tables_named
 from mmvad.report.tables import fill
-from tests.report.synthetic import BASES, make_run
+from tests.report.synthetic import BASES, make_bank, make_run
 
 FOLDED = [*sorted((BASES / "components").glob("*.yaml")), *sorted((BASES / "losses").glob("*.yaml"))]
 ONE_VALUE = ("Xa", "Xb", "XIa", "XIb", "XII", "Fig5", "temporal", "fusion", "weighting", "contrast")
@@ -69,6 +69,17 @@ def test_a_short_trial_does_not_hide_the_sweep_nor_the_sweep_a_trial_of_two_rows
     filled = table("VI", tmp_path)
     assert [bool(row.seeds) for row in filled.rows] == [True, False, False, True]
     assert any(note.endswith("left out: optim.epochs=2") for note in filled.notes)
+
+
+def test_the_same_weights_elsewhere_and_more_seeds_of_another_bank_hide_no_sweep(bank: Path, tmp_path: Path) -> None:
+    make_bank(tmp_path / "other", seed=9)
+    for seed in range(6):
+        make_run(tmp_path / "runs", tmp_path / "other", seed=seed)
+    for changes in (["modalities=v"], ["modalities=va"], []):
+        make_run(tmp_path / "runs", bank, [*changes, "model.text.weights=/there/tiny.pt"])
+    filled = table("VI", tmp_path / "runs")
+    assert [bool(row.seeds) for row in filled.rows] == [True, True, False, True]
+    assert any("left out: bank_hash=" in note for note in filled.notes)
 
 
 def test_rows_of_other_tables_are_no_rivals(bank: Path, tmp_path: Path) -> None:

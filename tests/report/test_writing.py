@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.cli import main
-from tests.report.synthetic import make_run
+from tests.report.synthetic import make_bank, make_run
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,17 @@ def test_our_row_alone_stands_out_among_the_methods(bank: Path, tmp_path: Path) 
     page = (out / "report.html").read_text()
     assert len(re.findall(r"<tr[^>]*>.*VadCLIP 2024", page)) == 1
     assert re.findall(r'<tr class="ours"><td class="lead">([^<]*)<', page) == ["ours"]
+
+
+def test_a_benchmark_without_shipped_settings_has_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo_clips.yaml").write_text("benchmark: demo_clips\nmodel: {text: {architecture: tiny}}\n")
+    monkeypatch.setattr("tests.report.synthetic.BASES", tmp_path)
+    make_bank(tmp_path / "bank", "demo_clips")
+    make_run(tmp_path / "runs", tmp_path / "bank")
+    assert main(["report", str(tmp_path / "runs"), "--resamples", "0"]) == 0
+    assert "settings other" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

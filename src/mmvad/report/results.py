@@ -98,14 +98,14 @@ class Results:
         """What studies vary one thing from: of a switch the shipped base value wherever a run has it, since studies of
         several switches outvote it; a number's commonest value, and so for all that has no shipped value.
         """
-        records, preferred = self.of(benchmark), usual(benchmark)
+        records, preferred, switches = self.of(benchmark), usual(benchmark), _switches(benchmark)
         base = {}
         for key in records[0] if records else ():
             counts = Counter(record[key] for record in records)
 
             def merit(value: Any, key: str = key, counts: Counter = counts) -> tuple:
                 shipped = equal(value, preferred.get(key))
-                return shipped and _is_switch(value), counts[value], shipped, str(value)
+                return shipped and key in switches, counts[value], shipped, str(value)
 
             base[key] = max(counts, key=merit)
         return base
@@ -134,13 +134,14 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
         return Selection(tuple(RowRuns(row) for row in rows), None, {}, ())
     wanted = [usual(benchmark), *([base] if study.over is not None else [])]
     at_base = [i for settings in wanted for i, row in enumerate(rows) if matches(settings, row.settings)]
-    near = {**base, **usual(benchmark)}
+    near, switches = {**base, **usual(benchmark)}, _switches(benchmark)
 
     def merit(context: Context) -> tuple:
         filled = contexts[context]
-        switches, others = _agreement(context, near)
+        on = _agreement(tuple(pair for pair in context if pair[0] in switches), near)
         has_base = any(place in filled for place in at_base)
-        return switches, len(filled) > 1, others, has_base, len(filled), sum(map(len, filled.values())), str(context)
+        runs = sum(map(len, filled.values()))
+        return on, len(filled) > 1, _agreement(context, near), has_base, len(filled), runs, str(context)
 
     chosen = max(contexts, key=merit)
     taken = [_one_a_seed(row, contexts[chosen].get(i, []), base) for i, row in enumerate(rows)]
@@ -154,15 +155,15 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
     return Selection(ordered, base_row, dict(chosen), rivals, _unfinished(results, benchmark, ordered, dict(chosen)))
 
 
-def _is_switch(value: Any) -> bool:
-    """Whether a setting chooses between parts, in contrast to a number."""
-    return isinstance(value, bool | str)
+def _switches(benchmark: str) -> set[str]:
+    """The settings that choose between parts, in contrast to numbers; weights may lie elsewhere and be the same."""
+    chosen = {key for key, value in usual(benchmark).items() if isinstance(value, bool | str)}
+    return chosen - {"model.text.weights", "optim.milestones"}
 
 
-def _agreement(context: Context, near: Settings) -> tuple[int, int]:
-    """How many switches of a context, and how many settings in all, have the base's value."""
-    same = [value for key, value in context if equal(value, near.get(key))]
-    return sum(map(_is_switch, same)), len(same)
+def _agreement(context: Context, near: Settings) -> int:
+    """How many settings of a context have the base's value."""
+    return sum(equal(value, near.get(key)) for key, value in context)
 
 
 def _is_rival(context: Context, chosen: Context, filled: Filled, at_base: Sequence[int], near: Settings) -> bool:
