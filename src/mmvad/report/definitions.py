@@ -140,6 +140,12 @@ def usual(benchmark: str) -> Settings:
     return MappingProxyType({**defaults, **SHIPPED.get(benchmark, {})})
 
 
+def switches(benchmark: str) -> set[str]:
+    """The settings that choose between parts, in contrast to numbers; weights may lie elsewhere and be the same."""
+    chosen = {key for key, value in usual(benchmark).items() if isinstance(value, bool | str)}
+    return chosen - {"model.text.weights", "optim.milestones"}
+
+
 def headline(benchmark: str) -> Metric:
     """The metric that the benchmark is known for, of the combined score."""
     name = benchmark_named(benchmark).headline

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmvad.config.peers import PUBLISHED_SCORES
+from mmvad.report.choosing import select
 from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison, Metric
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.marks import mark_notes, quirks_of
@@ -12,7 +13,7 @@ from mmvad.report.measured import Measured, features_of, measured, peer_notes
 from mmvad.report.notes import OURS_NAME, honesty_notes, row_notes
 from mmvad.report.published import PAPER, Published, confidence_notes, find_published, published_figures
 from mmvad.report.render import cell_text
-from mmvad.report.results import Results, RowRuns, Selection, cell, select
+from mmvad.report.results import Results, RowRuns, Selection, cell
 from mmvad.report.studies import MODALITIES
 
 

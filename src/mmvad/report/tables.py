@@ -5,6 +5,7 @@ figures beside ours, and for whatever is missing the command that makes it.
 from __future__ import annotations
 
 from mmvad.config.peers import PEERS
+from mmvad.report.choosing import select
 from mmvad.report.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.marks import mark_notes, quirks_of
@@ -12,7 +13,7 @@ from mmvad.report.methods import fill_comparison
 from mmvad.report.notes import honesty_notes, interval_note, paper_notes, row_notes, seed_notes
 from mmvad.report.published import PAPER, find_published
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import OURS, Results, RowRuns, Selection, cell, select
+from mmvad.report.results import OURS, Results, RowRuns, Selection, cell
 
 
 def fill(table: Study | Comparison, benchmark: str, results: Results, resampler: Resampler) -> FilledTable:
