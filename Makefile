@@ -43,13 +43,14 @@ report: $(READY) ## tables, figures and report.html from the runs in RESULTS=run
 # SEEDS=0,1,2 (a list) or SEEDS=3 (so many, from 0)
 # SET="key=value ..." RESULTS=runs; the same command again goes on where it was (docs/SWEEPS.md)
 PLANTED_BANK := banks/planted-0
-SWEEP_BANK := $(if $(DRY),,$(if $(filter planted,$(BENCHMARK)),$(PLANTED_BANK)/manifest.json))
+DRY_RUN := $(filter-out 0,$(DRY))
+SWEEP_BANK := $(if $(DRY_RUN),,$(if $(filter planted,$(BENCHMARK)),$(PLANTED_BANK)/manifest.json))
 SWEEP_SET := $(if $(filter planted,$(BENCHMARK)),data.bank=$(PLANTED_BANK)) $(SET)
 COMMA := ,
 SEED_LIST := $(if $(findstring $(COMMA),$(SEEDS)),$(SEEDS),$(if $(SEEDS),$(shell seq -s, 0 $$(($(SEEDS) - 1)))))
 SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(or $(SEED_LIST),$(error SEEDS=$(SEEDS): expected how many, or a list such as 0,1,2))) $(if $(RESULTS),--results $(RESULTS)) \
   $(if $(strip $(SWEEP_SET)),--set $(SWEEP_SET))
-SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY),--dry-run)
+SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY_RUN),--dry-run)
 SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence or ucf_crime for the others))"
 METHOD_TABLES_planted := methods
 METHOD_TABLES_xd_violence := III,IV,V
@@ -103,7 +104,7 @@ ablations: $(READY) $(SWEEP_BANK) ## all of them
 
 compare: $(READY) $(SWEEP_BANK) ## Tables I to V: every peer under one protocol, beside its published figures
 	$(SAY_BENCHMARK)
-	@( $(call run_sweeps,compare) ); code=$$?; $(if $(DRY),,test $$code -gt 1 || $(BIN)/mmvad report $(RESULTS) \
+	@( $(call run_sweeps,compare) ); code=$$?; $(if $(DRY_RUN),,test $$code -gt 1 || $(BIN)/mmvad report $(RESULTS) \
 	  --benchmark $(BENCHMARK) --tables $(METHOD_TABLES_$(BENCHMARK));) exit $$code
 
 search: $(READY) $(SWEEP_BANK) ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
@@ -112,7 +113,7 @@ search: $(READY) $(SWEEP_BANK) ## Optuna's search over learning rate, lambdas, p
 
 sweep-agent: $(READY) $(SWEEP_BANK) ## a W&B sweep and agent for SWEEP=modalities (DRY=1 only writes the file)
 	$(SAY_BENCHMARK)
-	@$(BIN)/mmvad sweep wandb sweeps/$(SWEEP).yaml $(SWEEP_GIVEN) $(if $(DRY),,--agent)
+	@$(BIN)/mmvad sweep wandb sweeps/$(SWEEP).yaml $(SWEEP_GIVEN) $(if $(DRY_RUN),,--agent)
 
 test: $(READY) lint ## lint, check types and run all tests
 	$(BIN)/python -m pytest -n auto

@@ -56,6 +56,11 @@ def test_planted_is_the_default_and_says_so() -> None:
     assert "the default" not in recipe("ablation-modalities", "BENCHMARK=planted")
 
 
+@pytest.mark.parametrize("target", ["ablation-modalities", "compare", "sweep-agent"])
+def test_dry_0_is_no_dry_run(target: str) -> None:
+    assert recipe(target, "DRY=0") == recipe(target) != recipe(target, "DRY=1")
+
+
 def test_the_agent_and_the_report() -> None:
     text = recipe("sweep-agent", "SWEEP=losses", "BENCHMARK=xd_violence")
     assert "mmvad sweep wandb sweeps/losses.yaml --benchmark xd_violence" in text

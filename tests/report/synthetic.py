@@ -109,7 +109,7 @@ def make_run(
         "select": config.select,
         "selected_on_test": config.select == "best_test",
         "trainable_parameters": 1_234_567,
-        **evaluate(benchmark_named(name), videos),
+        **evaluate(benchmark_named(name), videos, trapezoid=config.quirks.trapezoid_ap),
     }
     write_json(folder.report, report)
     return folder

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,17 @@ from mmvad.report.bootstrap import Difference
 from mmvad.report.definitions import Metric
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.published import find_published
-from mmvad.report.render import as_csv, difference_text, escape_latex, grid, latex, markdown, terminal, write_table
+from mmvad.report.render import (
+    as_csv,
+    difference_text,
+    escape_latex,
+    grid,
+    latex,
+    markdown,
+    oriented,
+    terminal,
+    write_table,
+)
 
 AP, MAP = Metric("combined", "ap", "AP"), Metric("events", "map_avg", "mAP avg")
 PAPER = find_published("Multimodal VAD", "xd_violence", "ap")
@@ -104,6 +115,21 @@ def test_wide_tables_of_few_rows_are_turned() -> None:
     made = terminal(FilledTable("VIII", "Wide", "planted", ("row",), metrics, (row,), (), True))
     assert len(made.columns) == 2
     assert made.row_count == 13
+
+
+def test_a_missing_row_that_is_turned_says_so_in_every_line() -> None:
+    metrics = tuple(Metric("events", f"m{i}", f"M{i}") for i in range(12))
+    there = FilledRow(("there",), tuple(Cell(float(i), 0.0, 2) for i in range(12)), seeds=(0, 1))
+    absent = FilledRow(("absent",), (Cell(),) * 12, absent="make it")
+    made = FilledTable("VIII", "Wide", "planted", ("row",), metrics, (there, absent), (), True)
+    assert [line[-1] for line in oriented(made)[1]] == ["missing"] * 12 + [""]
+    assert grid(made)[1][1][1:] == ["missing", *[""] * 12], "a line says it once"
+
+
+def test_csv_has_the_marks(table: FilledTable) -> None:
+    marked = FilledRow(("x",), (Cell(), Cell()), peeked=True, reconstruction=True, quirks=("smoothing=next_7",))
+    rows = list(csv.DictReader(io.StringIO(as_csv(replace(table, rows=(table.rows[0], marked))))))
+    assert [row["marks"] for row in rows] == ["", "smoothing=next_7; select=best_test; reconstruction"]
 
 
 def test_files(table: FilledTable, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.cli import main
+from tests.report.synthetic import make_bank, make_run
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,39 @@ def test_the_terminal_shows_what_has_rows(results: Path, tmp_path: Path, capsys:
     assert "Table VIII" not in text
     assert "24 finished runs of planted" in text
     assert str(tmp_path / "report.html") in text
+
+
+def test_the_report_lies_with_its_runs(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("x", "y", "runs"):
+        make_run(tmp_path / folder, bank)
+    assert main(["report", "x", "y", "--resamples", "0", "--tables", "VI"]) == 0
+    assert (tmp_path / "x" / "report" / "report.html").is_file()
+    assert not (tmp_path / "y" / "report").exists()
+    assert not (tmp_path / "runs" / "report").exists()
+    assert main(["report", "--resamples", "0", "--tables", "VI"]) == 0
+    assert (tmp_path / "runs" / "report" / "report.html").is_file()
+
+
+def test_our_row_alone_stands_out_among_the_methods(bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", bank)
+    make_run(tmp_path / "runs", bank, ["model.name=vadclip", "modalities=vt"])
+    out = tmp_path / "out"
+    assert main(["report", str(tmp_path / "runs"), "--out", str(out), "--resamples", "0", "--tables", "methods"]) == 0
+    page = (out / "report.html").read_text()
+    assert len(re.findall(r"<tr[^>]*>.*VadCLIP 2024", page)) == 1
+    assert re.findall(r'<tr class="ours"><td class="lead">([^<]*)<', page) == ["ours"]
+
+
+def test_a_benchmark_without_shipped_settings_has_a_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "demo_clips.yaml").write_text("benchmark: demo_clips\nmodel: {text: {architecture: tiny}}\n")
+    monkeypatch.setattr("tests.report.synthetic.BASES", tmp_path)
+    make_bank(tmp_path / "bank", "demo_clips")
+    make_run(tmp_path / "runs", tmp_path / "bank")
+    assert main(["report", str(tmp_path / "runs"), "--resamples", "0"]) == 0
+    assert "settings other" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

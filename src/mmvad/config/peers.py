@@ -233,3 +233,23 @@ PEERS: dict[str, Peer] = {
     "one_class_svm": Peer("One-class SVM", ("v",), supervision="unsupervised", published="OC-SVM"),
 }
 """By `model.name`."""
+
+
+SWITCHES: dict[str, dict[str, str | bool]] = {
+    "hl_net": {"peers.hl_net.score": "online"},
+    "rtfm": {"peers.rtfm.margin_form": "hinge"},
+    "s3r": {"peers.s3r.margin_form": "hinge", "data.segments": "bins"},
+    "macil_sd": {"peers.macil_sd.swapped": True},
+    "avvd": {"peers.avvd.score": "online"},
+    "clip_tsa": {"peers.clip_tsa.margin_form": "hinge"},
+    "vadclip": {"peers.vadclip.weighting": "logit", "peers.vadclip.distance": "softmax"},
+    "pel4vad": {"peers.pel4vad.norm": "time"},
+    "avadclip": {"peers.avadclip.learned_focus": True, "peers.avadclip.network": "student"},
+}
+"""By `model.name`, the values of its keys that make another reading of the method: every table marks a row with one."""
+PUBLISHED_SCORES: dict[str, dict[str, str]] = {
+    "avvd": {"ap": "coarse", "auc": "coarse"},
+    "vadclip": {"ap": "fine", "auc": "coarse"},
+    "avadclip": {"ap": "fine"},
+}
+"""By `model.name`, of which score a published figure is, where a method has several."""

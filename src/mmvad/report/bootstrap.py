@@ -47,7 +47,9 @@ def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
     return draw.multinomial(videos, np.full(videos, 1 / videos), size=resamples).astype(np.float64)
 
 
-def resampled_metric(videos: Sequence[ScoredVideo], metric: Headline, weights: np.ndarray) -> np.ndarray:
+def resampled_metric(
+    videos: Sequence[ScoredVideo], metric: Headline, weights: np.ndarray, *, trapezoid: bool = False
+) -> np.ndarray:
     """AP or AUC of the combined score over each resample's videos, float64 [resamples].
 
     The curve is taken at up to THRESHOLDS thresholds, at equal steps of abnormal frames, so that a resample is one row
@@ -57,13 +59,17 @@ def resampled_metric(videos: Sequence[ScoredVideo], metric: Headline, weights: n
     Args:
         videos: in the order of the weights' columns.
         weights: [resamples, videos].
+        trapezoid: AP by trapezoids (`quirks.trapezoid_ap`) instead of steps.
     """
     hits, false_alarms = (weights @ counts for counts in _curves(videos))
     positives, negatives = hits[:, -1], false_alarms[:, -1]
     step, missed = np.diff(hits, axis=1, prepend=0), np.diff(false_alarms, axis=1, prepend=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         if metric == "ap":
-            precision = np.where(step > 0, hits / (hits + false_alarms), 0.0)
+            # Before the first frame that was drawn nothing is found and nothing is wrong: precision 1.
+            precision = np.where(hits + false_alarms > 0, hits / (hits + false_alarms), 1.0)
+            if trapezoid:
+                precision = (precision + np.insert(precision[:, :-1], 0, 1.0, axis=1)) / 2
             figures = (step * precision).sum(axis=1) / positives
         else:
             figures = (missed * (hits - step / 2)).sum(axis=1) / (positives * negatives)

@@ -19,7 +19,7 @@ def add_report_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("results", type=Path, nargs="*", metavar="RESULTS", help="results folders (default: runs)")
-    parser.add_argument("--out", type=Path, default=Path("runs/report"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: report in the first of RESULTS")
     parser.add_argument("--benchmark", metavar="B", help="this benchmark alone (default: all that have runs)")
     parser.add_argument("--tables", type=lambda text: text.split(","), metavar="VI,VII", help="default: all")
     parser.add_argument(
@@ -71,9 +71,10 @@ def run_report(options: argparse.Namespace) -> int:
     """Writes and prints the report. Raises UserError where there is nothing to report."""
     from mmvad.report.writing import write_report
 
+    results = options.results or [Path("runs")]
     write_report(
-        options.results or [Path("runs")],
-        options.out,
+        results,
+        options.out or results[0] / "report",
         benchmark=options.benchmark,
         tables=options.tables,
         resamples=options.resamples,

@@ -13,10 +13,11 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.report.choosing import select
 from mmvad.report.definitions import Study
 from mmvad.report.figures import curve_on, snippet_edges, some_videos
 from mmvad.report.pictures import Picture, save
-from mmvad.report.results import Record, Results, Selection, select
+from mmvad.report.results import Record, Results, Selection
 from mmvad.report.scored import Truths, scored_run
 from mmvad.report.studies import STUDIES
 

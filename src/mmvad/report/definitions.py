@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.load import plain
+from mmvad.config.schema import Config
+from mmvad.report.frame import flat
 
 Settings = Mapping[str, Any]
 
@@ -96,58 +100,50 @@ EVENTS = {f"map@0.{i}": Metric("events", f"map@0.{i}", f"mAP@0.{i}") for i in ra
     "map_avg": Metric("events", "map_avg", "mAP avg")
 }
 
-_CLIP: Settings = {"model.text.architecture": "ViT-B-16-quickgelu"}
-PAPER_SETTINGS: Mapping[str, Settings] = {
-    "xd_violence": {
-        **_CLIP,
-        "data.batch_size": 128,
-        "model.prompt_half": 10,
-        "modalities": "vat",
-        "optim.learning_rate": 1e-5,
-        "optim.epochs": 60,
-    },
+SHIPPED: Mapping[str, Settings] = {
+    "xd_violence": {},
     "ucf_crime": {
-        **_CLIP,
-        "data.batch_size": 64,
-        "model.prompt_half": 14,
         "modalities": "vt",
-        "optim.learning_rate": 2e-5,
-        "optim.epochs": 40,
+        "model.layers": 2,
+        "model.prompt_half": 14,
         "loss.lambda_contrast": 0.1,
         "loss.lambda_embed": 0.1,
+        "data.batch_size": 64,
+        "data.balanced": True,
+        "data.audio": "optional",
+        "data.test_crop": 5,
+        "optim.learning_rate": 2e-5,
+        "optim.epochs": 40,
     },
     "planted": {
-        "data.batch_size": 32,
-        "data.segment_length": 64,
+        "model.text.architecture": "tiny",
+        "model.text.weights": "random",
         "model.prompt_half": 4,
-        "modalities": "vat",
-        "optim.learning_rate": 1e-3,
-        "optim.epochs": 18,
+        "model.dropout": 0.3,
         "loss.contrast_pairing": "foreground",
+        "data.segment_length": 64,
+        "data.batch_size": 32,
+        "optim.learning_rate": 1e-3,
+        "optim.schedule": "cosine",
+        "optim.epochs": 18,
+        "optim.gradient_clip": 1.0,
     },
 }
-"""The values of `experiments/BENCHMARK.yaml` that a result cannot be read without."""
-COMMON_SETTINGS: Settings = {
-    "data.segment_length": 256,
-    "loss.lambda_contrast": 0.15,
-    "loss.lambda_embed": 2e-4,
-    "model.temporal": "local_gcn",
-    "model.fusion": "gated",
-    "model.acp": "pre_post",
-    "model.weighting": "score",
-    "loss.coarse": True,
-    "loss.fine": True,
-    "loss.contrast": True,
-    "loss.embed": True,
-    "loss.contrast_pairing": "within_kind",
-    "loss.contrast_select": "score",
-    "select": "last",
-}
+"""Where `experiments/BENCHMARK.yaml`, which is not installed with the package, differs from the defaults."""
+_NO_SETTINGS = ("benchmark", "seed", "data.bank", "runtime.")
 
 
+@cache
 def usual(benchmark: str) -> Settings:
-    """The base values of a benchmark."""
-    return {**COMMON_SETTINGS, **PAPER_SETTINGS[benchmark]}
+    """The whole base configuration of a benchmark, as dotted keys; without seed, bank and `runtime`."""
+    defaults = {key: value for key, value in flat(plain(Config())).items() if not key.startswith(_NO_SETTINGS)}
+    return MappingProxyType({**defaults, **SHIPPED.get(benchmark, {})})
+
+
+def switches(benchmark: str) -> set[str]:
+    """The settings that choose between parts, in contrast to numbers; weights may lie elsewhere and be the same."""
+    chosen = {key for key, value in usual(benchmark).items() if isinstance(value, bool | str)}
+    return chosen - {"model.text.weights", "optim.milestones"}
 
 
 def headline(benchmark: str) -> Metric:

@@ -11,10 +11,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.report.choosing import select
 from mmvad.report.definitions import Metric, Settings, headline
 from mmvad.report.frame import config_columns
 from mmvad.report.pictures import Picture, save
-from mmvad.report.results import Results, RowRuns, select
+from mmvad.report.results import Results, RowRuns
 from mmvad.report.studies import STUDIES
 
 COLUMNS = ("table", "title", "rows", "runs", "best", "worst", "effect", "noise", "by_chance")

@@ -18,7 +18,7 @@ SEEDS_ONLY = "‖"
 RECONSTRUCTED = "‡"
 """Marks methods of which parts are inferred."""
 QUIRKY = "§"
-"""Marks rows that used a published quirk."""
+"""Marks rows that used a published quirk, or another reading of their method."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class FilledRow:
         failed: seeds whose run failed, with the reason.
         peeked: the checkpoint was chosen on the test set.
         reconstruction: parts of the method are inferred.
-        quirks: published quirks that the runs used.
+        quirks: published quirks and switches of the method that the runs used.
     """
 
     lead: tuple[str, ...]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mmvad.disk import write_whole
 from mmvad.report.filled import FilledRow, FilledTable
+from mmvad.report.notes import OURS_NAME
 from mmvad.report.pictures import Picture
 from mmvad.report.render import WIDE, is_turned, oriented
 
@@ -120,7 +121,7 @@ def _row(row: FilledRow | None, line: list[str], lead: int) -> str:
 def _kind(row: FilledRow | None) -> str:
     if row is None:
         return ""
-    return "absent" if row.absent else "base" if row.base else "ours" if len(row.lead) > 1 and row.ours else ""
+    return "absent" if row.absent else "base" if row.base else "ours" if row.lead[0] == OURS_NAME else ""
 
 
 def _cell(tag: str, text: str, *, lead: bool) -> str:

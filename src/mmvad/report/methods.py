@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from mmvad.config.peers import PEERS, Peer
-from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison
-from mmvad.report.filled import QUIRKY, RECONSTRUCTED, Cell, FilledRow, FilledTable
-from mmvad.report.notes import honesty_notes, row_notes
+from mmvad.config.peers import PUBLISHED_SCORES
+from mmvad.report.choosing import select
+from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison, Metric
+from mmvad.report.filled import Cell, FilledRow, FilledTable
+from mmvad.report.marks import mark_notes, quirks_of
+from mmvad.report.measured import Measured, features_of, measured, peer_notes
+from mmvad.report.notes import OURS_NAME, honesty_notes, row_notes
 from mmvad.report.published import PAPER, Published, confidence_notes, find_published, published_figures
-from mmvad.report.results import Record, Results, RowRuns, Selection, cell, equal, select
+from mmvad.report.render import cell_text
+from mmvad.report.results import Results, RowRuns, Selection, cell
 from mmvad.report.studies import MODALITIES
-
-_NOT_CONTEXT = {"run", "path", "identity", "seed", "select", "finished", "device", "versions", "precision", "bank"}
 
 
 def fill_comparison(table: Comparison, results: Results) -> FilledTable:
     """The table: published methods, the peers that were run here, ours."""
     metrics = tuple(table.metrics.values())
     selection = select(results, MODALITIES, table.benchmark)
-    run_here, told = measured_rows(table, results)
+    run_here, peers = measured_rows(table, results)
     rows = [*_method_rows(table), *run_here, *_our_rows(table, results, selection)]
     if table.modalities:
         order = list(SPELLED.values())
@@ -29,7 +29,9 @@ def fill_comparison(table: Comparison, results: Results) -> FilledTable:
         rows.sort(key=lambda row: order.index(row.lead[-1]))
     headings = ("method", *(("supervision",) if table.supervision else ()), "features", "modality")
     published = [figure for row in rows for figure in (*(c.published for c in row.cells), *row.paper) if figure]
-    notes = [*method_notes(rows), *told, *row_notes(rows, metrics), *honesty_notes(table.benchmark, selection)]
+    notes = [*mark_notes(rows), *score_notes(table, results, run_here, peers)]
+    notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
+    notes += honesty_notes(table.benchmark, selection, {peer.title: peer.runs for peer in peers})
     notes += confidence_notes(published)
     return FilledTable(
         table.key, table.title, table.benchmark, headings, metrics, tuple(rows), tuple(notes), study=False
@@ -61,7 +63,7 @@ def _our_rows(table: Comparison, results: Results, selection: Selection) -> list
 
 def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     features = features_of(runs.runs[0]) if runs.runs else "CLIP+VGGish" if "A" in runs.row.label else "CLIP"
-    lead = ("ours", *(("weak",) if table.supervision else ()), features, runs.row.label)
+    lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
         return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command(table.benchmark))
     return FilledRow(
@@ -73,89 +75,50 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     )
 
 
-@dataclass(frozen=True)
-class Measured:
-    """The runs of one peer: one a seed, all of one configuration: the one with most seeds, of those the newest."""
-
-    name: str
-    runs: tuple[Record, ...]
-    rivals: int
-
-    @property
-    def peer(self) -> Peer:
-        return PEERS[self.name]
-
-
-def measured(results: Results, benchmark: str) -> list[Measured]:
-    """Every peer that was run on the benchmark, in the order of the years."""
-    found = []
-    for name in PEERS:
-        groups: dict[str, dict[int, Record]] = defaultdict(dict)
-        for record in sorted(results.of(benchmark, name), key=lambda r: (str(r["finished"]), r["identity"])):
-            context = {key: value for key, value in record.items() if key not in _NOT_CONTEXT}
-            groups[repr(sorted(context.items()))][record["seed"]] = record
-        if groups:
-            chosen = max(groups, key=lambda c: (len(groups[c]), max(str(r["finished"]) for r in groups[c].values())))
-            runs = tuple(groups[chosen][seed] for seed in sorted(groups[chosen]))
-            found.append(Measured(name, runs, len(groups) - 1))
-    return found
-
-
 def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:
     """One peer's row: our figures, and the published ones beside them."""
-    first = peer.runs[0]
-    modality = SPELLED[first["modalities"]]
-    features = features_of(first)
     supervision = (peer.peer.supervision,) if table.supervision else ()
     return FilledRow(
-        (peer.peer.title, *supervision, features, modality),
-        tuple(cell(results, metric, peer.runs) for metric in table.metrics.values()),
-        tuple(_published(peer.name, table, name, features) for name in table.metrics),
+        (peer.title, *supervision, peer.features, peer.modality),
+        tuple(_measured_cell(results, peer, metric) for metric in table.metrics.values()),
+        tuple(_published(table, peer, name) for name in table.metrics),
         seeds=tuple(record["seed"] for record in peer.runs),
-        peeked=first["select"] == "best_test",
+        peeked=peer.runs[0]["select"] == "best_test",
         reconstruction=peer.peer.reconstruction,
-        quirks=quirks_of(first),
+        quirks=quirks_of(peer.runs[0]),
     )
 
 
-def features_of(record: Record) -> str:
-    """What a run's pictures, and where it listens its sound, were read with."""
-    visual = str(record.get("features") or "CLIP")
-    return f"{visual}+VGGish" if "a" in record["modalities"] and visual != "planted" else visual
+def _measured_cell(results: Results, peer: Measured, metric: Metric) -> Cell:
+    if peer.is_student and metric.name == "trainable_parameters":
+        return Cell(reason=f"{peer.title}: the runs count its teacher's parameters too")
+    return cell(results, metric, peer.runs)
 
 
-def quirks_of(record: Record) -> tuple[str, ...]:
-    """The published quirks that a run used, as `key=value`."""
-    plain = {"quirks.smoothing": "none"}
-    quirks = {key: value for key, value in record.items() if key.startswith("quirks.") and value is not None}
-    return tuple(
-        f"{key.removeprefix('quirks.')}={value}"
-        for key, value in quirks.items()
-        if not equal(value, plain.get(key, False))
-    )
+def _published(table: Comparison, peer: Measured, metric: str) -> Published | None:
+    """The method's published figure that is nearest to what was run."""
+    method = peer.published
+    return find_published(method, table.benchmark, metric, peer.features, peer.modality) if method else None
 
 
-def _published(name: str, table: Comparison, metric: str, features: str) -> Published | None:
-    """The method's published figure, with the same features where there is one."""
-    method = PEERS[name].published
-    if method is None:
-        return None
-    return find_published(method, table.benchmark, metric, features) or find_published(method, table.benchmark, metric)
+def measured_rows(table: Comparison, results: Results) -> tuple[list[FilledRow], list[Measured]]:
+    """The rows of all peers that were run, and the runs behind them."""
+    peers = [p for p in measured(results, table.benchmark) if not table.fine or p.peer.classes]
+    return [measured_row(table, results, p) for p in peers], peers
 
 
-def measured_rows(table: Comparison, results: Results) -> tuple[list[FilledRow], list[str]]:
-    """The rows of all peers that were run, and what has to be said of them."""
-    peers = measured(results, table.benchmark)
-    fit = [p for p in peers if not table.fine or p.peer.classes]
-    notes = [
-        f"{p.peer.title}: {p.rivals} other configurations of it were run too and are left out" for p in fit if p.rivals
-    ]
-    return [measured_row(table, results, p) for p in fit], notes
-
-
-def method_notes(rows: Sequence[FilledRow]) -> list[str]:
-    """What the marks of methods mean."""
-    notes = [f"{QUIRKY} {row.lead[0]}: published quirks on: {', '.join(row.quirks)}" for row in rows if row.quirks]
-    if any(row.reconstruction for row in rows):
-        notes.append(f"{RECONSTRUCTED} reconstruction: parts are inferred, since neither paper nor code says them")
+def score_notes(table: Comparison, results: Results, rows: Sequence[FilledRow], peers: Sequence[Measured]) -> list[str]:
+    """Where a published figure is not of the score that its column holds, and what that score has here."""
+    notes = []
+    for row, peer in zip(rows, peers):
+        for published, (name, metric) in zip(row.paper, table.metrics.items()):
+            score = PUBLISHED_SCORES.get(peer.name, {}).get(name)
+            if published and score:
+                here = cell_text(cell(results, Metric(score, metric.name, metric.heading), peer.runs))
+                notes.append(
+                    f"{peer.title}: the published {metric.heading} is the {score} score's, which has {here} here; "
+                    f"the column holds the {metric.score} score's"
+                )
+        if any(figure and "smoothed" in figure.source for figure in row.paper):
+            notes.append(f"{peer.title}: the published figures are of smoothed scores (quirks.smoothing)")
     return notes

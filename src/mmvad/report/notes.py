@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.bootstrap import LEVEL
-from mmvad.report.definitions import Metric, usual
+from mmvad.report.definitions import SHIPPED, SPELLED, Metric, Settings, usual
 from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Selection, equal, mixtures
+from mmvad.report.results import Record, Selection, equal, mixtures
+
+OURS_NAME = "ours"
+"""How our method is called among others."""
 
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
@@ -44,35 +49,74 @@ def _short(row: FilledRow) -> str:
     return row.lead[0] if len(row.lead) == 1 else f"{row.lead[0]} ({row.lead[-1]})"
 
 
-def honesty_notes(benchmark: str, selection: Selection) -> list[str]:
-    """What keeps our figures from being compared with each other, or with published ones."""
-    return [*_settings_notes(benchmark, selection), *_size_notes(benchmark, selection), *_run_notes(selection)]
+def honesty_notes(
+    benchmark: str, selection: Selection, others: Mapping[str, Sequence[Record]] = MappingProxyType({})
+) -> list[str]:
+    """What keeps a table's figures from being compared with each other, or with published ones.
+
+    Args:
+        others: runs of other methods in the table, by the name of their row.
+    """
+    records = {OURS_NAME: [record for row in selection.rows for record in row.runs], **others}
+    records = {name: runs for name, runs in records.items() if runs}
+    return [
+        *_settings_notes(benchmark, selection),
+        *_size_notes(benchmark, records),
+        *_bank_notes(records),
+        *_run_notes(selection, [record for runs in records.values() for record in runs]),
+    ]
 
 
-def _size_notes(benchmark: str, selection: Selection) -> list[str]:
+def _by(records: Mapping[str, Sequence[Record]], key: str) -> dict[Any, list[str]]:
+    """The names of the rows by the value of a key."""
+    names: dict[Any, list[str]] = {}
+    for name, runs in records.items():
+        for value in dict.fromkeys(record[key] for record in runs):
+            names.setdefault(value, []).append(name)
+    return names
+
+
+def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list[str]:
     official = benchmark_named(benchmark).official_counts["test"]
-    sizes = sorted({record["test_videos"] for row in selection.rows for record in row.runs} - {official})
-    if not official or not sizes:
+    sizes = _by(records, "test_videos")
+    other = {size: f" ({', '.join(sizes[size])})" if len(sizes) > 1 else "" for size in sorted(sizes)}
+    found = ", ".join(f"{size}{names}" for size, names in other.items() if size != official)
+    if not official or not found:
         return []
-    found = ", ".join(map(str, sizes))
     return [f"tested on {found} videos; the official test set has {official}: not comparable with published figures"]
+
+
+def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
+    banks = _by(records, "bank_hash")
+    named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
+    return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
 
 
 def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
     """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
-    differing = [
-        f"{key}={selection.context[key]}"
-        for key, value in usual(benchmark).items()
-        if key in selection.context and not equal(selection.context[key], value)
-    ]
-    # A path may hold the same weights; random ones are others for certain.
-    if usual(benchmark).get("model.text.architecture") and selection.context.get("model.text.weights") == "random":
-        differing.append("model.text.weights=random")
+    if benchmark not in SHIPPED:
+        return []
+    differing = other_settings(selection.context, usual(benchmark))
     return [f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"] if differing else []
 
 
-def _run_notes(selection: Selection) -> list[str]:
-    records = [record for row in selection.rows for record in row.runs]
+def other_settings(settings: Settings, shipped: Settings) -> list[str]:
+    """Where settings differ from the shipped ones, as `key=value`; what they do not name is as it was shipped."""
+    return [
+        f"{key}={settings[key]}"
+        for key, value in shipped.items()
+        if settings.get(key) is not None and not _same(key, settings[key], value)
+    ]
+
+
+def _same(key: str, value: Any, shipped: Any) -> bool:
+    # A path may hold the same weights; random ones are others for certain.
+    if key == "model.text.weights":
+        return (value == "random") == (shipped == "random")
+    return equal(value, shipped)
+
+
+def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:
     mixed = mixtures(records)
     notes = [f"this table mixes runs of different {'; '.join(mixed)}"] if mixed else []
     repeated = sum(row.repeated for row in selection.rows)
@@ -85,9 +129,26 @@ def _run_notes(selection: Selection) -> list[str]:
     return notes
 
 
-def paper_notes(rows: Sequence[FilledRow]) -> list[str]:
-    """Where the paper's figures beside ours are from."""
-    return confidence_notes([figure for row in rows for figure in row.paper if figure])
+def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
+    """Where the paper's figures beside ours are from, and what they read where that is not what our rows do."""
+    figures = [figure for row in rows for figure in row.paper if figure]
+    ours = SPELLED[usual(benchmark)["modalities"]]
+    others = sorted({figure.modality for figure in figures if figure.modality} - {ours})
+    notes = [f"the paper's figures are filed under {', '.join(others)}; the rows beside them read {ours}"]
+    return [*(notes if others else []), *confidence_notes(figures)]
+
+
+def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
+    """Where a difference is not that of the two means: it is over the seeds that both rows have."""
+    seeds = len(selection.base.runs) if selection.base else 0
+    shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
+    fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
+    if not fewer:
+        return []
+    return [
+        "means and deviations are over all seeds of a row, differences over those that it shares with the base row: "
+        + ", ".join(fewer)
+    ]
 
 
 def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
@@ -100,7 +161,9 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
     bracketed = [d for d in differences if d.low is not None]
     if not bracketed:
         return start + without
-    alone = any(len(row.seeds) == 1 for row in rows)
+    seeds = len(selection.base.runs) if selection.base else 0
+    compared = [(row.difference.paired, len(row.seeds)) for row in rows if row.difference in bracketed]
+    alone = any((paired or min(own, seeds)) == 1 for paired, own in compared)
     pairing = (
         "paired by video and seed"
         if all(d.paired for d in bracketed)

@@ -54,11 +54,22 @@ def published_figures() -> tuple[Published, ...]:
         return tuple(Published(**{**row, "value": float(row["value"])}) for row in csv.DictReader(file))  # type: ignore[arg-type]
 
 
-def find_published(method: str, dataset: str, metric: str, feature: str | None = None) -> Published | None:
-    """The figure of that method (with that feature, if one is named), or None where there is none."""
+def find_published(
+    method: str, dataset: str, metric: str, feature: str | None = None, modality: str | None = None
+) -> Published | None:
+    """The figure of that method that is nearest to what is asked for, or None where there is none.
+
+    With the same feature and modality, else the same modality, else the same visual feature, else the first.
+    """
+
+    def nearness(figure: Published) -> tuple[bool, bool, bool]:
+        heard = modality is not None and figure.modality == modality
+        seen = feature is not None and figure.feature.partition("+")[0] == feature.partition("+")[0]
+        return heard and figure.feature == feature, heard, seen
+
     key = (method, dataset, metric)
-    found = (p for p in published_figures() if (p.method, p.dataset, p.metric) == key)
-    return next((p for p in found if feature in {None, p.feature}), None)
+    found = [p for p in published_figures() if (p.method, p.dataset, p.metric) == key]
+    return max(found, key=nearness, default=None)
 
 
 def confidence_notes(figures: list[Published]) -> list[str]:

@@ -63,6 +63,10 @@ def oriented(table: FilledTable) -> tuple[list[str], list[list[str]]]:
     headings, rows = grid(table)
     if not is_turned(table):
         return headings, rows
+    lead, figures = len(table.headings), len(table.metrics)
+    for row, line in zip(table.rows, rows):
+        if row.absent:  # a column has no width to write its one word across
+            line[lead : lead + figures] = [_absent_text(row)] * figures
     turned = list(zip(headings, *rows))
     return list(turned[0]), [list(line) for line in turned[1:]]
 
@@ -94,7 +98,9 @@ def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
     figure = row.paper[place] if row.paper else None
     if figure is None:
         return ""
-    return figure.text if table.study or not figure.feature else f"{figure.text} ({figure.feature})"
+    modality = figure.modality if figure.modality != row.lead[-1] else ""
+    of = ", ".join(part for part in (figure.feature, modality) if part)
+    return figure.text if table.study or not of else f"{figure.text} ({of})"
 
 
 def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
@@ -178,7 +184,7 @@ def as_csv(table: FilledTable) -> str:
     headings = list(table.headings)
     for metric in table.metrics:
         headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
-    headings += ["difference", "difference low", "difference high", "interval over", "missing", "failed"]
+    headings += ["difference", "difference low", "difference high", "interval over", "missing", "failed", "marks"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
@@ -194,7 +200,10 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
     failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in row.failed)
-    return [*line, _resampled(row.difference), None if row.failed else row.absent, failed or None]
+    marks = [*row.quirks, *(["select=best_test"] if row.peeked else [])]
+    marks += ["reconstruction"] if row.reconstruction else []
+    absent = None if row.failed else row.absent
+    return [*line, _resampled(row.difference), absent, failed or None, "; ".join(marks) or None]
 
 
 def _resampled(difference: Difference | None) -> str | None:

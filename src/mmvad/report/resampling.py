@@ -73,7 +73,8 @@ class Resampler:
         if key not in self._figures:
             videos = scored_run(record, self.truths)
             weights = video_weights(len(videos), self.resamples)
-            self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights)
+            trapezoid = bool(record.get("quirks.trapezoid_ap"))
+            self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights, trapezoid=trapezoid)
         return self._figures[key]
 
 

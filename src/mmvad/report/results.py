@@ -1,27 +1,25 @@
-"""The runs behind a table: one record a run, and which of them make up the rows of a study."""
+"""The runs behind a table: one record a run, and its figures."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mmvad.report.definitions import Metric, Row, Settings, Study, usual
+from mmvad.report.definitions import Metric, Row, Settings, Study, switches, usual
 from mmvad.report.filled import Cell
-from mmvad.report.frame import FIGURE_COLUMNS, RUN_COLUMNS
+from mmvad.report.frame import FIGURE_COLUMNS
 
 Record = dict[str, Any]
 OURS = "dual_stream"
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
-_NOT_CONTEXT = {*RUN_COLUMNS, "seed", "select"} - {"bank_hash", "schema"}
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class Selection:
     Attributes:
         base: the row that the others are compared to; None where it has no runs.
         context: the configuration that all its runs share.
-        rivals: other sets of runs that fill two rows or more, each as the keys in which it differs.
+        rivals: other sets of runs that compete for these rows, each as the keys in which it differs (`_is_rival`).
         unfinished: runs of these rows that have no report, by row and seed.
     """
 
@@ -93,56 +91,20 @@ class Results:
         return [record for record in here if record.get("model.name", OURS) == model]
 
     def base(self, benchmark: str) -> Settings:
-        """Each key's commonest value among the runs: studies vary one thing at a time, so that is their base."""
-        records, preferred = self.of(benchmark), usual(benchmark)
+        """What studies vary one thing from: of a switch the shipped base value wherever a run has it, since studies of
+        several switches outvote it; a number's commonest value, and so for all that has no shipped value.
+        """
+        records, preferred, parts = self.of(benchmark), usual(benchmark), switches(benchmark)
         base = {}
         for key in records[0] if records else ():
             counts = Counter(record[key] for record in records)
-            base[key] = max(counts, key=lambda v: (counts[v], equal(v, preferred.get(key)), str(v)))
+
+            def merit(value: Any, key: str = key, counts: Counter = counts) -> tuple:
+                shipped = equal(value, preferred.get(key))
+                return shipped and key in parts, counts[value], shipped, str(value)
+
+            base[key] = max(counts, key=merit)
         return base
-
-
-def select(results: Results, study: Study, benchmark: str) -> Selection:
-    """The runs that fill the study's rows: all of one context, the one that fills most rows."""
-    records, base = results.of(benchmark), results.base(benchmark)
-    rows = _rows(study, benchmark, records)
-    contexts: dict[tuple, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        place = next((i for i, row in enumerate(rows) if not row.silent and matches(record, row.settings)), None)
-        if place is not None:
-            contexts[_context(record, study)][place].append(record)
-    wanted = {**usual(benchmark), **{k: v for k, v in base.items() if study.over is not None}}
-    base_place = next((i for i, row in enumerate(rows) if matches(wanted, row.settings)), None)
-
-    def merit(context: tuple) -> tuple:
-        near = sum(equal(value, base.get(key)) for key, value in context)
-        filled = contexts[context]
-        return len(filled), base_place in filled, near, sum(map(len, filled.values())), str(context)
-
-    if not contexts:
-        return Selection(tuple(RowRuns(row) for row in rows), None, {}, ())
-    chosen = max(contexts, key=merit)
-    taken = [_one_a_seed(row, contexts[chosen].get(i, []), base) for i, row in enumerate(rows)]
-    # A value that only other contexts have is no row of this table.
-    planned = len(study.rows(benchmark))
-    shown = [row for row in taken if row.runs or any(row.row is r for r in rows[:planned])]
-    base_row = taken[base_place] if base_place is not None and taken[base_place].runs else None
-    rivals = tuple(_differences(c, chosen) for c in sorted(contexts, key=str) if c != chosen and len(contexts[c]) > 1)
-    ordered = tuple(sorted(shown, key=lambda runs: place_of(study, runs.row)))
-    return Selection(ordered, base_row, dict(chosen), rivals, _unfinished(results, benchmark, ordered, dict(chosen)))
-
-
-def _unfinished(results: Results, benchmark: str, rows: Sequence[RowRuns], context: Settings) -> tuple[str, ...]:
-    """Runs without a report that belong in one of these rows, as `row (seed)`; a configuration knows no bank's hash."""
-    shared = {key: value for key, value in context.items() if key not in {"bank_hash", "schema", "model.text.weights"}}
-    here = [record for record in results.unfinished if matches(record, {**shared, "benchmark": benchmark})]
-    found = [
-        f"{row.row.label} (seed {record['seed']})"
-        for row in rows
-        for record in here
-        if matches(record, row.row.settings) and record["seed"] not in {run["seed"] for run in row.runs}
-    ]
-    return tuple(dict.fromkeys(found))
 
 
 def matches(record: Mapping[str, Any], settings: Settings) -> bool:
@@ -176,43 +138,10 @@ def _several(name: str, values: list[Any]) -> str:
     return f"{name} ({', '.join(known)})" if len(known) > 1 else ""
 
 
-def _rows(study: Study, benchmark: str, records: list[Record]) -> list[Row]:
-    """The planned rows, and where the study is of one key a row for every further value among the runs."""
-    rows = study.rows(benchmark)
-    if study.over is None:
-        return rows
-    key = study.over.key
-    further = {r[key] for r in records if r.get(key) is not None and not any(matches(r, row.settings) for row in rows)}
-    return [*rows, *(study.over.row(benchmark, value) for value in sorted(further))]
-
-
 def place_of(study: Study, row: Row) -> float:
     """What rows are sorted by: numbers by number; all others stay as they were planned."""
     value = row.settings.get(study.over.key) if study.over else None
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _context(record: Record, study: Study) -> tuple:
-    """Everything that the rows of a table must share."""
-    left = {key: value for key, value in record.items() if key not in {*_NOT_CONTEXT, *study.varied, *study.free}}
-    weights = left.get("model.text.weights")
-    # The same weights lie at different places on different machines.
-    return tuple(sorted({**left, "model.text.weights": Path(weights).name if weights else None}.items()))
-
-
-def _one_a_seed(row: Row, records: list[Record], base: Settings) -> RowRuns:
-    """One run a seed, all chosen by one checkpoint policy, if possible in the commonest precision; else the newest."""
-    policies = sorted({r["select"] for r in records}, key=lambda p: (p != base["select"], p == "best_test", str(p)))
-    records = [record for record in records if record["select"] == policies[0]]
-    records.sort(key=lambda r: (r["precision"] == base["precision"], str(r["finished"]), r["identity"]))
-    by_seed = {record["seed"]: record for record in records}
-    return RowRuns(row, tuple(by_seed[seed] for seed in sorted(by_seed)), len(records) - len(by_seed))
-
-
-def _differences(context: tuple, chosen: tuple) -> str:
-    ours = dict(chosen)
-    pairs = [(key, value) for key, value in context if not equal(value, ours.get(key))]
-    return ", ".join(f"{key}={str(value)[:12]}" for key, value in pairs)
 
 
 def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:

@@ -4,13 +4,16 @@ figures beside ours, and for whatever is missing the command that makes it.
 
 from __future__ import annotations
 
+from mmvad.config.peers import PEERS
+from mmvad.report.choosing import select
 from mmvad.report.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.report.filled import Cell, FilledRow, FilledTable
+from mmvad.report.marks import mark_notes, quirks_of
 from mmvad.report.methods import fill_comparison
-from mmvad.report.notes import honesty_notes, interval_note, paper_notes, row_notes
+from mmvad.report.notes import honesty_notes, interval_note, paper_notes, row_notes, seed_notes
 from mmvad.report.published import PAPER, find_published
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Results, RowRuns, Selection, cell, select
+from mmvad.report.results import OURS, Results, RowRuns, Selection, cell
 
 
 def fill(table: Study | Comparison, benchmark: str, results: Results, resampler: Resampler) -> FilledTable:
@@ -26,9 +29,9 @@ def fill_study(
     """The table of chosen runs."""
     metrics = tuple(study.metrics(benchmark))
     rows = [_study_row(study, benchmark, results, resampler, runs, selection) for runs in selection.rows]
-    notes = [*row_notes(rows, metrics), *honesty_notes(benchmark, selection), *paper_notes(rows)]
-    if any(row.difference for row in rows):
-        notes.insert(0, interval_note(rows, headline(benchmark), selection, resampler))
+    notes = [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
+    notes += [*seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
+    notes += [*honesty_notes(benchmark, selection), *paper_notes(rows, benchmark)]
     heading = study.over.key if study.over else "row"
     return FilledTable(study.key, study.title, benchmark, (heading,), metrics, tuple(rows), tuple(notes), True)
 
@@ -47,6 +50,7 @@ def _study_row(
     difference = None
     if base is not None and runs is not base:
         difference = resampler.difference(results, headline(benchmark), runs.runs, base.runs)
+    peer = PEERS.get(runs.runs[0].get("model.name", OURS))
     return FilledRow(
         (runs.row.label,),
         tuple(cell(results, metric, runs.runs) for metric in metrics),
@@ -56,4 +60,6 @@ def _study_row(
         base=runs is base,
         peeked=runs.runs[0]["select"] == "best_test",
         failed=runs.failed,
+        reconstruction=peer is not None and peer.reconstruction,
+        quirks=quirks_of(runs.runs[0]),
     )

@@ -7,19 +7,23 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mmvad.report.frame import flat
+from mmvad.report.marks import run_marks
 from mmvad.runs import RunFolder, read_json
 
 NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
 
 
 def print_report(folder: RunFolder) -> None:
-    """Prints all metrics of all three scores in percent, the reasons for what is missing, and where the files are."""
+    """Prints all metrics of all three scores in percent, what has to be said of them, and where the files are."""
     report = read_json(folder.report)
     console = Console(width=None if Console().is_terminal else 120)
     console.print(frame_table(report))
     console.print(map_table(report))
     for reason in sorted(reasons(report)):
         console.print(f"  -: {reason}", highlight=False)
+    for line in run_marks(flat(report["config"])):
+        console.print(f"  {line}", highlight=False)
     if report["selected_on_test"]:
         console.print("  the checkpoint was chosen on the TEST set (select=best_test)", highlight=False)
     figures = sorted(folder.figures.glob("*.png"))

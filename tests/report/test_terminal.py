@@ -1,0 +1,32 @@
+"""The table that a run ends with says what its figures are of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mmvad.report.terminal import print_report
+from tests.report.synthetic import make_run
+
+
+def printed(bank: Path, folder: Path, capsys: pytest.CaptureFixture[str], *changes: str) -> str:
+    print_report(make_run(folder, bank, changes))
+    return capsys.readouterr().out
+
+
+def test_switches_and_reconstructions_are_said(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    avvd = ("model.name=avvd", "modalities=va", "peers.avvd.score=online", "quirks.all_crops=on")
+    text = printed(bank, tmp_path, capsys, *avvd)
+    assert "AVVD 2022 is a reconstruction: parts are inferred" in text
+    assert "switches on: all_crops=True, score=online" in text
+
+
+def test_a_run_as_it_was_published_needs_no_word(
+    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place, changes in enumerate([(), ("model.name=vadclip", "modalities=vt")]):
+        text = printed(bank, tmp_path / str(place), capsys, *changes)
+        assert "combined" in text
+        assert "switches on" not in text
+        assert "reconstruction" not in text
