@@ -14,11 +14,13 @@ from mmvad.bench.growth import Growth
 from mmvad.bench.made import batch, configuration, scored_videos
 from mmvad.bench.plain import plain_form
 from mmvad.bench.run import ROWS, run_bench
+from mmvad.bench.steps import Step, cases
 from mmvad.bench.table import growth_table, reached, row_table
 from mmvad.bench.timing import Row, compare, count_flops, exponent
 from mmvad.benchmarks.registry import benchmark
 from mmvad.cli import main
 from mmvad.errors import UserError
+from tests.plain import savings
 
 
 def test_every_part_has_rows_or_growth() -> None:
@@ -55,6 +57,22 @@ def test_a_quick_run_of_everything(tmp_path: Path) -> None:
         ("test pass", "batch"),
         ("import", "videos"),
     }
+
+
+@pytest.mark.parametrize("saving", savings.SAVINGS)
+def test_without_a_saving_a_step_computes_the_same(saving: str) -> None:
+    case = cases(quick=True)[1]
+    inputs = case.batches(1)
+    step = Step(case, inputs, ours=True)
+    torch.manual_seed(0)
+    wanted, flops = step(), count_flops(step)
+    with savings.without(saving):
+        step = Step(case, inputs, ours=True)
+        torch.manual_seed(0)
+        found = step()
+        more = count_flops(step)
+    assert found == pytest.approx(wanted, abs=1e-5)
+    assert more > flops or saving.startswith("QuickGELU")  # which saves memory's way, not arithmetic
 
 
 def test_outside_of_a_checkout_it_says_what_it_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

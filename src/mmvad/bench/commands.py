@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-PARTS = ("steps", "text", "objectives", "test", "metrics", "import", "gather", "startup", "growth")
+PARTS = ("steps", "savings", "text", "objectives", "test", "metrics", "import", "gather", "startup", "growth")
 
 
 def add_bench_parser(verbs: Any) -> None:

@@ -15,6 +15,7 @@ from mmvad.bench.figures import metric_rows
 from mmvad.bench.files import gather_rows, import_rows, startup_rows
 from mmvad.bench.growth import Growth, growths
 from mmvad.bench.plain import plain_form
+from mmvad.bench.savings import savings_rows
 from mmvad.bench.steps import objective_rows, step_rows, test_rows, text_rows
 from mmvad.bench.table import growth_table, row_table
 from mmvad.bench.timing import Row, peak_rate
@@ -25,6 +26,7 @@ from mmvad.progress import track
 
 ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "steps": step_rows,
+    "savings": savings_rows,
     "text": text_rows,
     "objectives": objective_rows,
     "test": test_rows,
