@@ -12,8 +12,9 @@ from mmvad.config.identity import run_name
 from mmvad.config.load import parse
 from mmvad.disk import disk_errors, sole_writer, write_whole
 from mmvad.runs import RunFolder, write_json
+from mmvad.sweeps.record import COMPLETE
 from mmvad.sweeps.storage import Database
-from mmvad.sweeps.study import COMPLETE, Queue
+from mmvad.sweeps.study import Queue
 
 LOG = logging.getLogger("mmvad")
 

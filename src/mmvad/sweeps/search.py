@@ -19,8 +19,9 @@ from mmvad.sweeps.cells import Resolver, configure
 from mmvad.sweeps.definition import Sweep, Values
 from mmvad.sweeps.engine import Engine, Standing
 from mmvad.sweeps.process import Owner, this_process
+from mmvad.sweeps.record import PRUNED, RUNNING, Record
 from mmvad.sweeps.storage import Database, open_database
-from mmvad.sweeps.study import PRUNED, RUNNING, Queue, Record
+from mmvad.sweeps.study import Queue
 from mmvad.sweeps.worker import DEFAULT_TRAINER, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
 
 if TYPE_CHECKING:
