@@ -94,7 +94,9 @@ def run_sweep(args: argparse.Namespace) -> int:
     before = sum(state.finished for state in states)
     print(f"{sweep.file}: {len(cells)} cells on {sweep.benchmark}, {before} finished; queue {database.shown}")
     taken = limited(states, args.limit, retry_failed=args.retry_failed)
-    run_grid(_study_name(sweep), taken, database, workers=args.workers, retry_failed=args.retry_failed)
+    run_grid(
+        f"{sweep.name} on {sweep.benchmark}", taken, database, workers=args.workers, retry_failed=args.retry_failed
+    )
     return conclude(sweep, cells, database, before, overrides, _go_on(args, sweep, database))
 
 
@@ -170,10 +172,13 @@ def _checked(sweep: Sweep, overrides: Sequence[str]) -> str:
 def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) -> int:
     from mmvad.sweeps.search import run_search
 
-    standing, best = run_search(
-        _study_name(sweep), sweep, overrides, _open(args), workers=args.workers, limit=args.limit
-    )
+    options = {"workers": args.workers, "limit": args.limit, "retry_failed": args.retry_failed}
+    standing, best = run_search(sweep, overrides, _open(args), **options)
     print(standing.line(None))
+    if standing.failed:
+        print(
+            f"  to mend: the same command with --retry-failed, when the reason is gone ({args.results}/.sweeps/*.log)"
+        )
     for trial in best[:5]:
         settings = "  ".join(f"--{key}={value:.6g}" for key, value in trial.params.items())
         print(f"  {sweep.metric} {trial.value:.4f}   {settings}")
@@ -209,10 +214,6 @@ def _go_on(args: argparse.Namespace, sweep: Sweep, database: Database) -> str:
     words += ["--storage", database.shown] if args.storage else []
     words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []
     return shlex.join([*words, *(["--set", *args.set] if args.set else [])])
-
-
-def _study_name(sweep: Sweep) -> str:
-    return f"{sweep.name} on {sweep.benchmark}"
 
 
 def _exists(args: argparse.Namespace) -> bool:
