@@ -149,6 +149,18 @@ def test_failed_trials_are_run_again_where_asked(sweep: Sweep, database: Databas
     assert len(counted(study)) == 2
 
 
+@pytest.mark.slow
+def test_a_search_that_failed_is_mended(sweep: Sweep, database: Database, tmp_path: Path) -> None:
+    results = tmp_path / "runs"
+    (results / "broken").touch()
+    standing, _ = searched(sweep, database, results, limit=2)
+    assert (standing.total, standing.done, standing.failed) == (2, 0, 2)
+    (results / "broken").unlink()
+    standing, best = searched(sweep, database, results, limit=2, retry_failed=True)
+    assert (standing.total, standing.done, standing.failed) == (2, 2, 0)
+    assert len(ledger(results)) == len(best) == 2
+
+
 def test_a_trial_outlives_a_database_that_does_not_answer(
     sweep: Sweep, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
