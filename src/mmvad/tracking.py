@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 
 from mmvad.errors import UserError
-from mmvad.runs import RunFolder, read_json
+from mmvad.runs import LOG, RunFolder, read_json
 
 
 def wandb_mode(wish: str) -> str | None:
@@ -75,11 +75,20 @@ def log_finished_run(wish: str, folder: RunFolder, config: dict[str, Any]) -> No
     logger = wandb_logger(wish, folder.path, folder.path.name, config)
     if logger is None:
         return
-    with open(folder.epochs, newline="", encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            logger.log_metrics({name: float(value) for name, value in row.items() if value})
+    for figures in _epochs(folder):
+        logger.log_metrics(figures)
     log_report(read_json(folder.report))
     end_wandb_run()
+
+
+def _epochs(folder: RunFolder) -> list[dict[str, float]]:
+    """Every epoch's figures; none where only the report is here, as `mmvad sweep pull` leaves a run."""
+    if not folder.epochs.is_file():
+        LOG.warning(f"{folder.epochs}: no such file; W&B gets the test figures alone")
+        return []
+    with open(folder.epochs, newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
 def end_wandb_run() -> None:

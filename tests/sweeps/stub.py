@@ -65,6 +65,8 @@ def climb(config: Config, watch: Callable[[int, dict[str, float]], None]) -> Run
     identity = identity_of(config)
     folder = RunFolder(config.runtime.results / run_name(config, identity))
     folder.path.mkdir(parents=True, exist_ok=True)
+    if (config.runtime.results / "broken").is_file():
+        raise UserError("loss", "the training loss is nan")
     goal = 1 / (1 + abs(math.log10(config.optim.learning_rate) + 3)) - config.model.dropout / 2
     rows = []
     for epoch in range(config.optim.epochs):

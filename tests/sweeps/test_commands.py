@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -160,6 +161,12 @@ def test_wandbs_copy_runs_the_same_cells(
     arguments = words("wandb", sweep_file, bank, tmp_path / "runs", "--seeds", "3,4", "--out", str(out))
     assert main([*arguments, "--benchmark", "planted"]) == 0
     content = yaml.safe_load(out.read_text())
+    way_on = shlex.split(capsys.readouterr().out.partition("without W&B: ")[2])
+    assert main([*way_on[1:], "--dry-run"]) == 0
+    assert "4 cells on planted: 4 new" in capsys.readouterr().out, "the same bank, seeds and settings"
+    given = arguments[5 : arguments.index("--seeds")]
+    named = ["mmvad", "sweep", "run", str(sweep_file), "--benchmark", "planted"]
+    assert way_on == [*named, *arguments[3:5], "--seeds", "3,4", *given]
     assert violations(content) == []
     assert content["parameters"]["seed"] == {"values": [3, 4]}
     sweep = read_sweep(sweep_file, "planted", (3, 4))
@@ -200,6 +207,7 @@ def test_without_wandb_the_way_on_is_said(
     text = refusal(capsys, words("wandb", sweep_file, bank, tmp_path / "runs", "--agent"))
     assert "W&B did not take the sweep" in text
     assert f"mmvad sweep run {sweep_file}" in text
+    assert f"--results {tmp_path / 'runs'} --set {QUICK[0]}" in text
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,7 @@ def test_what_is_refused(old: str, new: str, words: list[str], write) -> None:
     [
         ("name: val/ap", "name: test/ap", ["never looks at the test set"]),
         ("min: 2, max: 6", "min: 6, max: 2", ["model.prompt_half", "min < max"]),
+        ("min: 2, max: 6", "min: 2, max: 6.0", ["model.prompt_half", "both bounds whole or neither"]),
         ("min: 0.0001,", "min: 0.0,", ["above 0"]),
         ("log_uniform_values", "log_uniform_value", ["did you mean: log_uniform_values?"]),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -65,6 +66,36 @@ def test_a_file_is_in_wandbs_format(file: Path) -> None:
     assert content["command"][-1] == "${args}"
     if file.parent != ROOT / "sweeps":
         assert sweep.benchmark == file.parent.name
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_passes_the_wandb_clients_own_check(file: Path) -> None:
+    """The client's check before it sends a sweep; an old client keeps it elsewhere."""
+    client = pytest.importorskip("wandb.apis.public.sweeps")
+    check = getattr(client, "_validate_config_and_fill_distribution", None)
+    if check is None:
+        pytest.skip("this wandb client checks a sweep elsewhere")
+    content = yaml.safe_load(file.read_text())
+    assert check(content)["parameters"].keys() == content["parameters"].keys()
+    mixed = {**content, "parameters": {"model.dropout": {"min": 0, "max": 0.5}}}
+    with pytest.raises(ValueError, match="ambiguous"):
+        check(mixed)
+    assert violations(mixed) == ["model.dropout: ambiguous bounds"]
+
+
+def test_the_files_are_valid_by_the_schema_that_wandb_published() -> None:
+    """The schema of W&B's package `sweeps`; `run_cap`, which its documentation has, came after it."""
+    jsonschema = pytest.importorskip("jsonschema")
+    try:
+        schema = Path(str(importlib.metadata.distribution("sweeps").locate_file("sweeps/config/schema.json")))
+    except importlib.metadata.PackageNotFoundError:
+        pytest.skip("the package sweeps (wandb[sweeps]) is not installed")
+    check = jsonschema.Draft7Validator(json.loads(schema.read_text()))
+    for file in FILES:
+        content = yaml.safe_load(file.read_text())
+        content.pop("run_cap", None)
+        assert [error.message for error in check.iter_errors(content)] == [], file
+    assert not check.is_valid({**content, "method": "tpe"})
 
 
 @pytest.mark.parametrize("benchmark", BENCHMARKS)

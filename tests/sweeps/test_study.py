@@ -11,8 +11,9 @@ import pytest
 from mmvad.errors import UserError
 from mmvad.sweeps import study as study_module
 from mmvad.sweeps.process import gone, parent_lives, this_process
+from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING
 from mmvad.sweeps.storage import Database, open_database, storage_url
-from mmvad.sweeps.study import COMPLETE, FAIL, MOST_DEATHS, RUNNING, WAITING, Queue
+from mmvad.sweeps.study import MOST_DEATHS, Queue
 
 ME = this_process()
 CONFIGS = {"a": {"seed": 0}, "b": {"seed": 1}}
@@ -81,6 +82,37 @@ def test_a_released_cell_waits_and_another_owners_does_not(queue: Queue) -> None
     assert states(queue)["a"] == RUNNING
     queue.release(record, ME)
     assert states(queue)["a"] == WAITING
+
+
+def test_who_lost_a_cell_to_another_machine_does_not_fail_it(queue: Queue) -> None:
+    """A machine falls silent, another takes its cell; the first one comes back, with an error or with a report."""
+    silent = queue.claim(["a"], ELSEWHERE)
+    assert silent is not None
+    queue.release(silent, ELSEWHERE)  # what another's `recover` does after the silence
+    queue.fail(silent, "CUDA error")
+    assert states(queue)["a"] == WAITING
+    taken = queue.claim(["a"], ME)
+    assert taken is not None
+    queue.fail(silent, "CUDA error")
+    assert states(queue)["a"] == RUNNING
+    queue.fail(taken, "no memory")
+    assert states(queue)["a"] == FAIL
+    for _ in range(2):
+        queue.complete(silent, {"report": REPORT, "manifest": {}}, 0.5)
+    assert states(queue)["a"] == COMPLETE
+    assert len(queue.records()) == 3, "the failure, its successor, and b"
+    done = queue.attributes(queue.states(["a"])["a"].trial_id)
+    assert (done["report"], done["config"]) == (REPORT, CONFIGS["a"])
+
+
+def test_a_trial_that_runs_or_ended_is_not_taken(queue: Queue) -> None:
+    mine, stale = queue.claim(["a"], ME), queue.states(["a"])["a"]
+    assert mine is not None
+    assert not queue._take(stale, ELSEWHERE)
+    assert queue.states(["a"])["a"].owner == ME
+    queue.fail(mine, "no memory")
+    assert not queue._take(stale, ELSEWHERE)
+    assert queue.states(["a"])["a"].owner == ME
 
 
 def test_a_failed_cell_waits_again_only_where_asked(queue: Queue) -> None:
@@ -164,6 +196,36 @@ def test_a_search_that_gave_a_configuration_up_does_not_finish_a_cell(queue: Que
     trial.set_user_attr("identity", "c")
     study.tell(trial, state=optuna.trial.TrialState.PRUNED)
     assert queue.states(["c"]) == {}
+
+
+def test_a_searchs_trial_of_the_same_run_is_left_to_the_search(queue: Queue) -> None:
+    """A grid that ended it would hand its test figure to the search as an objective."""
+    import optuna
+
+    study = optuna.create_study(storage=queue.database.optuna, study_name="search", direction="maximize")
+    trials = [study.ask() for _ in range(2)]
+    for trial in trials:
+        trial.set_user_attr("identity", "c")
+        trial.set_user_attr("owner", {**ME, "pid": ended_process(), "started": "before"})
+    queue.enqueue("first", {"c": {}})
+    record = queue.claim(["c"], ME)
+    assert record is not None
+    assert record.trial_id not in {trial._trial_id for trial in trials}
+    queue.fail(record, "no memory")
+    queue.complete(record, {"report": REPORT}, 0.99)
+    assert {trial.state.name for trial in study.trials} == {RUNNING}
+
+
+def test_a_searchs_report_serves_a_grid(queue: Queue) -> None:
+    import optuna
+
+    trial = optuna.create_study(storage=queue.database.optuna, study_name="search").ask()
+    trial.set_user_attr("identity", "c")
+    trial.set_user_attr("report", REPORT)
+    trial.study.tell(trial, 0.3)
+    queue.enqueue("first", {"c": {}})
+    assert queue.states(["c"])["c"].state == COMPLETE
+    assert queue.claim(["c"], ME) is None
 
 
 @pytest.mark.parametrize(

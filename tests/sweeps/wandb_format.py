@@ -1,4 +1,9 @@
-"""W&B's sweep configuration, as its documentation and its own schema describe it, as far as our files may use it."""
+"""W&B's sweep configuration, as its documentation and its own schema describe it, as far as our files may use it.
+
+The wandb client ships no schema: W&B's servers hold a sweep against theirs, and the client itself only refuses bounds
+that are ambiguous. The schema that W&B published last is in its package `sweeps` (the extra `wandb[sweeps]`).
+test_shipped.py holds the files against the client's own check, and against that schema where the package is installed.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +69,8 @@ def _parameter(name: str, options: dict[str, Any]) -> list[str]:
     if kind not in SHAPES:
         return [f"{name}: distribution {kind}"]
     must, may = SHAPES[kind]
+    if kind == "uniform" and "distribution" not in options and type(options.get("min")) is not type(options.get("max")):
+        return [f"{name}: ambiguous bounds"]
     keys = options.keys() - {"distribution"}
     if not must <= keys or keys - must - may:
         return [f"{name}: keys {sorted(keys)}"]

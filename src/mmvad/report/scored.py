@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,12 +55,18 @@ def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]
     """
     path = RunFolder(folder).scores
     if not path.is_file():
-        raise UserError(path, "no such file", expected="the scores that a run leaves")
+        raise UserError(path, "no such file", expected="the scores that a run leaves", fix=_made_again(folder))
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [_joined(video, arrays, path) for video in sorted(truth, key=lambda v: v.name)]
     except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise UserError(path, f"cannot be read: {error}", fix="remove the run folder and run it again") from error
+        raise UserError(path, f"cannot be read: {error}", fix=_made_again(folder)) from error
+
+
+def _made_again(folder: Path) -> str:
+    """How a run gets its scores back. Its sweep would not help: for that the report in the database is enough."""
+    command = ["mmvad", "train", f"--config={folder / 'config.yaml'}", f"--runtime.results={folder.parent}"]
+    return f"remove {folder / 'report.json'}, then `{shlex.join(command)}` (--data.bank=DIR where the bank has moved)"
 
 
 def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> ScoredVideo:

@@ -94,8 +94,10 @@ def run_sweep(args: argparse.Namespace) -> int:
     before = sum(state.finished for state in states)
     print(f"{sweep.file}: {len(cells)} cells on {sweep.benchmark}, {before} finished; queue {database.shown}")
     taken = limited(states, args.limit, retry_failed=args.retry_failed)
-    run_grid(_study_name(sweep), taken, database, workers=args.workers, retry_failed=args.retry_failed)
-    return conclude(sweep, cells, database, before, overrides, _go_on(args, sweep, database))
+    run_grid(
+        f"{sweep.name} on {sweep.benchmark}", taken, database, workers=args.workers, retry_failed=args.retry_failed
+    )
+    return conclude(sweep, cells, database, before, overrides, _go_on(args, sweep))
 
 
 def run_status(args: argparse.Namespace) -> int:
@@ -125,8 +127,9 @@ def run_pull(args: argparse.Namespace) -> int:
     """Writes the reports of the database that are not here."""
     from mmvad.sweeps.pull import pull
 
-    came, before = pull(_open(args, must_exist=True), args.results)
-    print(f"{args.results}: {came} reports pulled, {before} were here")
+    came, before, held = pull(_open(args, must_exist=True), args.results)
+    left = f", {held} left out (another process is writing them)" if held else ""
+    print(f"{args.results}: {came} reports pulled, {before} were here{left}")
     return 0
 
 
@@ -138,7 +141,7 @@ def run_wandb(args: argparse.Namespace) -> int:
     expanded = _checked(sweep, overrides)
     out = args.out or args.results / ".sweeps" / f"{sweep.name}-{sweep.benchmark}.yaml"
     file = write_wandb_file(sweep, overrides, out)
-    go_on = f"mmvad sweep run {sweep.file} --benchmark {sweep.benchmark}"
+    go_on = _go_on(args, sweep)
     if args.agent:
         return start_agent(file, args.count, go_on)
     print(f"{file}: {expanded} for W&B; next: wandb sweep --project mmvad {file}, then wandb agent ID")
@@ -170,10 +173,13 @@ def _checked(sweep: Sweep, overrides: Sequence[str]) -> str:
 def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) -> int:
     from mmvad.sweeps.search import run_search
 
-    standing, best = run_search(
-        _study_name(sweep), sweep, overrides, _open(args), workers=args.workers, limit=args.limit
-    )
+    options = {"workers": args.workers, "limit": args.limit, "retry_failed": args.retry_failed}
+    standing, best = run_search(sweep, overrides, _open(args), **options)
     print(standing.line(None))
+    if standing.failed:
+        print(
+            f"  to mend: the same command with --retry-failed, when the reason is gone ({args.results}/.sweeps/*.log)"
+        )
     for trial in best[:5]:
         settings = "  ".join(f"--{key}={value:.6g}" for key, value in trial.params.items())
         print(f"  {sweep.metric} {trial.value:.4f}   {settings}")
@@ -202,17 +208,16 @@ def _list(states: Sequence[CellState], sweep: Sweep) -> None:
     print(f"{sweep.file}: {len(states)} cells on {sweep.benchmark}: {summary}")
 
 
-def _go_on(args: argparse.Namespace, sweep: Sweep, database: Database) -> str:
-    """The command that goes on with the sweep, without a password."""
+def _go_on(args: argparse.Namespace, sweep: Sweep) -> str:
+    """The command that runs the same cells here, without a password."""
+    from mmvad.sweeps.storage import Database, storage_url
+
+    storage = getattr(args, "storage", None)  # `sweep wandb` has none
     words = ["mmvad", "sweep", "run", str(args.file), "--benchmark", sweep.benchmark]
     words += ["--results", str(args.results)] if args.results != Path("runs") else []
-    words += ["--storage", database.shown] if args.storage else []
+    words += ["--storage", Database(storage_url(storage, args.results)).shown] if storage else []
     words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []
     return shlex.join([*words, *(["--set", *args.set] if args.set else [])])
-
-
-def _study_name(sweep: Sweep) -> str:
-    return f"{sweep.name} on {sweep.benchmark}"
 
 
 def _exists(args: argparse.Namespace) -> bool:

@@ -44,8 +44,8 @@ def conclude(
 
 def _fetch(database: Database, results: Path, identities: set[str]) -> None:
     try:
-        came, _ = pull(database, results, identities)
-    except UserError as error:  # another command that ends pulls them at this moment
+        came = pull(database, results, identities).came
+    except UserError as error:  # a full disk: the sweep has ended well all the same
         print(f"not pulled from the database: {error}")
     else:
         print(f"{came} reports of other machines pulled from the database to {results}")

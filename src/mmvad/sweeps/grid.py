@@ -12,8 +12,9 @@ from mmvad.errors import UserError
 from mmvad.runs import read_json
 from mmvad.sweeps.cells import Cell
 from mmvad.sweeps.engine import Engine, Standing
+from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING, Record
 from mmvad.sweeps.storage import Database
-from mmvad.sweeps.study import COMPLETE, FAIL, RUNNING, WAITING, Queue, Record
+from mmvad.sweeps.study import Queue
 from mmvad.sweeps.worker import DEFAULT_TRAINER, GridWorker
 
 LOG = logging.getLogger("mmvad")
@@ -73,11 +74,7 @@ def run_grid(
     queue.enqueue(study_name, configs, reports_here(cells), retry_failed=retry_failed)
 
     def standing() -> Standing:
-        states = queue.states(configs)
-        missing = {i: c for i, c in configs.items() if i not in states}
-        if missing:  # a search had the same configuration under way and gave it up
-            queue.enqueue(study_name, missing)
-        count = [record.state for record in states.values()].count
+        count = [record.state for record in queue.states(configs).values()].count
         return Standing(len(configs), count(COMPLETE), count(FAIL), count(RUNNING))
 
     job = GridWorker(database.url, {cell.identity: cell.config for cell in cells}, trainer, database.patience)

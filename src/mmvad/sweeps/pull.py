@@ -4,34 +4,51 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 from mmvad.config.identity import run_name
 from mmvad.config.load import parse
 from mmvad.disk import disk_errors, sole_writer, write_whole
+from mmvad.errors import UserError
 from mmvad.runs import RunFolder, write_json
+from mmvad.sweeps.record import COMPLETE
 from mmvad.sweeps.storage import Database
-from mmvad.sweeps.study import COMPLETE, Queue
+from mmvad.sweeps.study import Queue
+from mmvad.sweeps.worker import HELD
 
 LOG = logging.getLogger("mmvad")
 
 
-def pull(database: Database, results: Path, identities: set[str] | None = None) -> tuple[int, int]:
-    """Writes every report of the database that is not here; how many came, and how many were here before.
+class Pulled(NamedTuple):
+    """How many reports came, how many were here before, and how many were left out: another process writes the run."""
+
+    came: int
+    before: int
+    held: int
+
+
+def pull(database: Database, results: Path, identities: set[str] | None = None) -> Pulled:
+    """Writes every report of the database that is not here, but for runs that are being written here.
 
     Args:
         identities: the runs that are wanted; None for all.
     """
-    queue, came, known = Queue(database), 0, set[str]()
+    queue, came, held, known = Queue(database), 0, 0, set[str]()
     for record in queue.records():
         wanted = identities is None or record.identity in identities
         if record.state != COMPLETE or not wanted or record.identity in known:
             continue
         known.add(record.identity)
-        came += _write(queue.attributes(record.trial_id), results)
-    return came, len(known) - came
+        try:
+            came += _write(queue.attributes(record.trial_id), results)
+        except UserError as error:
+            if HELD not in str(error):
+                raise
+            LOG.warning(f"not pulled: {error}")
+            held += 1
+    return Pulled(came, len(known) - came - held, held)
 
 
 def _write(attributes: dict[str, Any], results: Path) -> bool:
@@ -45,6 +62,8 @@ def _write(attributes: dict[str, Any], results: Path) -> bool:
     with disk_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
     with sole_writer(folder.path):
+        if folder.finished:  # its writer has just ended
+            return False
         write_whole(folder.config, yaml.safe_dump(attributes["config"], sort_keys=False).encode())
         write_json(folder.manifest, {**attributes.get("manifest", {}), "pulled": True})
         write_json(folder.report, attributes["report"])

@@ -18,9 +18,11 @@ from mmvad.runs import RunFolder, read_json
 from mmvad.sweeps.cells import Resolver, configure
 from mmvad.sweeps.definition import Sweep, Values
 from mmvad.sweeps.engine import Engine, Standing
-from mmvad.sweeps.process import Owner, this_process
-from mmvad.sweeps.storage import Database, open_database
-from mmvad.sweeps.study import PRUNED, RUNNING, Queue, Record
+from mmvad.sweeps.process import this_process
+from mmvad.sweeps.record import PRUNED, RUNNING
+from mmvad.sweeps.storage import PATIENCE_SECONDS, Database, open_database
+from mmvad.sweeps.study import Queue
+from mmvad.sweeps.trials import DIED, ask, counted, give_up, given_out, open_study, propose_failed_again, study_name
 from mmvad.sweeps.worker import DEFAULT_TRAINER, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
 
 if TYPE_CHECKING:
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mmvad")
 DEFAULT_TRIALS = 20
 DEFAULT_RESOLVER = "mmvad.sweeps.cells:Resolver"
-STARTUP_TRIALS = 5
-DIED = "its worker ended; proposed again"
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,11 @@ class SearchWorker:
     target: int
     trainer: str = DEFAULT_TRAINER
     resolver: str = DEFAULT_RESOLVER
+    patience: float = PATIENCE_SECONDS
 
     def __call__(self) -> int:
         """Works until no trial is left to ask for."""
-        database = open_database(self.url)
+        database = open_database(self.url, patience=self.patience)
         queue, study, owner = Queue(database), open_study(database, self.study_name, self.sweep), this_process()
         resolver: Resolver = named_function(self.resolver)()
         while True:
@@ -55,7 +56,7 @@ class SearchWorker:
             if trial is not None:
                 if not self.run(queue, study, resolver, trial):
                     return RENEW
-            elif not any(t.state.name == RUNNING for t in study.get_trials(deepcopy=False)):
+            elif not any(t.state.name == RUNNING for t in database.patiently(lambda: counted(study))):
                 return NOTHING_LEFT
             else:
                 time.sleep(POLL_SECONDS)
@@ -67,7 +68,7 @@ class SearchWorker:
         tell = queue.database.patiently
         try:
             with beating(queue, trial._trial_id):
-                value = self.train(resolver, trial)
+                value = self.train(queue.database, resolver, trial)
         except optuna.TrialPruned:
             tell(lambda: study.tell(trial, state=optuna.trial.TrialState.PRUNED, skip_if_finished=True))
         except (KeyboardInterrupt, SystemExit):
@@ -82,28 +83,35 @@ class SearchWorker:
             tell(lambda: study.tell(trial, value, skip_if_finished=True))
         return True
 
-    def train(self, resolver: Resolver, trial: optuna.Trial) -> float:
+    def train(self, database: Database, resolver: Resolver, trial: optuna.Trial) -> float:
         """Trains what the trial proposes; gives the validation figure of the checkpoint that `select` names."""
         import optuna
 
-        config = configure(self.sweep, proposed(self.sweep, trial), self.overrides)
-        trial.set_user_attr("identity", resolver.identity(config))
-        trial.set_user_attr("config", plain(config))
+        def keep(key: str, content: Any) -> None:
+            database.patiently(lambda: trial.set_user_attr(key, content))
 
         def watch(epoch: int, figures: dict[str, float]) -> None:
-            trial.report(figures[self.sweep.metric], epoch)
-            if trial.should_prune():
+            database.patiently(lambda: trial.report(figures[self.sweep.metric], epoch))
+            if database.patiently(trial.should_prune):
                 raise optuna.TrialPruned(f"epoch {epoch + 1}")
 
+        config = configure(self.sweep, database.patiently(lambda: proposed(self.sweep, trial)), self.overrides)
+        keep("identity", resolver.identity(config))
+        keep("config", plain(config))
         folder: RunFolder = named_function(self.trainer)(config, watch)
-        trial.set_user_attr("report", read_json(folder.report))
-        trial.set_user_attr("manifest", read_json(folder.manifest))
+        keep("report", read_json(folder.report))
+        keep("manifest", read_json(folder.manifest))
         return validation_figure(folder, config, self.sweep.metric)
 
 
 def proposed(sweep: Sweep, trial: optuna.Trial) -> Values:
-    """The constants of the file and the values that Optuna proposes."""
-    return sweep.constants() | {key: drawn.suggest(trial, key) for key, drawn in sweep.ranges().items()}
+    """The constants of the file and the values that Optuna proposes, as the database has them.
+
+    Where its answer to one was lost, and the value was drawn again, the first one stands there.
+    """
+    for key, drawn in sweep.ranges().items():
+        drawn.suggest(trial, key)
+    return sweep.constants() | trial.study._storage.get_trial(trial._trial_id).params
 
 
 def validation_figure(folder: RunFolder, config: Config, metric: str) -> float:
@@ -111,64 +119,6 @@ def validation_figure(folder: RunFolder, config: Config, metric: str) -> float:
     with open(folder.epochs, newline="", encoding="utf-8") as lines:
         figures = [float(row[metric]) for row in csv.DictReader(lines) if row.get(metric)]
     return max(figures) if config.select == "best_val" else figures[-1]
-
-
-def open_study(database: Database, name: str, sweep: Sweep) -> optuna.Study:
-    """The search's study, made where it is missing."""
-    import optuna
-
-    bayes, stop = sweep.method == "bayes", sweep.content.get("early_terminate")
-    sampler = optuna.samplers.TPESampler(constant_liar=True) if bayes else optuna.samplers.RandomSampler()
-    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
-    if stop:
-        warmup = int(stop.get("min_iter", 1))
-        pruner = optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=warmup)
-    return database.patiently(
-        lambda: optuna.create_study(
-            storage=database.optuna,
-            study_name=name,
-            direction="maximize",
-            load_if_exists=True,
-            sampler=sampler,
-            pruner=pruner,
-        )
-    )
-
-
-def ask(study: optuna.Study, queue: Queue, target: int, owner: Owner) -> optuna.Trial | None:
-    """The next trial, or None where all are given out. Trials of dead workers are proposed again."""
-    with queue.database.lock():
-        _recover(study, queue)
-        trials = [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get("reason") != DIED]
-        waiting = any(t.state.name == "WAITING" for t in trials)
-        if not waiting and len(trials) >= target:
-            return None
-        trial = study.ask()
-        trial.set_user_attr("owner", owner)
-        queue.beat(trial._trial_id)
-        return trial
-
-
-def give_up(study: optuna.Study, number: int, reason: str) -> None:
-    """The trial failed; one whose worker ended is proposed again with the same values, and resumes its run."""
-    import optuna
-
-    trial = study.get_trials(deepcopy=False)[number]
-    if trial.state.is_finished():
-        return
-    study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
-    study.tell(number, state=optuna.trial.TrialState.FAIL, skip_if_finished=True)
-    if reason == DIED and trial.params:
-        study.enqueue_trial(trial.params)
-
-
-def _recover(study: optuna.Study, queue: Queue) -> None:
-    records = {record.trial_id: record for record in queue.records()}
-    for trial in study.get_trials(deepcopy=False):
-        if trial.state.name == RUNNING:
-            record = records.get(trial._trial_id, Record(trial._trial_id, RUNNING, None))
-            if queue.dead(record):
-                give_up(study, trial.number, DIED)
 
 
 def check_search(sweep: Sweep, overrides: Sequence[str]) -> Config:
@@ -189,31 +139,33 @@ def check_search(sweep: Sweep, overrides: Sequence[str]) -> Config:
 
 
 def run_search(
-    study_name: str,
     sweep: Sweep,
     overrides: Sequence[str],
     database: Database,
     *,
     workers: int = 1,
     limit: int | None = None,
+    retry_failed: bool = False,
     trainer: str = DEFAULT_TRAINER,
     resolver: str = DEFAULT_RESOLVER,
 ) -> tuple[Standing, list[Any]]:
-    """Runs the search to its `run_cap` (or to `limit` trials more); how it stands, and its trials, the best first."""
+    """Runs the search to its `run_cap` (or to `limit` trials more); how it stands, and its trials, the best first.
+
+    Args:
+        retry_failed: trials that failed are run again, in their own places of the `run_cap`.
+    """
     config = check_search(sweep, overrides)
-    study = open_study(database, study_name, sweep)
+    name = study_name(sweep, config, overrides, named_function(resolver)())
+    study = open_study(database, name, sweep)
+    if retry_failed:
+        database.patiently(lambda: propose_failed_again(study, database))
     target = int(sweep.content.get("run_cap", DEFAULT_TRIALS))
     if limit is not None:
-        target = min(target, len(counted(study)) + limit)
-    job = SearchWorker(database.url, sweep, study_name, tuple(overrides), target, trainer, resolver)
+        target = min(target, len(database.patiently(lambda: given_out(study))) + limit)
+    job = SearchWorker(database.url, sweep, name, tuple(overrides), target, trainer, resolver, database.patience)
     standing = Engine(job, lambda: _standing(study, database, target), config.runtime.results, workers).run()
-    finished = [t for t in counted(study) if t.state.name == "COMPLETE"]
+    finished = [t for t in database.patiently(lambda: counted(study)) if t.state.name == "COMPLETE"]
     return standing, sorted(finished, key=lambda t: -float(t.value or 0))
-
-
-def counted(study: optuna.Study) -> list[optuna.trial.FrozenTrial]:
-    """The study's trials without those that were proposed again."""
-    return [t for t in study.get_trials(deepcopy=False) if t.user_attrs.get("reason") != DIED]
 
 
 def _standing(study: optuna.Study, database: Database, target: int) -> Standing:

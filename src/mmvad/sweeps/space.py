@@ -75,6 +75,10 @@ def range_of(name: str, options: dict[str, Any], file: Path) -> Range:
     low, high = options.get("min"), options.get("max")
     if not _is_number(low) or not _is_number(high) or low >= high:
         raise UserError(where, f"from {low!r} to {high!r}", expected="numbers min < max")
+    if "distribution" not in options and type(low) is not type(high):
+        raise UserError(
+            where, f"from {low!r} to {high!r}: W&B wants both bounds whole or neither", expected="0.0, not 0"
+        )
     whole = isinstance(low, int) and isinstance(high, int)
     kind = options.get("distribution", "int_uniform" if whole else "uniform")
     if kind not in DISTRIBUTIONS:

@@ -6,53 +6,18 @@ failed (with the reason). What a dead worker leaves behind waits again.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from mmvad.sweeps.process import Owner, gone, parent_lives, same
+from mmvad.sweeps.record import COMPLETE, FAIL, RANK, RUNNING, WAITING, Record, read_records, take_waiting
 from mmvad.sweeps.storage import Database
 
-WAITING, RUNNING, COMPLETE, FAIL, PRUNED = "WAITING", "RUNNING", "COMPLETE", "FAIL", "PRUNED"
-RANK = {COMPLETE: 4, RUNNING: 3, WAITING: 2, FAIL: 1}
 BEAT_SECONDS = 10.0
 GRACE_SECONDS = 90.0
 MOST_DEATHS = 8
-_RECORDS = """
-SELECT t.trial_id, t.state, h.heartbeat, a.key, a.value_json
-FROM trials t JOIN trial_user_attributes a ON a.trial_id = t.trial_id
-LEFT JOIN trial_heartbeats h ON h.trial_id = t.trial_id
-WHERE a.key IN ('identity', 'owner', 'reason', 'deaths') ORDER BY t.trial_id
-"""
 Payload = Mapping[str, Any]
-
-
-@dataclass
-class Record:
-    """A trial, without its report."""
-
-    trial_id: int
-    state: str
-    heartbeat: str | None
-    attributes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def identity(self) -> str:
-        return str(self.attributes.get("identity", ""))
-
-    @property
-    def owner(self) -> Owner | None:
-        return self.attributes.get("owner")
-
-    @property
-    def reason(self) -> str:
-        return str(self.attributes.get("reason", ""))
-
-    @property
-    def deaths(self) -> int:
-        return int(self.attributes.get("deaths", 0))
 
 
 class Queue:
@@ -69,13 +34,16 @@ class Queue:
 
     def records(self) -> list[Record]:
         """Every trial that mmvad made, the oldest first."""
-        return self.database.patiently(self._records)
+        return self.database.patiently(lambda: read_records(self.database))
 
     def states(self, identities: Iterable[str]) -> dict[str, Record]:
-        """The trial that says how each cell stands; a cell that is in no study is missing."""
+        """The trial that says how each cell stands; a cell that is in no study is missing.
+
+        Of a search's trials only finished ones count: their reports serve a grid too, their deaths are not its affair.
+        """
         wanted, found = set(identities), dict[str, Record]()
         for record in self.records():
-            rank = RANK.get(record.state, 0)
+            rank = RANK.get(record.state, 0) if record.cell or record.state == COMPLETE else 0
             if record.identity in wanted and rank:
                 known = found.get(record.identity)
                 if known is None or rank >= RANK[known.state]:
@@ -108,12 +76,12 @@ class Queue:
         self.database.optuna.record_heartbeat(trial_id)
 
     def complete(self, record: Record, payload: Payload, value: float | None) -> None:
-        """The trial is done; `payload` (report, manifest) stays with it."""
-        self.database.patiently(lambda: self._finish(record.trial_id, COMPLETE, payload, value))
+        """The cell is done; `payload` (report, manifest) stays with it, also where another worker had failed on it."""
+        self.database.patiently(lambda: self._complete(record.identity, payload, value))
 
     def fail(self, record: Record, reason: str) -> None:
-        """The trial failed, for a reason that is kept."""
-        self.database.patiently(lambda: self._finish(record.trial_id, FAIL, {"reason": reason}, None))
+        """The trial failed, for a reason that is kept; nothing happens where another worker has it meanwhile."""
+        self.database.patiently(lambda: self._fail(record, reason))
 
     def release(self, record: Record, owner: Owner) -> None:
         """The trial waits again; nothing happens where it is no longer the owner's."""
@@ -122,16 +90,6 @@ class Queue:
     def attributes(self, trial_id: int) -> dict[str, Any]:
         """All that was kept with a trial: identity, config, report, manifest, reason."""
         return self.database.patiently(lambda: self.database.optuna.get_trial_user_attrs(trial_id))
-
-    def _records(self) -> list[Record]:
-        from sqlalchemy import text
-
-        found: dict[int, Record] = {}
-        with self.database.engine.connect() as connection:
-            for trial_id, state, heartbeat, key, value in connection.execute(text(_RECORDS)):
-                record = found.setdefault(trial_id, Record(trial_id, str(state), heartbeat and str(heartbeat)))
-                record.attributes[key] = json.loads(value)
-        return list(found.values())
 
     def _enqueue(
         self, study_name: str, configs: Mapping[str, Any], finished: Mapping[str, Payload], retry_failed: bool
@@ -146,7 +104,7 @@ class Queue:
             )
             known = self.states(configs)
             for identity, config in configs.items():
-                record, attributes = known.get(identity), {"identity": identity, "config": config}
+                record, attributes = known.get(identity), {"identity": identity, "config": config, "cell": True}
                 state = record.state if record else None
                 if identity in finished and state in {None, FAIL}:
                     value = headline_value(finished[identity].get("report", {}))
@@ -155,7 +113,7 @@ class Queue:
                         study.add_trial(create_trial(state=TrialState.COMPLETE, value=value, user_attrs=whole))
                         continue
                 if record is not None and state == WAITING and identity in finished:
-                    self._finish(record.trial_id, COMPLETE, finished[identity], None, locked=True)
+                    self._finish(record.trial_id, COMPLETE, finished[identity], None)
                 elif state is None or (state == FAIL and retry_failed):
                     study.add_trial(create_trial(state=TrialState.WAITING, user_attrs=attributes))
 
@@ -168,19 +126,17 @@ class Queue:
             self.recover(states.values())
             for identity in identities:
                 claimed = states.get(identity)
-                if claimed is not None and claimed.state == WAITING:
-                    return self._take(claimed, owner)
+                if claimed is not None and claimed.state == WAITING and self._take(claimed, owner):
+                    return claimed
         return None
 
-    def _take(self, record: Record, owner: Owner) -> Record:
-        from optuna.trial import TrialState
-
-        storage = self.database.optuna
-        storage.set_trial_user_attr(record.trial_id, "owner", owner)
-        storage.set_trial_state_values(record.trial_id, TrialState.RUNNING)
-        storage.record_heartbeat(record.trial_id)
+    def _take(self, record: Record, owner: Owner) -> bool:
+        """Whether the waiting trial is now the owner's. A server that restarts loses the lock: the state decides."""
+        if not take_waiting(self.database, record.trial_id, owner):
+            return False
+        self.database.optuna.record_heartbeat(record.trial_id)
         record.attributes["owner"], record.state = owner, RUNNING
-        return record
+        return True
 
     def recover(self, records: Iterable[Record]) -> None:
         """Under the lock: what dead workers ran waits again, or fails where it has ended its worker too often."""
@@ -195,7 +151,7 @@ class Queue:
             storage.set_trial_user_attr(record.trial_id, "deaths", deaths)
             if deaths >= MOST_DEATHS:
                 reason = f"its worker was killed {deaths} times (out of memory?)"
-                self._finish(record.trial_id, FAIL, {"reason": reason}, None, locked=True)
+                self._finish(record.trial_id, FAIL, {"reason": reason}, None)
                 record.state = FAIL
             else:
                 storage.set_trial_state_values(record.trial_id, TrialState.WAITING)
@@ -218,29 +174,50 @@ class Queue:
             return False
         return now - since > self.grace
 
-    def _finish(
-        self, trial_id: int, state: str, attributes: Payload, value: float | None, *, locked: bool = False
-    ) -> None:
-        from contextlib import nullcontext
+    def _complete(self, identity: str, payload: Payload, value: float | None) -> None:
+        with self.database.lock():
+            record = self.states([identity]).get(identity)
+            if record is None or record.state == COMPLETE:
+                return
+            trial_id = self._successor(record) if record.state == FAIL else record.trial_id
+            self._finish(trial_id, COMPLETE, payload, value)
 
-        from optuna.trial import TrialState
+    def _successor(self, failed: Record) -> int:
+        """A new trial of the same cell: Optuna's trials cannot change once they have ended."""
+        from optuna.trial import TrialState, create_trial
 
         storage = self.database.optuna
-        with nullcontext() if locked else self.database.lock():
-            if storage.get_trial(trial_id).state.is_finished():
-                return
-            for key, content in attributes.items():
-                storage.set_trial_user_attr(trial_id, key, content)
-            values = None if value is None else [value]
-            storage.set_trial_state_values(trial_id, TrialState[state], values)
+        config = storage.get_trial_user_attrs(failed.trial_id).get("config")
+        attributes = {"identity": failed.identity, "config": config, "cell": True}
+        template = create_trial(state=TrialState.WAITING, user_attrs=attributes)
+        return storage.create_new_trial(failed.study_id, template)
+
+    def _fail(self, record: Record, reason: str) -> None:
+        with self.database.lock():
+            if self._runs(record.trial_id, record.owner or {}):
+                self._finish(record.trial_id, FAIL, {"reason": reason}, None)
 
     def _release(self, trial_id: int, owner: Owner) -> None:
         from optuna.trial import TrialState
 
         with self.database.lock():
-            trial = self.database.optuna.get_trial(trial_id)
-            if trial.state == TrialState.RUNNING and same(trial.user_attrs.get("owner", {}), owner):
+            if self._runs(trial_id, owner):
                 self.database.optuna.set_trial_state_values(trial_id, TrialState.WAITING)
+
+    def _runs(self, trial_id: int, owner: Owner) -> bool:
+        trial = self.database.optuna.get_trial(trial_id)
+        return trial.state.name == RUNNING and same(trial.user_attrs.get("owner", {}), owner)
+
+    def _finish(self, trial_id: int, state: str, attributes: Payload, value: float | None) -> None:
+        """Under the lock: ends a trial that has not ended."""
+        from optuna.trial import TrialState
+
+        storage = self.database.optuna
+        if storage.get_trial(trial_id).state.is_finished():
+            return
+        for key, content in attributes.items():
+            storage.set_trial_user_attr(trial_id, key, content)
+        storage.set_trial_state_values(trial_id, TrialState[state], None if value is None else [value])
 
 
 def headline_value(report: Payload) -> float | None:

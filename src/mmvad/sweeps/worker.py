@@ -23,8 +23,9 @@ from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder, read_json
 from mmvad.sweeps.process import Owner, this_process
+from mmvad.sweeps.record import RUNNING, WAITING, Record
 from mmvad.sweeps.storage import open_database
-from mmvad.sweeps.study import BEAT_SECONDS, RUNNING, WAITING, Queue, Record, headline_value
+from mmvad.sweeps.study import BEAT_SECONDS, Queue, headline_value
 
 LOG = logging.getLogger("mmvad")
 NOTHING_LEFT, RENEW, STOPPED = 0, 75, 130

@@ -1,0 +1,47 @@
+"""A real training in a sweep whose worker, or whose command, is killed: its report is the undisturbed training's."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from mmvad.checkpoints import LAST
+from mmvad.config.load import load_config
+from mmvad.sweeps.cells import Resolver, expand
+from mmvad.sweeps.definition import read_sweep
+from mmvad.train import train
+from tests.runs import MEASURED, SMALL, command
+from tests.small import write_bank
+from tests.sweeps.test_engine import ROOT, children, kill
+
+LONG = ("optim.epochs=40", "optim.schedule=cosine", MEASURED)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds workers in /proc")
+@pytest.mark.slow
+@pytest.mark.parametrize("whom", ["the worker", "the command"])
+def test_a_killed_training_is_resumed_by_the_sweep(whom: str, tmp_path: Path) -> None:
+    file, results = tmp_path / "one.yaml", tmp_path / "runs"
+    file.write_text("{program: mmvad, method: grid, parameters: {seed: {value: 3}, modalities: {values: [va]}}}")
+    given = [*SMALL, *LONG, f"data.bank={write_bank(tmp_path / 'bank')}"]
+    sweep = read_sweep(file)
+    (cell,) = Resolver().cells(sweep, expand(sweep, [*given, f"runtime.results={results}"]))
+    words, folder = command("sweep", "run", file, "--results", results, "--set", *given), cell.folder
+    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 300
+    while not (folder.checkpoints / LAST).is_file() and process.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    for pid in children(process.pid) if whom == "the worker" else [process.pid]:
+        kill(pid)
+    assert not folder.finished, "it was killed in the middle"
+    if whom == "the command":
+        process.wait(60)
+        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    assert process.wait(300) == 0
+    assert "going on from" in folder.log.read_text()
+    whole = train(load_config([folder.config], [f"runtime.results={tmp_path / 'whole'}"]))
+    for part in ("report", "epochs", "scores"):
+        assert getattr(folder, part).read_bytes() == getattr(whole, part).read_bytes(), part
