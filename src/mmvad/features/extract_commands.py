@@ -143,7 +143,10 @@ def run_extract(args: argparse.Namespace) -> int:
             print(f"warning: {warning}", file=sys.stderr)
         outcome = extract_all(videos, extractor, folder, args.workers)
     print(summary(outcome, extractor))
-    if args.bank and (not outcome.failed or args.subset):
+    if args.bank and outcome.failed and not args.subset:
+        mend = "mend them and give the same command again, or take what is there with --subset"
+        print(f"{args.bank}: the bank is not made: {len(outcome.failed)} videos failed; {mend}", file=sys.stderr)
+    elif args.bank:
         _import(args, extractor)
     return EXIT_SOME_FAILED if outcome.failed else 0
 
