@@ -91,6 +91,66 @@ def test_what_was_predicted_is_left_alone_and_what_changed_is_not(
     assert "done before" not in capsys.readouterr().out
 
 
+def test_everything_that_decides_a_result_is_held_against_it(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of sound that comes or changes, a rate, a truth that is written anew: each is done once more, once."""
+    file, audio, truth = files_of(features)[0], tmp_path / "sound", tmp_path / "truth"
+    audio.mkdir()
+    truth.mkdir()
+    sound = np.load(features / "test01__vggish.npy")
+
+    def done(*words: object) -> bool:
+        again = [predict(trained, tmp_path / "out", "--features", file, "--audio", audio, *words) for _ in range(2)]
+        assert again == [0, 0]
+        said = capsys.readouterr().out.splitlines()
+        assert said[-1].startswith("test01: done before")
+        return said[0] == said[-1]
+
+    done()
+    assert done()
+    np.save(audio / "test01__vggish.npy", sound)
+    assert not done()
+    np.save(audio / "test01__vggish.npy", 2 * sound)
+    assert not done()
+    assert not done("--fps", 25)
+    assert not done("--truth", truth)
+    for content in ("1,2\n", "1,3,riot\n"):
+        (truth / "test01.csv").write_text(content)
+        assert not done("--truth", truth)
+
+
+def test_a_video_that_changes_while_it_is_read_is_done_again(
+    trained: RunFolder, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmvad.predict import sources
+
+    file, load = files_of(features)[0], sources.load_rows
+
+    def slowly(header: object) -> np.ndarray:
+        rows = load(header)
+        np.save(file, np.concatenate([rows, rows]))
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "load_rows", slowly)
+        assert predict(trained, tmp_path / "out", "--features", file) == 0
+    before = json.loads((tmp_path / "out" / "test01" / "prediction.json").read_text())
+    assert predict(trained, tmp_path / "out", "--features", file) == 0
+    after = json.loads((tmp_path / "out" / "test01" / "prediction.json").read_text())
+    assert len(after["snippets"]) == 2 * len(before["snippets"])
+
+
+def test_crops_of_one_video_are_one_prediction(trained: RunFolder, features: Path, tmp_path: Path) -> None:
+    """The run is tested on crop 0: the others change nothing, in whatever order they are named."""
+    file = files_of(features)[0]
+    np.save(features / "test01__1.npy", np.load(file) + 1)
+    for out, words in (("one", [file]), ("two", [features / "test01__1.npy", file])):
+        assert predict(trained, tmp_path / out, "--features", *words) == 0
+    one, two = (json.loads((tmp_path / out / "test01" / "prediction.json").read_text()) for out in ("one", "two"))
+    assert one["snippets"] == two["snippets"]
+
+
 def test_a_bad_file_is_named_and_the_others_go_on(
     trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,8 +198,14 @@ def test_a_wrong_truth_is_said(
     [
         ([], "no video"),
         (["--watch", "nowhere"], "is no folder"),
-        (["--features", "a.npy", "b.npy", "--truth", "TRUTH"], "one file of truth for 2 videos"),
+        (["--features", "a.npy", "b.npy", "--truth", "TRUTH"], "names one file for 2 videos"),
         (["--features", "a.npy", "--truth", "nowhere"], "no such file or folder"),
+        (["--features", "a.npy", "b.npy", "--audio", "TRUTH"], "names one file for 2 videos"),
+        (["--features", "a.npy", "b/a__0.npy"], "is crop 0 of a, as a.npy is"),
+        (["--features", "a.npy", "--watch", "."], "not feature files"),
+        (["--features", "a.npy", "--fps", "-25"], "-25 frames a second"),
+        (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
+        (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
     ],
 )
 def test_wrong_arguments(

@@ -19,7 +19,7 @@ from mmvad.predict.events import detect_events
 from mmvad.predict.page import write_page
 from mmvad.predict.picture import SHOTS, draw_prediction, truth_spans
 from mmvad.predict.prediction import Prediction, TrueEvent
-from mmvad.predict.sources import Source
+from mmvad.predict.sources import Request, Source
 from mmvad.predict.tables import as_plain, events_csv, scores_csv
 from mmvad.predict.trained import TrainedRun
 from mmvad.predict.truth import bank_truth, read_truth, truth_file
@@ -40,6 +40,8 @@ class Wishes:
         every_run: all runs of the protocol as events, not only those that win somewhere.
         overlap: snippets that chunks share; None as the run was tested.
         notes: what every result must say, such as features made otherwise.
+        fps: the frame rate that the user gives feature files.
+        extraction: `Extractor.describe()`; None for feature files.
     """
 
     out: Path
@@ -48,6 +50,8 @@ class Wishes:
     every_run: bool = False
     overlap: int | None = None
     notes: tuple[str, ...] = ()
+    fps: float | None = None
+    extraction: dict[str, Any] | None = None
 
 
 class Predictor:
@@ -57,16 +61,18 @@ class Predictor:
         self.run, self.wishes = run, wishes
         self._truths = _bank_truths(run) if wishes.truth is None else {}
 
-    def is_done(self, name: str, made_from: Path) -> bool:
-        """Whether this very file was predicted before, with this run and these wishes."""
-        result = self.wishes.out / name / RESULT
+    def is_done(self, request: Request) -> bool:
+        """Whether these very files were predicted before, with this run and these wishes."""
+        result = self.wishes.out / request.name / RESULT
         try:
-            return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(made_from)
+            return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(request)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def predict(self, source: Source, made_from: Path) -> Prediction:
+    def predict(self, request: Request) -> Prediction:
         """Scores the video and writes its folder. Raises UserError; then no result is there."""
+        inputs = self._inputs(request)  # as they are before they are read: what changes meanwhile is done again
+        source = request.read()
         prediction = self._prediction(source)
         folder = self.wishes.out / source.name
         with disk_errors(folder):
@@ -78,7 +84,7 @@ class Predictor:
         if self.wishes.html and prediction.media is not None:
             write_page(folder / "page.html", prediction, self._made_by())
         run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
-        content = {**as_plain(prediction), "model": run, "inputs": self._inputs(made_from)}
+        content = {**as_plain(prediction), "model": run, "inputs": inputs}
         write_json(folder / RESULT, content)
         return prediction
 
@@ -111,17 +117,18 @@ class Predictor:
         file = truth_file(self.wishes.truth, name)
         return None if file is None else read_truth(file, self.run.benchmark)
 
-    def _inputs(self, made_from: Path) -> dict[str, Any]:
-        """What decides a result: the same again means that nothing is to be done."""
-        status, wishes = made_from.stat(), self.wishes
+    def _inputs(self, request: Request) -> dict[str, Any]:
+        """What decides a result, as JSON has it: the same again means that nothing is to be done."""
+        wishes, extraction = self.wishes, self.wishes.extraction
+        truth = None if wishes.truth is None else truth_file(wishes.truth, request.name)
         return {
-            "file": made_from.name,
-            "bytes": status.st_size,
-            "modified_ns": status.st_mtime_ns,
+            "files": [_stamp(path) for path in request.files],
+            "truth": [str(wishes.truth) if wishes.truth else None, _stamp(truth) if truth else None],
+            "extraction": extraction and {part: extraction[part] for part in ("visual", "audio")},
+            "fps": wishes.fps,
             "identity": self.run.identity,
             "checkpoint": self.run.checkpoint.name,
             "html": wishes.html,
-            "truth": str(wishes.truth) if wishes.truth else None,
             "every_run": wishes.every_run,
             "overlap": wishes.overlap,
             "notes": list(wishes.notes),
@@ -141,6 +148,15 @@ def said(prediction: Prediction) -> str:
     lines += [] if prediction.events else ["  no event"]
     lines += [f"  note: {note}" for note in prediction.notes]
     return "\n".join(lines)
+
+
+def _stamp(path: Path) -> list[Any]:
+    """The file's name, size and time of change; the name alone where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return [path.name]
+    return [path.name, status.st_size, status.st_mtime_ns]
 
 
 def _shots(prediction: Prediction) -> list[Shot]:
