@@ -13,6 +13,7 @@ from typing import Any
 
 from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
+from mmvad.features.bank_index import BankVideo
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import require_finite
 from mmvad.predict.events import detect_events
@@ -102,7 +103,7 @@ class Predictor:
             scores=scores,
             probabilities=classes,
             events=detect_events(benchmark, source.edges, scores["combined"], classes, every_run=every),
-            truth=self._truth(source.name),
+            truth=self._truth(source),
             notes=(*self.wishes.notes, *source.notes, *self.run.note(source), *self._pageless(source)),
             media=source.media,
         )
@@ -111,10 +112,11 @@ class Predictor:
         missing = self.wishes.html and source.media is None
         return (f"no page: the video of {source.name} does not lie beside its features",) if missing else ()
 
-    def _truth(self, name: str) -> tuple[TrueEvent, ...] | None:
+    def _truth(self, source: Source) -> tuple[TrueEvent, ...] | None:
         if self.wishes.truth is None:
-            return self._truths.get(name)
-        file = truth_file(self.wishes.truth, name)
+            video = self._truths.get(source.name)
+            return None if video is None else bank_truth(video, self.run.benchmark, source.edges)
+        file = truth_file(self.wishes.truth, source.name)
         return None if file is None else read_truth(file, self.run.benchmark)
 
     def _inputs(self, request: Request) -> dict[str, Any]:
@@ -171,8 +173,8 @@ def _shots(prediction: Prediction) -> list[Shot]:
         return []
 
 
-def _bank_truths(run: TrainedRun) -> dict[str, tuple[TrueEvent, ...]]:
-    """The truth of the run's test videos, by name, if its bank is where it was."""
+def _bank_truths(run: TrainedRun) -> dict[str, BankVideo]:
+    """The run's test videos, by name, which know their truth, if the bank is where it was."""
     from mmvad.report.scored import Truths
 
     hashed = json.loads(run.folder.manifest.read_text(encoding="utf-8"))["bank"]["content_hash"]
@@ -180,4 +182,4 @@ def _bank_truths(run: TrainedRun) -> dict[str, tuple[TrueEvent, ...]]:
         videos = Truths().of(hashed, str(run.bank))
     except UserError:
         return {}
-    return {video.name: bank_truth(video, run.benchmark) for video in videos}
+    return {video.name: video for video in videos}
