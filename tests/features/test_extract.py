@@ -154,3 +154,34 @@ def test_progress_reaches_the_whole_and_can_stop(small: Extractor, tmp_path: Pat
 
     with pytest.raises(InterruptedError):
         small.extract(path, stop)
+
+
+def test_progress_and_interrupts_reach_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    extractor = small_extractor(batch=4)
+    assert extractor.sound is not None
+    path, heard, shares = clip(tmp_path / "clip.mp4", 400), list[int](), list[tuple[int, float]]()
+    encode = extractor.sound.encode
+    monkeypatch.setattr(extractor.sound, "encode", lambda rows: heard.append(len(rows)) or encode(rows))
+    extractor.extract(path, lambda share: shares.append((len(heard), share)))
+    assert sum(share for _, share in shares) == pytest.approx(1)
+    assert [sum(s > 0 for n, s in shares if n == batch) for batch in range(1, len(heard))] == [1] * (len(heard) - 1)
+    heard.clear()
+
+    def stop(share: float) -> None:
+        if heard:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        extractor.extract(path, stop)
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("window", ["end", "tick"])
+def test_sound_that_ends_early_is_said(tmp_path: Path, window: str) -> None:
+    extractor = small_extractor(audio_window=window)
+    notes = []
+    for seconds in (3, 7.2):
+        path = tmp_path / f"{seconds}.mkv"
+        write_video(path, moving_pictures(200), 25, tracks=[Track(noise(seconds, 16_000), 16_000)])
+        notes.append(extractor.extract(path).warnings)
+    assert notes == [("the sound ends at 3.0 s of 8.0 s: silence from there on",), ()]

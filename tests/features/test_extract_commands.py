@@ -107,6 +107,16 @@ def test_ucf_crimes_layout_is_read_again(tmp_path: Path) -> None:
     assert open_bank(bank).test.videos[0].snippets == 2
 
 
+def test_a_bank_that_is_not_made_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists, videos = write_xd(tmp_path / "lists").root, tmp_path / "videos"
+    videos.mkdir()
+    (videos / f"{XD_TEST[0]}.mp4").write_text("no video")
+    words = [videos, "--out", tmp_path / "out", "--benchmark", "xd_violence", "--lists", lists]
+    assert run(*words, "--bank", tmp_path / "bank") == 1
+    assert "bank: the bank is not made: 1 videos failed" in capsys.readouterr().err
+    assert not (tmp_path / "bank").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

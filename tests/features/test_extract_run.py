@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
+import weakref
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.features.extract import Extractor, small_extractor
+from mmvad.features.extract import Extractor, VideoFeatures, small_extractor
 from mmvad.features.extract_run import Outcome, extract_all
 from mmvad.features.feature_folder import FeatureFolder, Places
 from mmvad.features.video_files import find_videos
@@ -53,7 +57,7 @@ def small() -> Extractor:
 def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("videos")
     for i in range(20):
-        tracks = [Track(noise(2, 16_000, seed=i), 16_000)] if i % 3 else []
+        tracks = [Track(noise(0.8 + i / 5, 16_000, seed=i), 16_000)] if i % 3 else []
         write_video(folder / f"v={i:02d} é#{i}.mkv", moving_pictures(20 + 5 * i, seed=i), 25, tracks=tracks)
     return folder
 
@@ -134,6 +138,89 @@ def test_what_changed_or_was_lost_is_made_again(
     assert (outcome.extracted, outcome.kept) == (3, 17)
     assert whole(out).keys() == whole(undisturbed).keys()
     assert all(whole(out)[name] == rows for name, rows in whole(undisturbed).items() if name.endswith(".npy"))
+
+
+class Watched:
+    """An extractor of big results; `most` is how many videos' results or failures were alive at once."""
+
+    def __init__(self, videos_that_fail: int) -> None:
+        self.made: list[weakref.ref[VideoFeatures]] = []
+        self.most, self.calls, self.fails = 0, 0, videos_that_fail
+
+    def extract(self, path: Path, advance: Callable[[float], object]) -> VideoFeatures:
+        self.most, self.calls = max(self.most, sum(made() is not None for made in self.made)), self.calls + 1
+        features = VideoFeatures({0: np.zeros((2, 4), np.float32)}, None, np.arange(3.0), 32, 25.0)
+        self.made.append(weakref.ref(features))
+        if self.calls <= self.fails:
+            raise RuntimeError("a network that fails keeps what its frame holds")
+        return features
+
+
+@pytest.mark.parametrize("fails", [0, 20])
+def test_memory_holds_the_videos_under_way_alone(small: Extractor, twenty: Path, tmp_path: Path, fails: int) -> None:
+    watched = Watched(fails)
+    folder = FeatureFolder(Places(tmp_path / "out"), small.describe())
+    outcome = extract_all(find_videos([twenty]), watched, folder)  # type: ignore[arg-type]
+    assert (outcome.extracted, len(outcome.failed)) == (20 - fails, fails)
+    assert watched.most <= 3
+
+
+def test_a_failure_lets_go_of_the_frames_that_were_made_ahead(
+    small: Extractor, twenty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While its error is still held: no thread that decodes on, no open file."""
+
+    def fail(images: np.ndarray) -> np.ndarray:
+        raise RuntimeError("no memory")
+
+    monkeypatch.setattr(small.image, "encode", fail)
+    before = threading.active_count()
+    with pytest.raises(RuntimeError) as held:
+        small.extract(next(twenty.glob("*19.mkv")))
+    assert threading.active_count() == before
+    del held
+
+
+def test_a_damaged_line_costs_one_video(small: Extractor, twenty: Path, undisturbed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    journal = out / "videos.jsonl"
+    lines = journal.read_bytes().splitlines(keepends=True)
+    lines[3], lines[7] = b"\xff\x00damaged\n", b"[1]\n"
+    journal.write_bytes(b"".join(lines))
+    assert extract(small, twenty, out).kept == 18
+    assert whole(out) == whole(undisturbed)
+
+
+def test_a_journal_that_cannot_be_read_is_left_alone(
+    small: Extractor, undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    before, plain = whole(out), Path.read_bytes
+
+    def read(path: Path) -> bytes:
+        if path.name == "videos.jsonl":
+            raise OSError(errno.EIO, "Input/output error")
+        return plain(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", read)
+        with pytest.raises(UserError, match=r"videos\.jsonl: cannot be read: Input/output error"):
+            FeatureFolder(Places(out), small.describe())
+    assert whole(out) == before
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+def test_a_name_that_is_no_text_is_extracted_and_printed(tmp_path: Path) -> None:
+    source = write_video(tmp_path / "x.mp4", moving_pictures(20))
+    os.rename(source, os.fsencode(tmp_path) + b"/caf\xe9.mp4")
+    command = [sys.executable, "-m", "mmvad.cli", "extract", str(tmp_path), "--out", str(tmp_path / "out"), *OPTIONS]
+    strict = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=strict)
+    assert done.returncode == 0, done.stderr
+    assert "caf\\udce9: 2 snippets" in done.stdout
+    assert b"caf\xe9__0.npy" in os.listdir(os.fsencode(tmp_path / "out" / "visual"))
 
 
 def test_other_settings_are_refused(small: Extractor, undisturbed: Path, tmp_path: Path) -> None:

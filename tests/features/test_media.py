@@ -11,7 +11,7 @@ import pytest
 
 from mmvad.errors import UserError
 from mmvad.features.media import frames, frames_at, pictures, probe, sound
-from tests.features.videos import Track, beep, encode_track, moving_pictures, noise, write_video
+from tests.features.videos import Track, beep, encode_track, flashing_pictures, moving_pictures, noise, write_video
 
 
 def corner(width: int, height: int) -> np.ndarray:
@@ -237,3 +237,57 @@ def test_thumbnails_of_a_file_that_does_not_begin_at_zero(tmp_path: Path) -> Non
     assert shown[0][0] == pytest.approx(0, abs=0.05)
     for image, (_, whole_image) in zip(frames_at(path, [second for second, _ in shown[::6]], 64), shown[::6]):
         assert abs(float(image.mean()) - float(whole_image.mean())) < 2
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """The files' bytes one behind the other, as `cat a.ts b.ts` does."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+@pytest.mark.parametrize(("suffix", "codec", "sound_codec"), [(".ts", "libx264", "aac"), (".vob", "mpeg2video", "mp2")])
+def test_files_one_behind_the_other_are_one_video(tmp_path: Path, suffix: str, codec: str, sound_codec: str) -> None:
+    """Their time stamps begin again: what follows keeps its length, picture and sound stay together, and it is said."""
+    part = write_video(
+        tmp_path / f"a{suffix}",
+        flashing_pictures(np.arange(100) / 25, 2.0),
+        codec=codec,
+        tracks=[Track(beep(4, 2.0), codec=sound_codec)],
+    )
+    path = joined(tmp_path / f"three{suffix}", part, part, part)
+    notes: list[str] = []
+    shown = [(p.seconds, float(p.rgb().mean())) for p in pictures(path, notes)]
+    assert notes == ["time stamps begin again: 3 parts are put one behind the other"]
+    assert len(shown) == 300
+    times, light = np.array(shown).T
+    assert np.diff(times).min() > 0.03
+    assert times[-1] == pytest.approx(12, abs=0.5)
+    flashes = times[1:][np.diff(light) > 100]
+    heard, rate = whole(path)
+    assert len(heard) / rate == pytest.approx(12, abs=0.5)
+    loud = np.abs(heard) > 0.1
+    beeps = [i / rate for i in np.flatnonzero(loud) if i > rate // 2 and not loud[i - rate // 2 : i].any()]
+    np.testing.assert_allclose(beeps, flashes, atol=0.05)
+    (image,) = frames_at(path, [float(flashes[1]) + 0.2], 32)
+    assert image.mean() > 200
+
+
+def test_sound_that_changes_its_layout_and_rate_goes_on(tmp_path: Path) -> None:
+    kinds = [(44_100, 1, "mono"), (48_000, 2, "stereo"), (44_100, 1, "mono")]
+    parts = [
+        write_video(
+            tmp_path / f"{i}.ts",
+            moving_pictures(50),
+            tracks=[Track(beep(2, 1.0, rate, channels), rate, layout, "aac")],
+        )
+        for i, (rate, channels, layout) in enumerate(kinds)
+    ]
+    heard, rate = whole(joined(tmp_path / "all.ts", *parts))
+    assert rate == 44_100
+    assert len(heard) / rate == pytest.approx(6, abs=0.3)
+    for second in (0, 2, 4):
+        quiet, loud = (heard[round((second + a) * rate) : round((second + a + 0.5) * rate)] for a in (0.3, 1.3))
+        assert np.abs(quiet).max() < 0.05
+        tone = np.abs(np.fft.rfft(loud))
+        assert np.argmax(tone) * rate / len(loud) == pytest.approx(1000, abs=3)
+        assert np.abs(loud).max() == pytest.approx(0.5, abs=0.1)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,10 @@ import pytest
 from mmvad.cli import main
 from mmvad.features.bank import Bank, open_bank
 from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.predict import commands
+from mmvad.predict.job import Predictor, Wishes
+from mmvad.predict.sources import Request, request_files
+from mmvad.predict.trained import load_run
 from mmvad.predict.truth import bank_truth
 from mmvad.runs import RunFolder
 
@@ -91,6 +98,121 @@ def test_what_was_predicted_is_left_alone_and_what_changed_is_not(
     assert "done before" not in capsys.readouterr().out
 
 
+def test_everything_that_decides_a_result_is_held_against_it(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file of sound that comes or changes, a rate, a truth that is written anew: each is done once more, once."""
+    file, audio, truth = files_of(features)[0], tmp_path / "sound", tmp_path / "truth"
+    audio.mkdir()
+    truth.mkdir()
+    sound = np.load(features / "test01__vggish.npy")
+
+    def done(*words: object) -> bool:
+        again = [predict(trained, tmp_path / "out", "--features", file, "--audio", audio, *words) for _ in range(2)]
+        assert again == [0, 0]
+        said = capsys.readouterr().out.splitlines()
+        assert said[-1].startswith("test01: done before")
+        return said[0] == said[-1]
+
+    done()
+    assert done()
+    np.save(audio / "test01__vggish.npy", sound)
+    assert not done()
+    np.save(audio / "test01__vggish.npy", 2 * sound)
+    assert not done()
+    assert not done("--fps", 25)
+    assert not done("--truth", truth)
+    for content in ("1,2\n", "1,3,riot\n"):
+        (truth / "test01.csv").write_text(content)
+        assert not done("--truth", truth)
+
+
+def test_another_way_of_extraction_is_another_result(trained: RunFolder, features: Path, tmp_path: Path) -> None:
+    way = {"visual": {"precision": "float32"}, "audio": {"track": 0}, "versions": {"torch": "2"}}
+    wishes, run = Wishes(tmp_path / "out", extraction=way), load_run(trained.path)
+    request = request_files("test01", {0: files_of(features)[0]}, None, None, 24, None)
+    Predictor(run, wishes).predict(request)
+    for part, content, same in (
+        ("versions", {"torch": "3"}, True),
+        ("audio", {"track": 1}, False),
+        ("visual", {"precision": "float16"}, False),
+    ):
+        assert Predictor(run, replace(wishes, extraction={**way, part: content})).is_done(request) == same
+
+
+def test_a_name_that_is_no_text(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = Path(os.fsdecode(os.fsencode(features) + b"/caf\xe9__0.npy"))
+    shutil.copy(files_of(features)[0], file)
+    for said in ("caf\\udce9: ", "caf\\udce9: done before"):
+        assert predict(trained, tmp_path / "out", "--features", file) == 0
+        assert capsys.readouterr().out.startswith(said)
+    assert b"caf\xe9" in os.listdir(os.fsencode(tmp_path / "out"))
+
+
+def test_a_video_that_comes_to_its_features_is_taken_up(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for package in ("av", "torchvggish", "resampy", "soundfile"):
+        pytest.importorskip(package, reason="the extra `video` is not installed")
+    from tests.features.videos import moving_pictures, write_video
+
+    words = ["--features", files_of(features)[0], "--html"]
+    assert predict(trained, tmp_path / "out", *words) == 0
+    assert "no page: the video of test01" in capsys.readouterr().out
+    film = write_video(tmp_path / "test01.mp4", moving_pictures(40))
+    assert predict(trained, tmp_path / "out", film, *words) == 0
+    assert "done before" not in capsys.readouterr().out
+    assert (tmp_path / "out" / "test01" / "page.html").is_file()
+
+
+def test_a_watched_video_with_the_name_of_another_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests = [Request("a", (tmp_path / name,), lambda: pytest.fail("is read")) for name in ("a.mp4", "a.avi")]
+    for request in requests:
+        request.files[0].write_text("x")
+    done: list[str] = []
+    monkeypatch.setattr(commands, "_one", lambda predictor, request: done.append(request.files[0].name))
+    taken: dict[str, Path] = {}
+    for request in requests:
+        commands._arrived(None, request, taken)  # type: ignore[arg-type]
+    assert done == ["a.mp4"]
+    assert f"a.avi: has the same name as {tmp_path / 'a.mp4'}" in capsys.readouterr().err
+
+
+def test_a_video_that_changes_while_it_is_read_is_done_again(
+    trained: RunFolder, features: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mmvad.predict import sources
+
+    file, load = files_of(features)[0], sources.load_rows
+
+    def slowly(header: object) -> np.ndarray:
+        rows = load(header)
+        np.save(file, np.concatenate([rows, rows]))
+        return rows
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sources, "load_rows", slowly)
+        assert predict(trained, tmp_path / "out", "--features", file) == 0
+    before = json.loads((tmp_path / "out" / "test01" / "prediction.json").read_text())
+    assert predict(trained, tmp_path / "out", "--features", file) == 0
+    after = json.loads((tmp_path / "out" / "test01" / "prediction.json").read_text())
+    assert len(after["snippets"]) == 2 * len(before["snippets"])
+
+
+def test_crops_of_one_video_are_one_prediction(trained: RunFolder, features: Path, tmp_path: Path) -> None:
+    """The run is tested on crop 0: the others change nothing, in whatever order they are named."""
+    file = files_of(features)[0]
+    np.save(features / "test01__1.npy", np.load(file) + 1)
+    for out, words in (("one", [file]), ("two", [features / "test01__1.npy", file])):
+        assert predict(trained, tmp_path / out, "--features", *words) == 0
+    one, two = (json.loads((tmp_path / out / "test01" / "prediction.json").read_text()) for out in ("one", "two"))
+    assert one["snippets"] == two["snippets"]
+
+
 def test_a_bad_file_is_named_and_the_others_go_on(
     trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,8 +260,14 @@ def test_a_wrong_truth_is_said(
     [
         ([], "no video"),
         (["--watch", "nowhere"], "is no folder"),
-        (["--features", "a.npy", "b.npy", "--truth", "TRUTH"], "one file of truth for 2 videos"),
+        (["--features", "a.npy", "b.npy", "--truth", "TRUTH"], "names one file for 2 videos"),
         (["--features", "a.npy", "--truth", "nowhere"], "no such file or folder"),
+        (["--features", "a.npy", "b.npy", "--audio", "TRUTH"], "names one file for 2 videos"),
+        (["--features", "a.npy", "b/a__0.npy"], "is crop 0 of a, as a.npy is"),
+        (["--features", "a.npy", "--watch", "."], "not feature files"),
+        (["--features", "a.npy", "--fps", "-25"], "-25 frames a second"),
+        (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
+        (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
     ],
 )
 def test_wrong_arguments(

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.planted import PLANTED
+from mmvad.features.bank_index import BankVideo
 from mmvad.metrics.detection import video_runs
 from mmvad.predict.events import ABNORMAL, detect_events, union_seconds
+from mmvad.predict.truth import bank_truth
 
 
 def probabilities(n: int, *events: tuple[int, int, int, float]) -> np.ndarray:
@@ -58,3 +62,14 @@ def test_a_union_shades_the_same_seconds_once(spans: list[tuple[float, float]]) 
     assert all(before[1] < after[0] for before, after in zip(union, union[1:]))  # noqa: RUF007
     for second in np.linspace(0, 70, 300):
         assert any(a <= second <= b for a, b in spans) == any(a <= second <= b for a, b in union)
+
+
+def test_annotated_frames_are_timed_as_the_files_own_are() -> None:
+    """A benchmark of 24 frames a second and a file of 25; one that was made anew at another rate has other frames."""
+    video = BankVideo("v", ("riot",), 100, (0,), 0, None, (Event("riot", 0, 1600), Event("riot", 800, 1624)), ())
+    of_the_bank = bank_truth(video, PLANTED)
+    assert [(e.start, e.end) for e in of_the_bank] == [(0, 1600 / 24), (800 / 24, 1624 / 24)]
+    first, second = bank_truth(video, PLANTED, np.arange(101) * 16 / 25)
+    assert (first.start, first.end, second.start) == pytest.approx((0, 64, 32))
+    assert second.end == pytest.approx(64 + 1)
+    assert bank_truth(video, PLANTED, np.arange(126) * 16 / 30) == of_the_bank

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from dataclasses import replace
@@ -11,8 +12,11 @@ import numpy as np
 import pytest
 
 from mmvad.benchmarks.planted import PLANTED
+from mmvad.disk import DiskFullError
+from mmvad.errors import UserError
 from mmvad.predict import page
 from mmvad.predict.page import page_data, write_page
+from mmvad.predict.picture import draw_prediction
 from mmvad.predict.prediction import DetectedEvent, Prediction, TrueEvent
 from tests.predict.browser import Browser
 
@@ -81,6 +85,67 @@ def test_a_large_video_lies_beside_the_page(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr(page, "EMBEDDED_BYTES", 10)
     write_page(tmp_path / "out" / "page.html", prediction(video), "x")
     assert 'src="data:video/mp4;base64,MDEyMzQ1Njc4OQ=="' in (tmp_path / "out" / "page.html").read_text()
+
+
+def test_only_what_a_page_laid_there_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--out videos` beside videos/a/a.mp4 of the user's own."""
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 5)
+    video, other = tmp_path / "in" / "a.mp4", tmp_path / "more" / "a.mp4"
+    for path, content in ((video, b"0123456789"), (other, b"abcdefghijk")):
+        path.parent.mkdir()
+        path.write_bytes(content)
+    laid = tmp_path / "out" / "page.html"
+    laid.parent.mkdir()
+    for source in (video, video, other, video):  # one after the other takes the place that is the page's own
+        write_page(laid, prediction(source), "x")
+        assert laid.with_name("a.mp4").read_bytes() == source.read_bytes()
+    write_page(video.with_name("page.html"), prediction(video), "x")
+    with pytest.raises(UserError, match="is another file"):
+        write_page(video.with_name("page.html"), prediction(other), "x")
+    assert (video.read_bytes(), other.read_bytes()) == (b"0123456789", b"abcdefghijk")
+
+
+def test_a_copy_on_a_full_disk_is_said_and_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 5)
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    out.mkdir()
+    video.write_bytes(b"0123456789")
+
+    def no_link(source: Path, target: Path) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    def half(source: Path, target: Path) -> None:
+        target.write_bytes(b"01234")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("link", "symlink"):
+        monkeypatch.setattr(os, name, no_link)
+    with monkeypatch.context() as patch:
+        patch.setattr("shutil.copyfile", half)
+        with pytest.raises(DiskFullError):
+            write_page(out / "page.html", prediction(video), "x")
+    assert os.listdir(out) == ["page.html"]
+    write_page(out / "page.html", prediction(video), "x")
+    assert (out / "a.mp4").read_bytes() == b"0123456789"
+
+
+def test_a_name_that_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp4"))
+    video.write_bytes(b"0123456789")
+    monkeypatch.setattr(page, "EMBEDDED_BYTES", 5)
+    (tmp_path / "out").mkdir()
+    made = prediction(video, os.fsdecode(b"caf\xe9"))
+    write_page(tmp_path / "out" / "page.html", made, "x")
+    text = (tmp_path / "out" / "page.html").read_text(encoding="utf-8")
+    assert 'src="caf%E9.mp4"' in text
+    assert "<h1>caf\\udce9</h1>" in text
+    draw_prediction(tmp_path / "curves.png", made, [])
+
+
+def test_truth_beyond_the_last_snippet_is_not_drawn() -> None:
+    truth = (TrueEvent(10, 50, None), TrueEvent(60, 70, None))
+    data = page_data(replace(prediction(Path("v.mp4")), truth=truth))
+    assert data["truth"] == [{"start": 10, "end": SECONDS}]
 
 
 def test_the_numbers_of_the_page() -> None:

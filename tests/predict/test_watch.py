@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from mmvad.errors import UserError
+from mmvad.features.video_files import claim_name
 from mmvad.predict import watch as watching
 from mmvad.predict.watch import Arrivals, listed, watch
 
@@ -55,6 +57,39 @@ def test_what_is_listed(tmp_path: Path) -> None:
     (tmp_path / "folder.mp4").mkdir()
     assert {path.name for path in listed(tmp_path, VIDEO)} == {"x.MP4", "y.mp4", "odd # näme.mp4"}
     assert listed(tmp_path / "gone", VIDEO) == {}
+
+
+def test_a_file_that_goes_while_the_folder_is_read_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mp4", "b.mp4", "c.mp4", "d.mp4"):
+        (tmp_path / name).write_text("x")
+    first = next(tmp_path.iterdir())
+    plain = Path.stat
+
+    def stat(path: Path, **options: bool) -> os.stat_result:
+        found = plain(path, **options)
+        if path == first:
+            raise FileNotFoundError(path)
+        return found
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert set(listed(tmp_path, VIDEO)) == {tmp_path / f"{c}.mp4" for c in "abcd"} - {first}
+
+
+def test_a_second_file_of_a_name_is_refused_while_the_first_is_there(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.mp4", tmp_path / "a.avi"
+    for path in (first, second):
+        path.write_text("x")
+    taken: dict[str, Path] = {}
+    claim_name(taken, first)
+    claim_name(taken, first)
+    with pytest.raises(UserError, match="has the same name as"):
+        claim_name(taken, second)
+    claim_name(taken, Path(os.path.relpath(first)))
+    first.unlink()
+    claim_name(taken, second)
+    assert taken == {"a": second}
 
 
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

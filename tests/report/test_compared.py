@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -45,11 +45,12 @@ def test_the_curves_over_one_another_are_the_two_runs_scores(pair: list[str], ba
 
 
 def test_frames_of_the_videos_that_are_at_hand(
-    pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     media = tmp_path / "media"
     (media / "deeper").mkdir(parents=True)
     (media / "deeper" / "video000.mp4").touch()
+    (media / "video000.csv").touch()  # sorts before it, and is no video
     asked: list[tuple[str, list[float]]] = []
 
     def frames_at(path: Path, seconds: list[float], width: int) -> list[np.ndarray]:
@@ -58,12 +59,14 @@ def test_frames_of_the_videos_that_are_at_hand(
 
     decoder = ModuleType("mmvad.features.media")
     decoder.frames_at = frames_at  # type: ignore[attr-defined]
+    decoder.probe = lambda path: SimpleNamespace(duration_seconds=1e4)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "mmvad.features.media", decoder)
     words = ["curves", *pair, "--videos", "video000", "video001", "--media", str(media), "--out", str(tmp_path / "o")]
     assert main(words) == 0
     assert [name for name, _ in asked] == ["video000.mp4"]
     assert len(asked[0][1]) == compared.SHOTS
     assert asked[0][1] == sorted(asked[0][1])
+    assert "the video 10000.0 s: its frames may show another time than the curve" in caplog.text
 
 
 @pytest.mark.parametrize(

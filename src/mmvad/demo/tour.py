@@ -16,7 +16,7 @@ from mmvad.demo.script import Script, write_scripts
 from mmvad.features.extract import Extractor, small_extractor
 from mmvad.predict.job import RESULT, Predictor, Wishes, said
 from mmvad.predict.prediction import Prediction
-from mmvad.predict.sources import from_video
+from mmvad.predict.sources import request_video
 from mmvad.predict.trained import load_run
 from mmvad.progress import track
 from mmvad.runs import RunFolder, read_json
@@ -64,7 +64,7 @@ def predict_unseen(run: RunFolder, root: Path, unseen: list[Script], extractor: 
     predictor = Predictor(load_run(run.path), Wishes(root / "predictions", html=True))
     for script in unseen:
         clip = root / "clips" / f"{script.video.name}.mp4"
-        prediction = predictor.predict(from_video(clip, extractor), clip)
+        prediction = predictor.predict(request_video(clip, extractor))
         print(f"{said(prediction)}\n  {_truth(prediction)}", flush=True)
     scores = read_json(run.report)["scores"]
     figures = "  ".join(f"{name} {figure['ap']:.3f}" for name, figure in scores.items())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from itertools import chain, islice
@@ -27,6 +27,10 @@ from mmvad.features.waveform import RATE, resampled, snippet_ends, tick_ends, ti
 
 AudioWindow = Literal["end", "tick"]
 STAGES = ("network", "decode", "sound")
+SOUND_SHARE = 0.1
+"""Of a video's work, as the progress has it."""
+SOUND_MAY_MISS = 1.0
+"""Seconds by which the sound may end before the picture without a word."""
 Item = TypeVar("Item")
 
 
@@ -89,6 +93,36 @@ def no_progress(share: float) -> None:
     """Takes the share of a video that was worked through, and does nothing."""
 
 
+class Steps:
+    """How far a video is, from 0 to 1, told to `advance` in steps."""
+
+    def __init__(self, advance: Callable[[float], object]) -> None:
+        self.advance, self.reached = advance, 0.0
+
+    def to(self, share: float) -> None:
+        """The video is so far; it never goes back, nor beyond 1."""
+        step = min(share, 1.0) - self.reached
+        self.reached += max(step, 0.0)
+        self.advance(max(step, 0.0))
+
+    def part(self, begin: float, end: float) -> Callable[[float], object]:
+        """Takes the share of one part of the work, which lies between these shares of the whole."""
+        return lambda share: self.to(begin + min(share, 1.0) * (end - begin))
+
+
+@dataclass
+class Heard:
+    """How many seconds of a waveform at 16 kHz were taken."""
+
+    seconds: float = 0.0
+
+    def through(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+        """The same blocks."""
+        for block in blocks:
+            self.seconds += len(block) / RATE
+            yield block
+
+
 class Extractor:
     """Videos to features. Several threads may use one: they decode side by side and take turns at the networks.
 
@@ -114,16 +148,18 @@ class Extractor:
     def extract(self, path: Path, advance: Callable[[float], object] = no_progress) -> VideoFeatures:
         """The video's features, in memory that grows with the features alone.
 
-        `advance` is told, after each batch, the share of the video that was worked through since the last; what it
-        raises ends the extraction.
+        `advance` is told, after each batch of picture or sound, the share of the video that was worked through since
+        the last; what it raises ends the extraction.
         Raises UserError, naming the file, where it cannot be read at all.
         """
         notes: list[str] = []
         info = media.probe(path)
-        snippets = Snippets(self.settings.sampling)
-        visual = self._visual(info, snippets, notes, advance)
+        snippets, step = Snippets(self.settings.sampling), Steps(advance)
+        listens = self.settings.audio
+        visual = self._visual(info, snippets, notes, step.part(0, 1 - SOUND_SHARE * listens))
         starts = snippets.boundaries()
-        audio = self._audio(path, starts, notes) if self.settings.audio else None
+        audio = self._audio(path, starts, notes, step.part(1 - SOUND_SHARE, 1)) if listens else None
+        step.to(1)
         crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
         return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(notes))
 
@@ -160,21 +196,18 @@ class Extractor:
     def _visual(
         self, info: media.MediaInfo, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
     ) -> np.ndarray:
-        """Features of all crops, float32 [n, crops, d]."""
-        crops, rows, seen = self.settings.crops, list[np.ndarray](), 0.0
+        """Features of all crops, float32 [n, crops, d]. Tells `advance` the share of the picture, from 0 to 1."""
+        crops, rows = self.settings.crops, list[np.ndarray]()
         size = max(1, self.settings.batch // crops)
-        samples = prefetched(self._samples(info.path, snippets, notes), 2 * size)
-        for group in batches(samples, size):
-            with self._network():
-                features = self.image.encode(np.concatenate([images for _, images in group]))
-            for (sample, _), feature in zip(group, features.reshape(len(group), crops, -1)):
-                if sample.snippet == len(rows):
-                    rows.append(np.zeros_like(feature))
-                rows[sample.snippet] += sample.share * feature
-            share = min(group[-1][0].shown.seconds / info.duration_seconds, 1.0) if info.duration_seconds else 0.0
-            advance(share - seen)
-            seen = share
-        advance(1 - seen)
+        with closing(prefetched(self._samples(info.path, snippets, notes), 2 * size)) as samples:
+            for group in batches(samples, size):
+                with self._network():
+                    features = self.image.encode(np.concatenate([images for _, images in group]))
+                for (sample, _), feature in zip(group, features.reshape(len(group), crops, -1)):
+                    if sample.snippet == len(rows):
+                        rows.append(np.zeros_like(feature))
+                    rows[sample.snippet] += sample.share * feature
+                advance(group[-1][0].shown.seconds / info.duration_seconds if info.duration_seconds else 0.0)
         return np.stack(rows)
 
     def _samples(
@@ -188,20 +221,32 @@ class Extractor:
             yield sample, images
             began = time.perf_counter()
 
-    def _audio(self, path: Path, starts: np.ndarray, notes: list[str]) -> np.ndarray | None:
-        """The sound's rows, one a snippet: float32 [n, 128]; None, and a note, without sound."""
+    def _audio(
+        self, path: Path, starts: np.ndarray, notes: list[str], advance: Callable[[float], object]
+    ) -> np.ndarray | None:
+        """The sound's rows, one a snippet: float32 [n, 128]; None, and a note, without sound.
+
+        Tells `advance` the share of the sound, from 0 to 1.
+        """
         assert self.sound is not None
         track = media.sound(path, self.settings.audio_track, notes)
-        blocks = iter(()) if track is None else resampled(track.blocks, track.rate)
+        heard = Heard()
+        blocks = iter(()) if track is None else heard.through(resampled(track.blocks, track.rate))
         first = next(blocks, None)
         if first is None:
             notes.append("no audio track" if track is None else "the audio track holds no sound that can be decoded")
             return None
         tick = self.settings.audio_window == "tick"
-        ends: Iterable[int] = tick_ends(float(starts[-1])) if tick else snippet_ends(starts)
+        ends: list[int] = list(tick_ends(float(starts[-1]))) if tick else snippet_ends(starts)
         cut = windows(chain([first], blocks), ends, to_the_last=not tick)
-        rows = np.concatenate(list(self._heard(cut)))
-        return rows[tick_of_snippet(starts, len(rows))] if tick else rows
+        found = list[np.ndarray]()
+        for rows in self._heard(cut):
+            found.append(rows)
+            advance(sum(map(len, found)) / len(ends))
+        if heard.seconds < starts[-1] - SOUND_MAY_MISS:
+            notes.append(f"the sound ends at {heard.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
+        whole = np.concatenate(found)
+        return whole[tick_of_snippet(starts, len(whole))] if tick else whole
 
     def _heard(self, cut: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         began = time.perf_counter()

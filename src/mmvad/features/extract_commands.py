@@ -60,7 +60,7 @@ def add_extraction_options(parser: argparse.ArgumentParser, *, like_bank: bool =
         help=f"published, a file, or random {shown('published')}",
     )
     group.add_argument(
-        "--vggish-pca", metavar="W", help="AudioSet's post-processing: published or a file (default: without it)"
+        "--vggish-pca", metavar="W", help=f"AudioSet's post-processing: published or a file {shown('without it')}"
     )
     group.add_argument(
         "--sampling",
@@ -78,7 +78,7 @@ def add_extraction_options(parser: argparse.ArgumentParser, *, like_bank: bool =
         default=default("end"),
         help=f"windows that end with their snippet, or torchvggish's grid joined by time {shown('end')}",
     )
-    group.add_argument("--audio-track", type=int, default=0, metavar="N", help="counted from 0 (%(default)s)")
+    group.add_argument("--audio-track", type=int, default=default(0), metavar="N", help=f"counted from 0 {shown(0)}")
     group.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 (%(default)s)")
     group.add_argument(
         "--precision",
@@ -143,7 +143,10 @@ def run_extract(args: argparse.Namespace) -> int:
             print(f"warning: {warning}", file=sys.stderr)
         outcome = extract_all(videos, extractor, folder, args.workers)
     print(summary(outcome, extractor))
-    if args.bank and (not outcome.failed or args.subset):
+    if args.bank and outcome.failed and not args.subset:
+        mend = "mend them and give the same command again, or take what is there with --subset"
+        print(f"{args.bank}: the bank is not made: {len(outcome.failed)} videos failed; {mend}", file=sys.stderr)
+    elif args.bank:
         _import(args, extractor)
     return EXIT_SOME_FAILED if outcome.failed else 0
 

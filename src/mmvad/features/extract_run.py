@@ -7,13 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmvad.disk import DiskFullError
 from mmvad.errors import UserError
-from mmvad.features.extract import Extractor, VideoFeatures
+from mmvad.features.extract import Extractor
 from mmvad.features.feature_folder import FeatureFolder
 from mmvad.features.video_files import video_name
 from mmvad.progress import progress_bar
@@ -37,6 +37,17 @@ class Outcome:
     failed: dict[Path, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Done:
+    """What is kept of a video once its features lie on the disk."""
+
+    snippets: int
+    frames: int
+    seconds: float
+    sound: bool
+    warnings: tuple[str, ...]
+
+
 class _Stopped(Exception):
     """The extraction was interrupted."""
 
@@ -57,7 +68,7 @@ def extract_all(videos: Sequence[Path], extractor: Extractor, folder: FeatureFol
         try:
             tasks = {pool.submit(_one, path, sizes[path], extractor, folder, stop, advance): path for path in pending}
             for task in as_completed(tasks):
-                _settle(tasks[task], task, outcome)
+                _settle(tasks[task], task.result(), outcome)
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
@@ -74,39 +85,42 @@ def _one(
     folder: FeatureFolder,
     stop: threading.Event,
     advance: Callable[[int], object],
-) -> VideoFeatures:
+) -> _Done | str:
+    """What is kept of the video, or why it failed: not its error, whose traceback would keep all that it names."""
+
     def go_on(share: float) -> None:
         if stop.is_set():
             raise _Stopped
         advance(round(size * share))
 
-    go_on(0)
-    folder.places.visual(video_name(path), 0)  # says at once where the lists do not have the video
-    features = extractor.extract(path, go_on)
-    folder.save(path, features)
-    return features
-
-
-def _settle(path: Path, task: Future[VideoFeatures], outcome: Outcome) -> None:
-    """Notes and prints what became of a video."""
     try:
-        features = task.result()
+        go_on(0)
+        folder.places.visual(video_name(path), 0)  # says at once where the lists do not have the video
+        features = extractor.extract(path, go_on)
+        folder.save(path, features)
     except (DiskFullError, _Stopped):
         raise
     except UserError as error:
-        outcome.failed[path] = str(error)
+        return str(error)
     except Exception as error:  # a file of a kind that nobody has seen shall not take the others with it
-        outcome.failed[path] = f"{path}: {type(error).__name__}: {error}"
-    else:
-        outcome.extracted += 1
-        outcome.frames += features.frames
-        outcome.video_seconds += float(features.starts[-1])
-        outcome.warned += bool(features.warnings)
-        sound = "with sound" if features.audio is not None else "without sound"
-        notes = "".join(f"; {note}" for note in features.warnings)
-        print(f"{video_name(path)}: {len(features.starts) - 1} snippets {sound}{notes}", flush=True)
+        return f"{path}: {type(error).__name__}: {error}"
+    seconds, sound = float(features.starts[-1]), features.audio is not None
+    return _Done(len(features.starts) - 1, features.frames, seconds, sound, features.warnings)
+
+
+def _settle(path: Path, done: _Done | str, outcome: Outcome) -> None:
+    """Notes and prints what became of a video."""
+    if isinstance(done, str):
+        outcome.failed[path] = done
+        print(f"{video_name(path)}: failed", file=sys.stderr, flush=True)
         return
-    print(f"{video_name(path)}: failed", file=sys.stderr, flush=True)
+    outcome.extracted += 1
+    outcome.frames += done.frames
+    outcome.video_seconds += done.seconds
+    outcome.warned += bool(done.warnings)
+    sound = "with sound" if done.sound else "without sound"
+    notes = "".join(f"; {note}" for note in done.warnings)
+    print(f"{video_name(path)}: {done.snippets} snippets {sound}{notes}", flush=True)
 
 
 def summary(outcome: Outcome, extractor: Extractor) -> str:

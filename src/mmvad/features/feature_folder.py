@@ -32,6 +32,9 @@ MANIFEST, JOURNAL = "features.json", "videos.jsonl"
 _FREE = ("format", "versions", "weights")
 """What may differ between two extractions into one folder: the hash says more of the weights than their name."""
 
+_NEEDED = {"video", "bytes", "modified_ns", "snippets", "audio"}
+"""What a line of the journal must say for its video to count as finished."""
+
 
 @dataclass(frozen=True)
 class Places:
@@ -133,10 +136,7 @@ class FeatureFolder:
             )
         if before["versions"] != manifest["versions"]:
             self.warnings.append(f"{root / MANIFEST} names other versions of decoder or libraries: features may differ")
-        with suppress(OSError, ValueError):
-            for line in (root / JOURNAL).read_bytes().split(b"\n")[:-1]:
-                record = json.loads(line)
-                self._records[record["video"]] = record
+        self._records = _read_journal(root / JOURNAL)
         self.close()  # a last line that was cut off goes
 
     def _note(self, name: str, record: dict[str, Any]) -> None:
@@ -159,6 +159,26 @@ def _record(path: Path, features: VideoFeatures) -> dict[str, Any]:
         "audio": features.audio is not None,
         "warnings": list(features.warnings),
     }
+
+
+def _read_journal(path: Path) -> dict[str, dict[str, Any]]:
+    """The finished videos, by name; a damaged line is a video that is made again.
+
+    Raises UserError where the file is there and cannot be read: to write it anew would lose every video.
+    """
+    try:
+        lines = path.read_bytes().split(b"\n")[:-1]
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(path, f"cannot be read: {error.strerror}", fix="mend that, or choose another --out") from error
+    records: dict[str, dict[str, Any]] = {}
+    for line in lines:
+        with suppress(ValueError, TypeError):
+            record = json.loads(line)
+            if isinstance(record, dict) and record.keys() >= _NEEDED:
+                records[record["video"]] = record
+    return records
 
 
 def _identity(path: Path) -> dict[str, int]:

@@ -5,10 +5,11 @@ Second 0 is where the file begins, picture or sound, whichever is first. Everyth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import av
@@ -18,10 +19,13 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from mmvad.errors import UserError
+from mmvad.features.timestamps import Move, Stamp, moves, seconds_later
 
 _VIDEO = "a video file with a picture (MP4, MKV, AVI, MOV, WebM, ...)"
 _GAP_SECONDS = 0.05
 """Sound whose time stamps leave its own clock by more than this is moved to where they say it is."""
+_JOINABLE = frozenset({"mpegts", "mpeg"})
+"""FFmpeg's names of the containers that stay valid when files are put one behind the other: TS, and PS with VOB."""
 
 
 @dataclass(frozen=True)
@@ -88,8 +92,11 @@ def pictures(path: Path, notes: list[str]) -> Iterator[Picture]:
     with _opened(path) as container:
         stream = _picture_stream(container, path)
         stream.thread_type = "AUTO"
-        period, begin, end = 1 / float(stream.average_rate or 25), _begin(container), 0.0
-        for i, frame in enumerate(_decoded(container, stream, notes)):
+        period, begin, end, moved = 1 / float(stream.average_rate or 25), _begin(container), 0.0, _moves(path)
+        if moved:
+            parts = 1 + max(map(len, moved.values()))
+            notes.append(f"time stamps begin again: {parts} parts are put one behind the other")
+        for i, frame in enumerate(_decoded(container, stream, notes, moved)):
             if i == 0:
                 last = -period
             # frames without a time stamp follow the one before them; a clock that runs backwards stands still
@@ -106,8 +113,9 @@ def frames_at(path: Path, seconds: Sequence[float], width: int) -> list[np.ndarr
     """Thumbnails of the frames nearest to these seconds: uint8 [h, `width`, 3], upright, found by seeking."""
     with _opened(path) as container:
         stream = _picture_stream(container, path)
-        times = [second + _begin(container) for second in seconds]
-        found = [_sought(container, stream, time) or _scanned(path, time) for time in times]
+        times, moved = [second + _begin(container) for second in seconds], _moves(path)
+        # where stamps begin again nothing can be sought by them
+        found = [(None if moved else _sought(container, stream, time)) or _scanned(path, time, moved) for time in times]
     return [_thumbnail(frame, width) for frame in found]
 
 
@@ -132,20 +140,38 @@ def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
 
 
 def _blocks(path: Path, track: int, rate: int, notes: list[str]) -> Iterator[np.ndarray]:
-    to_float = av.AudioResampler(format="flt", rate=rate)
     heard = None
     with _opened(path) as container:
-        begin = _begin(container)
-        for frame in _decoded(container, container.streams.audio[track], notes):
-            due = None if frame.time is None else round((frame.time - begin) * rate)
-            mono = np.concatenate([_mean_of_channels(f) for f in to_float.resample(frame)])
-            gap = 0 if due is None else due - (heard or 0)
+        begin, shown = _begin(container), _decoded(container, container.streams.audio[track], notes, _moves(path))
+        for time, mono in _as_mono(shown, rate):
+            gap = 0 if time is None else round((time - begin) * rate) - (heard or 0)
             if heard is None or abs(gap) > _GAP_SECONDS * rate:
                 yield from _silence(gap, rate)
                 mono = mono[max(-gap, 0) :]
                 heard = (heard or 0) + max(gap, 0)
             heard += len(mono)
             yield mono
+
+
+def _as_mono(frames: Iterator[av.AudioFrame], rate: int) -> Iterator[tuple[float | None, np.ndarray]]:
+    """Of each frame its second and its samples at that rate; what a resampler held back comes without a second.
+
+    A stream may change its layout or rate on the way, as broadcasts do: then with another resampler.
+    """
+    form, to_float = None, None
+    for frame in frames:
+        found = (frame.format.name, frame.layout.name, frame.rate)
+        if to_float is None or found != form:
+            if to_float is not None:
+                yield None, _joined(to_float.resample(None))
+            form, to_float = found, av.AudioResampler(format="flt", rate=rate)
+        yield frame.time, _joined(to_float.resample(frame))
+    if to_float is not None:
+        yield None, _joined(to_float.resample(None))
+
+
+def _joined(frames: Sequence[av.AudioFrame | None]) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype=np.float32), *(_mean_of_channels(f) for f in frames if f is not None)])
 
 
 def _mean_of_channels(frame: av.AudioFrame) -> np.ndarray:
@@ -191,16 +217,20 @@ def _picture_stream(container: InputContainer, path: Path) -> VideoStream:
     return streams[0]
 
 
-def _decoded(container: InputContainer, stream: Any, notes: list[str]) -> Iterator[Any]:
-    """All frames that can be decoded; packets that cannot are counted in `notes`."""
-    packets, broken = container.demux(stream), 0
+def _decoded(
+    container: InputContainer, stream: Any, notes: list[str], moved: Mapping[int, list[Move]] = MappingProxyType({})
+) -> Iterator[Any]:
+    """All frames that can be decoded, moved as `_moves` says; packets that cannot are counted in `notes`."""
+    packets, broken, own = enumerate(container.demux(stream)), 0, moved.get(stream.index, [])
     while True:
         try:
-            packet = next(packets, None)
+            number, packet = next(packets, (0, None))
         except (av.FFmpegError, OSError) as error:
             notes.append(f"{stream.type}: reading ends early ({error.strerror})")
             packet = None
         try:
+            if packet and own:
+                _move(packet, seconds_later(own, number))
             yield from packet.decode() if packet else stream.codec_context.decode(None)
         except av.error.EOFError:  # the last packet of `demux` has flushed the decoder already
             pass
@@ -210,6 +240,29 @@ def _decoded(container: InputContainer, stream: Any, notes: list[str]) -> Iterat
             break
     if broken:
         notes.append(f"{stream.type}: {broken} packets cannot be decoded and are left out")
+
+
+def _moves(path: Path) -> dict[int, list[Move]]:
+    """Where the time stamps begin again, by going through the packets; nothing for containers that have an index."""
+    with _opened(path) as container:
+        if container.format.name not in _JOINABLE:
+            return {}
+        streams = [_picture_stream(container, path), *container.streams.audio]
+        return moves(_stamps(container, streams))
+
+
+def _stamps(container: InputContainer, streams: Sequence[Any]) -> Iterator[Stamp]:
+    with suppress(av.FFmpegError, OSError):  # decoding says where reading ends early
+        for packet in container.demux(streams):
+            unit = float(packet.time_base or 0)
+            decoded, shown = (None if ticks is None else ticks * unit for ticks in (packet.dts, packet.pts))
+            yield Stamp(packet.stream.index, decoded, shown, (packet.duration or 0) * unit)
+
+
+def _move(packet: av.Packet, seconds: float) -> None:
+    ticks = round(seconds / float(packet.time_base)) if packet.time_base else 0
+    packet.pts = None if packet.pts is None else packet.pts + ticks
+    packet.dts = None if packet.dts is None else packet.dts + ticks
 
 
 def _note_truncation(end: float, declared: float | None, notes: list[str]) -> None:
@@ -250,10 +303,10 @@ def _sought(container: InputContainer, stream: VideoStream, time: float) -> av.V
     return None
 
 
-def _scanned(path: Path, time: float) -> av.VideoFrame:
+def _scanned(path: Path, time: float, moved: Mapping[int, list[Move]]) -> av.VideoFrame:
     """The same, by going through the whole file. Raises UserError as `probe`."""
     with _opened(path) as container:
-        before, after = _around(_decoded(container, _picture_stream(container, path), []), time)
+        before, after = _around(_decoded(container, _picture_stream(container, path), [], moved), time)
     frame = _nearer(before, after, time)
     if frame is None:
         raise UserError(path, "no frame can be decoded", expected=_VIDEO)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 _END = object()
 
 
-def prefetched(items: Generator[Item, None, None], depth: int) -> Iterator[Item]:
-    """The same items, at most `depth` made ahead. An error in making them is raised here; leaving early stops it."""
+def prefetched(items: Generator[Item, None, None], depth: int) -> Generator[Item, None, None]:
+    """The same items, at most `depth` made ahead. An error in making them is raised here; closing it early stops it."""
     ready: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(depth)
     stop = threading.Event()
     thread = threading.Thread(target=_fill, args=(items, ready, stop), daemon=True)
     thread.start()
+    error: BaseException | None = None
     try:
         while True:
             item, error = ready.get()
@@ -28,6 +29,7 @@ def prefetched(items: Generator[Item, None, None], depth: int) -> Iterator[Item]
     finally:
         stop.set()
         thread.join()
+        error = None  # whose traceback holds this frame: the two would keep each other
 
 
 def _fill(items: Generator[Item, None, None], ready: queue.Queue, stop: threading.Event) -> None:

@@ -10,6 +10,8 @@ import numpy as np
 
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
 
+SLACK_SECONDS = 0.1
+"""By which a file's own account of its length is off."""
 Sampling = Literal["centre", "mean"]
 CENTRE = SNIPPET_FRAMES // 2
 """The place of the centre frame in its snippet, counted from 0."""
@@ -70,3 +72,9 @@ class Snippets:
     def boundaries(self) -> np.ndarray:
         """The second at which each snippet begins, and where the last one ends: float64 [n + 1]."""
         return np.array([*self.starts, self.end], dtype=np.float64)
+
+
+def fill(snippets: int, frames_per_second: float, seconds: float) -> bool:
+    """Whether so many snippets at that rate last as long as a video, give or take one snippet at its end."""
+    snippet = SNIPPET_FRAMES / frames_per_second
+    return abs(snippets * snippet - seconds) <= snippet + SLACK_SECONDS

@@ -33,6 +33,15 @@ def video_name(path: Path) -> str:
     return path.stem if path.suffix.lower() in SUFFIXES else path.name
 
 
+def claim_name(taken: dict[str, Path], path: Path) -> None:
+    """Notes that a video which came later has its name. Raises UserError while another file is there that has it."""
+    name = video_name(path)
+    other = taken.get(name, path)
+    if other != path and other.exists() and not (path.exists() and other.samefile(path)):
+        raise _same_name(path, other)
+    taken[name] = path
+
+
 def _files_of(argument: Path) -> Iterator[Path]:
     if argument.is_dir():
         yield from _in_folder(argument)
@@ -67,5 +76,9 @@ def _check_names(paths: Iterable[Path]) -> None:
     for path in paths:
         other = seen.setdefault(video_name(path), path)
         if other != path:
-            fix = "rename one, or extract them into different folders"
-            raise UserError(path, f"has the same name as {other}", expected="one video of each name", fix=fix)
+            raise _same_name(path, other)
+
+
+def _same_name(path: Path, other: Path) -> UserError:
+    fix = "rename one, or give each an --out of its own"
+    return UserError(path, f"has the same name as {other}", expected="one video of each name", fix=fix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,10 @@ from mmvad.features.extract_commands import add_extraction_options, extraction_s
 
 if TYPE_CHECKING:
     from mmvad.predict.job import Predictor
-    from mmvad.predict.sources import Source
+    from mmvad.predict.sources import Request
 
 EXIT_SOME_FAILED = 1
-_HOW = ("clip_architecture", "clip_weights", "vggish_weights", "sampling", "crops", "audio_window")
+_HOW = ("clip_architecture", "clip_weights", "vggish_weights", "sampling", "crops", "audio_window", "audio_track")
 """Options that are the bank's where they are not given."""
 
 
@@ -40,20 +39,19 @@ def add_predict_parser(subparsers: Any) -> None:
     parser.add_argument("--chunk-overlap", type=int, metavar="N", help="snippets that chunks share (the run's own)")
     parser.add_argument("--all-runs", action="store_true", help="as events all runs that the mAP ranks, however faint")
     group = parser.add_argument_group("from features that were extracted before")
-    group.add_argument("--features", type=Path, nargs="+", default=[], metavar="NPY", help="visual files [n, d]")
+    group.add_argument(
+        "--features", type=Path, nargs="+", default=[], metavar="NPY", help="visual files [n, d], NAME__CROP.npy"
+    )
     group.add_argument("--audio", type=Path, metavar="NPY", help="the audio file [n, d_a], or a folder of them")
-    group.add_argument("--fps", type=float, metavar="F", help="frames a second of the videos (the benchmark's)")
+    group.add_argument("--fps", type=float, metavar="F", help="their rate (the benchmark's, or the file's)")
     add_extraction_options(parser, like_bank=True)
     parser.set_defaults(run=run_predict, takes_overrides=True)
 
 
 def run_predict(options: argparse.Namespace) -> int:
     """Predicts; 0 when every video has its result, 1 where some failed."""
-    if not (options.videos or options.features or options.watch):
-        raise UserError("command line", "no video", expected="VIDEO..., --features NPY... or --watch FOLDER")
-    if options.watch and not options.watch.is_dir():
-        raise UserError(options.watch, "is no folder", expected="the folder to watch")
-    if not options.features or options.watch:
+    _check_words(options)
+    if options.videos or not options.features:
         require_packages()
     from mmvad.disk import sole_writer
     from mmvad.predict.trained import load_run
@@ -63,79 +61,110 @@ def run_predict(options: argparse.Namespace) -> int:
         return _predict_features(options, run) if options.features else _predict_videos(options, run)
 
 
+def _check_words(options: argparse.Namespace) -> None:
+    """Raises UserError for options that do not go together."""
+    if not (options.videos or options.features or options.watch):
+        raise UserError("command line", "no video", expected="VIDEO..., --features NPY... or --watch FOLDER")
+    if options.watch and options.features:
+        raise UserError("--watch", "videos are watched for, not feature files", fix="leave out --features or --watch")
+    if options.watch and not options.watch.is_dir():
+        raise UserError(options.watch, "is no folder", expected="the folder to watch")
+    if options.fps is not None and not 0 < options.fps < float("inf"):
+        raise UserError("--fps", f"{options.fps:g} frames a second", expected="a number above 0")
+
+
 def _predict_features(options: argparse.Namespace, run: Any) -> int:
-    from mmvad.features.video_files import video_name
-    from mmvad.predict.sources import audio_file, feature_name, from_files
+    from mmvad.features.video_files import find_videos, video_name
+    from mmvad.predict.sources import audio_file, by_video, request_files
 
-    media = {video_name(path): path for path in options.videos}
-    rate = options.fps or run.benchmark.frames_per_second
-    predictor = _predictor(options, run, ())
-    _check_truth(options, len(options.features))
-
-    def read(path: Path) -> Source:
-        name = feature_name(path)
-        return from_files(path, audio_file(options.audio, name), rate, media.get(name))
-
-    return _all(predictor, options.features, feature_name, read)
+    media = {video_name(path): path for path in find_videos(options.videos)} if options.videos else {}
+    videos, usual = by_video(options.features), run.benchmark.frames_per_second
+    _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
+    _check_truth(options, len(videos))
+    requests = [
+        request_files(name, visual, audio_file(options.audio, name), media.get(name), usual, options.fps)
+        for name, visual in videos.items()
+    ]
+    return _all(_predictor(options, run, (), None), requests)
 
 
 def _predict_videos(options: argparse.Namespace, run: Any) -> int:
     from mmvad.features.video_files import SUFFIXES, find_videos, video_name
     from mmvad.predict.extraction import build_extractor
-    from mmvad.predict.sources import from_video
+    from mmvad.predict.sources import request_video
 
     videos = find_videos(options.videos) if options.videos else []
     _check_truth(options, len(videos) if not options.watch else 2)
-    extractor, warnings = build_extractor(run.extraction, _given(options, run.listens))
-    predictor = _predictor(options, run, warnings)
-
-    def read(path: Path) -> Source:
-        return from_video(path, extractor)
-
-    code = _all(predictor, videos, video_name, read) if videos else 0
+    extractor, warnings = build_extractor(run.extraction, _given(options, run.listens), listens=run.listens)
+    predictor = _predictor(options, run, warnings, extractor.describe())
+    code = _all(predictor, [request_video(path, extractor) for path in videos])
     if options.watch:
         from mmvad.predict.watch import watch
 
+        taken = {video_name(path): path for path in videos}
         print(f"watching {options.watch}; Ctrl-C ends it")
-        watch(options.watch, SUFFIXES, lambda path: _one(predictor, path, video_name(path), read))
+        watch(options.watch, SUFFIXES, lambda path: _arrived(predictor, request_video(path, extractor), taken))
         print("stopped watching")
     return code
 
 
-def _predictor(options: argparse.Namespace, run: Any, notes: tuple[str, ...]) -> Predictor:
+def _predictor(
+    options: argparse.Namespace, run: Any, notes: tuple[str, ...], extraction: dict[str, Any] | None
+) -> Predictor:
     from mmvad.predict.job import Predictor, Wishes
 
-    wishes = Wishes(options.out, options.html, options.truth, options.all_runs, options.chunk_overlap, notes)
+    wishes = Wishes(
+        options.out,
+        options.html,
+        options.truth,
+        options.all_runs,
+        options.chunk_overlap,
+        notes,
+        options.fps,
+        extraction,
+    )
     return Predictor(run, wishes)
 
 
-def _all(predictor: Predictor, paths: list[Path], name: Callable[[Path], str], read: Callable[[Path], Source]) -> int:
+def _all(predictor: Predictor, requests: list[Request]) -> int:
     from mmvad.progress import track
 
-    failed = [path for path in track(paths, "predicting", len(paths)) if not _one(predictor, path, name(path), read)]
+    failed = [r.files[0].name for r in track(requests, "predicting", len(requests)) if not _one(predictor, r)]
     if failed:
-        print(f"{len(failed)} of {len(paths)} failed: {', '.join(path.name for path in failed[:5])}", file=sys.stderr)
+        print(f"{len(failed)} of {len(requests)} failed: {', '.join(failed[:5])}", file=sys.stderr)
     return EXIT_SOME_FAILED if failed else 0
 
 
-def _one(predictor: Predictor, path: Path, name: str, read: Callable[[Path], Source]) -> bool:
+def _arrived(predictor: Predictor, request: Request, taken: dict[str, Path]) -> None:
+    """Predicts a video that came, unless another one that is there has its name: that one's results would go."""
+    from mmvad.features.video_files import claim_name
+
+    try:
+        claim_name(taken, request.files[0])
+    except (UserError, OSError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+    else:
+        _one(predictor, request)
+
+
+def _one(predictor: Predictor, request: Request) -> bool:
     """Predicts one video and says what was found; False for a bad one, which is named. A full disk ends everything."""
     from mmvad.disk import DiskFullError
     from mmvad.predict.job import said
 
-    folder = predictor.wishes.out / name
+    folder = predictor.wishes.out / request.name
     try:
-        if path.is_file() and predictor.is_done(name, path):
-            print(f"{name}: done before, {folder}", flush=True)
+        if predictor.is_done(request):
+            print(f"{request.name}: done before, {folder}", flush=True)
         else:
-            print(f"{said(predictor.predict(read(path), path))}\n  {folder}", flush=True)
+            print(f"{said(predictor.predict(request))}\n  {folder}", flush=True)
         return True
     except DiskFullError:
         raise
     except UserError as error:
         print(f"failed: {error}", file=sys.stderr)
     except (RuntimeError, ValueError, OSError) as error:  # a file that a decoder or a network chokes on
-        print(f"failed: {path}: {type(error).__name__}: {error}", file=sys.stderr)
+        print(f"failed: {request.files[0]}: {type(error).__name__}: {error}", file=sys.stderr)
     return False
 
 
@@ -144,9 +173,14 @@ def _check_truth(options: argparse.Namespace, count: int) -> None:
         return
     if not options.truth.exists():
         raise UserError(options.truth, "no such file or folder", expected="start,end[,class] in seconds")
-    if options.truth.is_file() and count > 1:
-        fix = "give a folder that holds NAME.csv for each video"
-        raise UserError(options.truth, f"one file of truth for {count} videos", expected="one video", fix=fix)
+    _check_sole("--truth", options.truth, count, "a folder that holds NAME.csv for each video")
+
+
+def _check_sole(option: str, place: Path | None, videos: int, folder: str) -> None:
+    if place is not None and place.is_file() and videos > 1:
+        raise UserError(
+            place, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
+        )
 
 
 def _given(options: argparse.Namespace, listens: bool) -> dict[str, Any]:

@@ -22,24 +22,29 @@ def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> Extr
     return ExtractionSettings(**{**_as_settings(recorded), **wanted})
 
 
-def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor) -> tuple[str, ...]:
-    """What differs between how the bank's features were made and how these are; empty where nothing does."""
+def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, listens: bool) -> tuple[str, ...]:
+    """What differs between how the bank's features were made and how these are; empty where nothing does.
+
+    Of a run that does not listen the sound is nothing that differs.
+    """
     if recorded is None:
         return ()
     found = extractor.describe()
     parts = [
         difference.replace(" there, ", " in the bank, ")
-        for modality in ("visual", "audio")
+        for modality in (("visual", "audio") if listens else ("visual",))
         for difference in differences(recorded.get(modality), found[modality], modality)
         if not difference.startswith((f"{modality}.precision", f"{modality}.track"))
     ]
     return (f"features are not made as the run's were: {'; '.join(parts)}",) if parts else ()
 
 
-def build_extractor(recorded: dict[str, Any] | None, given: dict[str, Any]) -> tuple[Extractor, tuple[str, ...]]:
+def build_extractor(
+    recorded: dict[str, Any] | None, given: dict[str, Any], *, listens: bool
+) -> tuple[Extractor, tuple[str, ...]]:
     """The extractor and its warnings, which are logged too. Raises UserError where weights cannot be had."""
     extractor = Extractor(settings_for(recorded, given))
-    warnings = warnings_for(recorded, extractor)
+    warnings = warnings_for(recorded, extractor, listens=listens)
     for warning in warnings:
         LOG.warning(f"warning: {warning}; scores may mean little")
     if recorded is None:
@@ -67,4 +72,7 @@ def _as_settings(recorded: dict[str, Any] | None) -> dict[str, Any]:
         found["tiny_width"] = visual["width"]
     if audio:
         found |= {"vggish_weights": audio["weights"], "audio_window": audio["window"]}
+        found["audio_track"] = audio.get("track", 0)
+        if audio.get("pca_sha256"):  # if it was another, the hashes differ and a warning says so
+            found["vggish_pca"] = "published"
     return found

@@ -13,13 +13,14 @@ from typing import Any
 
 from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
+from mmvad.features.bank_index import BankVideo
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import require_finite
 from mmvad.predict.events import detect_events
 from mmvad.predict.page import write_page
 from mmvad.predict.picture import SHOTS, draw_prediction, truth_spans
 from mmvad.predict.prediction import Prediction, TrueEvent
-from mmvad.predict.sources import Source
+from mmvad.predict.sources import Request, Source
 from mmvad.predict.tables import as_plain, events_csv, scores_csv
 from mmvad.predict.trained import TrainedRun
 from mmvad.predict.truth import bank_truth, read_truth, truth_file
@@ -40,6 +41,8 @@ class Wishes:
         every_run: all runs of the protocol as events, not only those that win somewhere.
         overlap: snippets that chunks share; None as the run was tested.
         notes: what every result must say, such as features made otherwise.
+        fps: the frame rate that the user gives feature files.
+        extraction: `Extractor.describe()`; None for feature files.
     """
 
     out: Path
@@ -48,6 +51,8 @@ class Wishes:
     every_run: bool = False
     overlap: int | None = None
     notes: tuple[str, ...] = ()
+    fps: float | None = None
+    extraction: dict[str, Any] | None = None
 
 
 class Predictor:
@@ -57,16 +62,18 @@ class Predictor:
         self.run, self.wishes = run, wishes
         self._truths = _bank_truths(run) if wishes.truth is None else {}
 
-    def is_done(self, name: str, made_from: Path) -> bool:
-        """Whether this very file was predicted before, with this run and these wishes."""
-        result = self.wishes.out / name / RESULT
+    def is_done(self, request: Request) -> bool:
+        """Whether these very files were predicted before, with this run and these wishes."""
+        result = self.wishes.out / request.name / RESULT
         try:
-            return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(made_from)
+            return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(request)
         except (OSError, ValueError, KeyError, TypeError):
             return False
 
-    def predict(self, source: Source, made_from: Path) -> Prediction:
+    def predict(self, request: Request) -> Prediction:
         """Scores the video and writes its folder. Raises UserError; then no result is there."""
+        inputs = self._inputs(request)  # as they are before they are read: what changes meanwhile is done again
+        source = request.read()
         prediction = self._prediction(source)
         folder = self.wishes.out / source.name
         with disk_errors(folder):
@@ -78,7 +85,7 @@ class Predictor:
         if self.wishes.html and prediction.media is not None:
             write_page(folder / "page.html", prediction, self._made_by())
         run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
-        content = {**as_plain(prediction), "model": run, "inputs": self._inputs(made_from)}
+        content = {**as_plain(prediction), "model": run, "inputs": inputs}
         write_json(folder / RESULT, content)
         return prediction
 
@@ -96,7 +103,7 @@ class Predictor:
             scores=scores,
             probabilities=classes,
             events=detect_events(benchmark, source.edges, scores["combined"], classes, every_run=every),
-            truth=self._truth(source.name),
+            truth=self._truth(source),
             notes=(*self.wishes.notes, *source.notes, *self.run.note(source), *self._pageless(source)),
             media=source.media,
         )
@@ -105,23 +112,25 @@ class Predictor:
         missing = self.wishes.html and source.media is None
         return (f"no page: the video of {source.name} does not lie beside its features",) if missing else ()
 
-    def _truth(self, name: str) -> tuple[TrueEvent, ...] | None:
+    def _truth(self, source: Source) -> tuple[TrueEvent, ...] | None:
         if self.wishes.truth is None:
-            return self._truths.get(name)
-        file = truth_file(self.wishes.truth, name)
+            video = self._truths.get(source.name)
+            return None if video is None else bank_truth(video, self.run.benchmark, source.edges)
+        file = truth_file(self.wishes.truth, source.name)
         return None if file is None else read_truth(file, self.run.benchmark)
 
-    def _inputs(self, made_from: Path) -> dict[str, Any]:
-        """What decides a result: the same again means that nothing is to be done."""
-        status, wishes = made_from.stat(), self.wishes
+    def _inputs(self, request: Request) -> dict[str, Any]:
+        """What decides a result, as JSON has it: the same again means that nothing is to be done."""
+        wishes, extraction = self.wishes, self.wishes.extraction
+        truth = None if wishes.truth is None else truth_file(wishes.truth, request.name)
         return {
-            "file": made_from.name,
-            "bytes": status.st_size,
-            "modified_ns": status.st_mtime_ns,
+            "files": [_stamp(path) for path in request.files],
+            "truth": [str(wishes.truth) if wishes.truth else None, _stamp(truth) if truth else None],
+            "extraction": extraction and {part: extraction[part] for part in ("visual", "audio")},
+            "fps": wishes.fps,
             "identity": self.run.identity,
             "checkpoint": self.run.checkpoint.name,
             "html": wishes.html,
-            "truth": str(wishes.truth) if wishes.truth else None,
             "every_run": wishes.every_run,
             "overlap": wishes.overlap,
             "notes": list(wishes.notes),
@@ -143,6 +152,15 @@ def said(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
+def _stamp(path: Path) -> list[Any]:
+    """The file's name, size and time of change; the name alone where it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return [path.name]
+    return [path.name, status.st_size, status.st_mtime_ns]
+
+
 def _shots(prediction: Prediction) -> list[Shot]:
     """Frames for the picture; where they cannot be had the curves stand alone."""
     if prediction.media is None:
@@ -155,8 +173,8 @@ def _shots(prediction: Prediction) -> list[Shot]:
         return []
 
 
-def _bank_truths(run: TrainedRun) -> dict[str, tuple[TrueEvent, ...]]:
-    """The truth of the run's test videos, by name, if its bank is where it was."""
+def _bank_truths(run: TrainedRun) -> dict[str, BankVideo]:
+    """The run's test videos, by name, which know their truth, if the bank is where it was."""
     from mmvad.report.scored import Truths
 
     hashed = json.loads(run.folder.manifest.read_text(encoding="utf-8"))["bank"]["content_hash"]
@@ -164,4 +182,4 @@ def _bank_truths(run: TrainedRun) -> dict[str, tuple[TrueEvent, ...]]:
         videos = Truths().of(hashed, str(run.bank))
     except UserError:
         return {}
-    return {video.name: bank_truth(video, run.benchmark) for video in videos}
+    return {video.name: video for video in videos}

@@ -11,7 +11,7 @@ import json
 import mimetypes
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -19,11 +19,14 @@ from typing import Any
 from urllib.parse import quote
 
 from mmvad.disk import disk_errors, write_whole
+from mmvad.errors import UserError
 from mmvad.predict.picture import truth_spans
 from mmvad.predict.prediction import DetectedEvent, Prediction
 
 EMBEDDED_BYTES = 20_000_000
 DIGITS = 4
+_LAID = "data-laid"
+"""Marks a video that was laid beside its page, and was not there before."""
 
 
 def write_page(path: Path, prediction: Prediction, made_by: str) -> None:
@@ -37,7 +40,7 @@ def write_page(path: Path, prediction: Prediction, made_by: str) -> None:
         f"<h1>{html.escape(prediction.name)}</h1>\n",
         f'<p class="summary">{html.escape(_summary(prediction))}</p>\n',
         *(f'<p class="note" role="note">{html.escape(note)}</p>\n' for note in prediction.notes),
-        f'<video controls preload="auto" playsinline src="{_source(path, prediction.media)}"></video>\n',
+        f'<video controls preload="auto" playsinline {_source(path, prediction.media)}></video>\n',
         '<p class="note" id="unplayable" hidden>This browser cannot play the video (its codec or container); '
         "the curve holds all the same.</p>\n",
         _plot(prediction),
@@ -46,7 +49,9 @@ def write_page(path: Path, prediction: Prediction, made_by: str) -> None:
         f'<script type="application/json" id="data">{_json(page_data(prediction))}</script>\n',
         f"<script>\n{_asset('page.js')}</script>\n",
     ]
-    write_whole(path, _document(prediction.name, "".join(body)).encode())
+    write_whole(path, _document(prediction.name, "".join(body)).encode(errors="backslashreplace"))
+    if not _embedded(prediction.media):
+        _lay_beside(path, prediction.media)
 
 
 def page_data(prediction: Prediction) -> dict[str, Any]:
@@ -61,30 +66,66 @@ def page_data(prediction: Prediction) -> dict[str, Any]:
             {"name": prediction.class_name(e.label), "start": round(e.start, 3), "end": round(e.end, 3)}
             for e in prediction.events
         ],
-        "truth": [{"start": start, "end": end} for start, end in truth_spans(prediction)],
+        "truth": [
+            {"start": start, "end": min(end, prediction.duration)}
+            for start, end in truth_spans(prediction)
+            if start < prediction.duration
+        ],
     }
 
 
+def _embedded(media: Path) -> bool:
+    return media.stat().st_size <= EMBEDDED_BYTES
+
+
 def _source(page: Path, media: Path) -> str:
-    """The video as a data URI, or the name under which it lies beside the page."""
+    """The video element's attributes: a data URI, or the name under which the video lies beside the page.
+
+    Raises UserError where another file has that name: only what was laid there for an earlier page is replaced.
+    """
     with disk_errors(page):
-        if media.stat().st_size <= EMBEDDED_BYTES:
+        if _embedded(media):
             kind = mimetypes.guess_type(media.name)[0] or "video/mp4"
-            return f"data:{kind};base64,{base64.b64encode(media.read_bytes()).decode()}"
-        return html.escape(quote(_beside(page, media)))
+            return f'src="data:{kind};base64,{base64.b64encode(media.read_bytes()).decode()}"'
+        name = f'src="{html.escape(quote(os.fsencode(media.name)))}"'
+        target, laid = page.with_name(media.name), _has(page, f"{name} {_LAID}")
+        if os.path.lexists(target) and not laid:
+            if not (target.exists() and target.samefile(media)):
+                fix = "choose another --out, or move that file away"
+                raise UserError(target, "is another file, which the page's video would replace", fix=fix)
+            return name
+        return f"{name} {_LAID}"
 
 
-def _beside(page: Path, media: Path) -> str:
-    """Links the video beside the page (a copy where the disk knows no links); gives its name there."""
-    target = page.with_name(media.name)
-    if target.exists() and target.samefile(media):
-        return target.name
-    target.unlink(missing_ok=True)
-    for link in (os.link, os.symlink, shutil.copyfile):
-        with suppress(OSError):
-            link(media.resolve(), target)
-            return target.name
-    raise OSError(None, "the video can be neither linked nor copied beside the page", str(target))
+def _has(page: Path, words: str) -> bool:
+    """Whether an earlier page has these words."""
+    try:
+        return words in page.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _lay_beside(page: Path, media: Path) -> None:
+    """Links the video beside the page, or copies it where the disk knows no links: it is there whole or not at all."""
+    target, aside = page.with_name(media.name), page.with_name(".video.partial")
+    with disk_errors(target):
+        if target.exists() and target.samefile(media):
+            return
+        aside.unlink(missing_ok=True)
+        try:
+            if not (_linked(os.link, media, aside) or _linked(os.symlink, media, aside)):
+                shutil.copyfile(media, aside)
+            os.replace(aside, target)
+        except BaseException:
+            aside.unlink(missing_ok=True)
+            raise
+
+
+def _linked(link: Callable[[Path, Path], object], media: Path, place: Path) -> bool:
+    with suppress(OSError):
+        link(media.resolve(), place)
+        return True
+    return False
 
 
 def _plot(prediction: Prediction) -> str:

@@ -34,7 +34,8 @@ def draw_prediction(path: Path, prediction: Prediction, shots: Sequence[Shot]) -
     scores_on(curve, prediction.scores, prediction.edges, truth_spans(prediction))
     curve.set(xlabel="")
     row = frames_above(curve, shots, WIDTH - 1.0)
-    name = prediction.name if len(prediction.name) <= LONGEST_NAME else f"{prediction.name[: LONGEST_NAME - 1]}…"
+    name = prediction.name.encode(errors="backslashreplace").decode()  # a file's name need not be text
+    name = name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
     curve.set_title(f"{name}{_what_is_true(prediction)}", fontsize=10, loc="left", pad=6 + 72 * row)
     _draw_lanes(events, prediction, lanes)
     figure.legend(loc="outside lower right", fontsize=8, ncols=4, frameon=False)

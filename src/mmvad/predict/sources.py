@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,11 +14,14 @@ from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.features.joining import join_audio
 from mmvad.features.npy import load_rows, read_header
+from mmvad.features.snippets import fill
+from mmvad.features.video_files import video_name
 
 if TYPE_CHECKING:
     from mmvad.features.extract import Extractor
+    from mmvad.features.media import MediaInfo
 
-_CROP = re.compile(r"__\d+$")
+_CROP = re.compile(r"__(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Source:
     """One video's features.
 
     Attributes:
-        crops: visual features [n, d] by crop; files give one crop, of whatever number.
+        crops: visual features [n, d] by crop.
         audio: [n, d_a], or None.
         edges: seconds at which the snippets begin, and the last one's end: float64 [n + 1].
         media: the video itself, where it is at hand.
@@ -39,33 +43,106 @@ class Source:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Request:
+    """A video to be predicted.
+
+    Attributes:
+        files: everything that is read for it, but for the truth; the first one is what it is known by.
+        read: gives its features; raises UserError where they cannot be had.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    read: Callable[[], Source]
+
+
+def request_video(path: Path, extractor: Extractor) -> Request:
+    """A video whose features are extracted."""
+    return Request(video_name(path), (path,), lambda: from_video(path, extractor))
+
+
+def request_files(
+    name: str, visual: Mapping[int, Path], audio: Path | None, media: Path | None, usual: float, fps: float | None
+) -> Request:
+    """A video whose features lie in files; the arguments are those of `from_files`."""
+    beside = [path for path in (audio, media) if path is not None]
+    return Request(name, (*visual.values(), *beside), lambda: from_files(name, visual, audio, media, usual, fps))
+
+
 def from_video(path: Path, extractor: Extractor) -> Source:
     """Extracts a video's features. Raises UserError where it cannot be read."""
     found = extractor.extract(path)
-    return Source(path.stem, found.visual, found.audio, found.starts, path, found.warnings)
+    return Source(video_name(path), found.visual, found.audio, found.starts, path, found.warnings)
 
 
-def from_files(visual: Path, audio: Path | None, frames_per_second: float, media: Path | None) -> Source:
-    """Reads precomputed features; snippet i lies at 16 i / `frames_per_second` seconds.
+def from_files(
+    name: str,
+    visual: Mapping[int, Path],
+    audio: Path | None,
+    media: Path | None,
+    usual: float,
+    fps: float | None = None,
+) -> Source:
+    """Reads precomputed features; snippet i lies at 16 i / rate seconds.
 
     Args:
-        visual: .npy of [n, d], one crop.
+        visual: by crop, .npy of [n, d].
         audio: .npy of [n, d_a] (one row more or less is joined), or None.
-        media: the video itself, for frames and page.
+        media: the video itself, for frames and page, and for its rate, if at that the features fill it.
+        usual: the benchmark's frame rate.
+        fps: the videos' frame rate by the user's own word.
 
-    Raises UserError, naming the file, for what is no such array or does not fit the other.
+    Raises UserError, naming the file, for what is no such array or does not fit the others.
     """
-    rows = np.asarray(load_rows(read_header(visual)), dtype=np.float32)
+    crops = {crop: np.asarray(load_rows(read_header(path)), dtype=np.float32) for crop, path in visual.items()}
+    first, count = next(iter(visual.items())), len(next(iter(crops.values())))
+    for crop, rows in crops.items():
+        if len(rows) != count:
+            expected = f"{count}, as crop {first[0]} has ({first[1]})"
+            raise UserError(visual[crop], f"{len(rows)} snippets", expected=expected)
     sound = None
     if audio is not None:
-        sound = join_audio(np.asarray(load_rows(read_header(audio)), dtype=np.float32), len(rows), audio, visual)
-    edges = np.arange(len(rows) + 1) * SNIPPET_FRAMES / frames_per_second
-    return Source(feature_name(visual), {0: rows}, sound, edges, media)
+        sound = join_audio(np.asarray(load_rows(read_header(audio)), dtype=np.float32), count, audio, first[1])
+    rate, notes = _rate(count, usual, fps, media)
+    return Source(name, crops, sound, np.arange(count + 1) * SNIPPET_FRAMES / rate, media, notes)
 
 
-def feature_name(path: Path) -> str:
-    """The video's name from its visual file's: without the crop's number of the public layout."""
-    return _CROP.sub("", path.stem)
+def _rate(snippets: int, usual: float, fps: float | None, media: Path | None) -> tuple[float, tuple[str, ...]]:
+    """Frames a second, and what a reader must know of them: at the right rate the snippets fill the video."""
+    rate, info = fps or usual, _probed(media)
+    if info is None or not info.duration_seconds or fill(snippets, rate, info.duration_seconds):
+        return rate, ()
+    own = info.frames_per_second
+    if fps is None and fill(snippets, own, info.duration_seconds):
+        return own, (f"times are those of the video's own {own:.4g} frames/s, not of the benchmark's {usual:g}",)
+    long = f"{snippets} snippets at {rate:g} frames/s last {snippets * SNIPPET_FRAMES / rate:.1f} s"
+    return rate, (f"{long}, the video {info.duration_seconds:.1f} s: times may be wrong (--fps)",)
+
+
+def _probed(media: Path | None) -> MediaInfo | None:
+    """What the video says of itself; None where it is not at hand, or cannot be read: then the picture says so."""
+    if media is None:
+        return None
+    from mmvad.features.media import probe
+
+    try:
+        return probe(media)
+    except UserError:
+        return None
+
+
+def by_video(files: Sequence[Path]) -> dict[str, dict[int, Path]]:
+    """Visual files by the video's name and the crop's number. Raises UserError for two of one name and crop."""
+    videos: dict[str, dict[int, Path]] = {}
+    for path in files:
+        crop = _CROP.search(path.stem)
+        name, number = (path.stem[: crop.start()], int(crop[1])) if crop else (path.stem, 0)
+        other = videos.setdefault(name, {}).setdefault(number, path)
+        if other != path:
+            problem = f"is crop {number} of {name}, as {other} is"
+            raise UserError(path, problem, expected="one file of each crop", fix="predict them one after the other")
+    return videos
 
 
 def audio_file(place: Path | None, name: str) -> Path | None:

@@ -6,7 +6,9 @@ import csv
 import math
 from pathlib import Path
 
-from mmvad.benchmarks.benchmark import Benchmark
+import numpy as np
+
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, frame_count
 from mmvad.errors import UserError
 from mmvad.features.bank_index import BankVideo
 from mmvad.predict.prediction import TrueEvent
@@ -37,12 +39,25 @@ def truth_file(place: Path, name: str) -> Path | None:
     return file if file.is_file() else None
 
 
-def bank_truth(video: BankVideo, benchmark: Benchmark) -> tuple[TrueEvent, ...]:
-    """The annotated events of a bank's test video; where the classes are not annotated, its intervals."""
-    rate = benchmark.frames_per_second
+def bank_truth(video: BankVideo, benchmark: Benchmark, edges: np.ndarray | None = None) -> tuple[TrueEvent, ...]:
+    """The annotated events of a bank's test video; where the classes are not annotated, its intervals.
+
+    Annotations count frames. They are timed by the snippets of the file at hand, which begin at `edges` [n + 1], if it
+    has as many as the bank's video, give or take one; by the benchmark's rate if it was made anew at another rate.
+    """
+    rate, clock = benchmark.frames_per_second, None
+    if edges is not None and abs(len(edges) - 1 - video.snippets) <= 1:
+        clock = edges
+
+    def seconds(frame: int) -> float:
+        if clock is None:
+            return frame / rate
+        beyond = max(frame - frame_count(len(clock) - 1), 0)
+        return float(np.interp(frame, SNIPPET_FRAMES * np.arange(len(clock)), clock)) + beyond / rate
+
     if video.events:
-        return tuple(TrueEvent(e.start / rate, e.end / rate, e.label) for e in video.events)
-    return tuple(TrueEvent(start / rate, end / rate, None) for start, end in video.intervals)
+        return tuple(TrueEvent(seconds(e.start), seconds(e.end), e.label) for e in video.events)
+    return tuple(TrueEvent(seconds(start), seconds(end), None) for start, end in video.intervals)
 
 
 def _event(where: str, cells: list[str], benchmark: Benchmark) -> TrueEvent:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import stat
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -68,11 +70,11 @@ def watch(
 def listed(folder: Path, suffixes: frozenset[str]) -> dict[Path, Stamp]:
     """The folder's files of these suffixes, hidden ones aside, with their stamps; empty while it cannot be read."""
     found: dict[Path, Stamp] = {}
-    try:
+    with suppress(OSError):  # a network that comes back: the next look sees
         for path in folder.iterdir():
-            if path.suffix.lower() in suffixes and not path.name.startswith(".") and path.is_file():
-                status = path.stat()
-                found[path] = (status.st_size, status.st_mtime_ns)
-    except OSError:  # a file that went while we looked, a network that comes back: the next look sees
-        pass
+            if path.suffix.lower() in suffixes and not path.name.startswith("."):
+                with suppress(OSError):  # a file that went while we looked
+                    status = path.stat()
+                    if stat.S_ISREG(status.st_mode):
+                        found[path] = (status.st_size, status.st_mtime_ns)
     return found

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError, nearest_name
+from mmvad.features.snippets import fill
+from mmvad.features.video_files import SUFFIXES, video_name
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
 from mmvad.report.figures import curve_on, snippet_edges
@@ -94,12 +96,26 @@ def _shots(media: Path | None, benchmark: Benchmark, video: ScoredVideo) -> list
     if file is None:
         return []
     rate = benchmark.frames_per_second
+    _warn_of_drift(file, video.snippets, rate)
     truth = [(start / rate, end / rate) for start, end in video.intervals]
     scores = frame_scores([video])["combined"]
     return shots_of(file, scores, snippet_edges(benchmark, video.snippets), truth, SHOTS)
 
 
 def media_file(folder: Path, name: str) -> Path | None:
-    """The file of that name, whatever its suffix, in a folder or below it; None where there is none."""
-    found = sorted(path for path in folder.rglob("*") if path.is_file() and name in (path.stem, path.name))
+    """The video file of that name, in a folder or below it; None where there is none."""
+    videos = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    found = sorted(path for path in videos if name in (video_name(path), path.name))
     return found[0] if found else None
+
+
+def _warn_of_drift(file: Path, snippets: int, rate: float) -> None:
+    from mmvad.features.media import probe
+
+    seconds = probe(file).duration_seconds
+    if seconds and not fill(snippets, rate, seconds):
+        lasts = snippets * SNIPPET_FRAMES / rate
+        LOG.warning(
+            f"warning: {file}: {snippets} snippets at the benchmark's {rate:g} frames/s last {lasts:.1f} s, the video "
+            f"{seconds:.1f} s: its frames may show another time than the curve"
+        )
