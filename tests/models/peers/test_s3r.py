@@ -92,6 +92,14 @@ def test_a_channel_is_made_of_two_atoms_at_most() -> None:
     assert fitted(samples(2)).shape == (2, WIDTH)
 
 
+@pytest.mark.parametrize("width", [32, 96])
+def test_the_dictionary_is_the_plain_one(width: int) -> None:
+    """100 steps, also where passes over the channels have another number: three steps each at 96."""
+    draw = np.random.default_rng(0)
+    videos = (draw.normal(size=(14, width)) + draw.normal(size=(1, width))).astype(np.float32)
+    np.testing.assert_allclose(s3r.learn_dictionary(videos, 7), plain.dictionary(videos, 7), rtol=1e-5, atol=1e-5)
+
+
 def test_with_an_atom_a_video_nearly_everything_can_be_rebuilt() -> None:
     """Two videos, two atoms: codes times atoms are the channels themselves."""
     videos = np.random.default_rng(0).normal(size=(2, 8)).astype(np.float32)
