@@ -18,10 +18,12 @@ from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers import s3r
 from mmvad.models.peers.setting import Setting
 from mmvad.module import AnomalyModule
-from tests.models.peers.checks import (
-    assert_finite_on_the_edge,
-    assert_learns,
+from tests.models.peers.properties import (
+    STRANGE,
+    WIDE,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -43,7 +45,7 @@ def network(dropout: float = 0.0) -> s3r.S3r:
 def samples(count: int = 12, crops: int = 2, seed: int = 0, abnormal: Sequence[int] = ()) -> list[Batch]:
     """Training samples one a batch, as `fit_offline` gets them; those named are abnormal."""
     return [
-        bags((9 + i,), crops, segments=24, seed=seed + 2 * i, abnormal=(i in abnormal,), wide=True)
+        bags((9 + i,), 24, crops=crops, seed=seed + 2 * i, labels=[[int(i in abnormal)]], wide=True)
         for i in range(count)
     ]
 
@@ -72,15 +74,15 @@ def test_forward_and_losses_are_the_plain_ones(training: bool) -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
-    assert_padding_changes_nothing(network(), lengths, extra, wide=True)
+    assert_padding_changes_nothing(network(), lengths, extra, WIDE, rtol=1e-4)
 
 
 def test_one_kind_one_crop_one_segment() -> None:
-    assert_finite_on_the_edge(network(0.7), wide=True)
+    assert_strange_bags_are_finite(network(0.7), WIDE, STRANGE)
 
 
 def test_it_learns() -> None:
-    assert_learns(network(), wide=True)
+    assert_trains(network(), bags(wide=True))
 
 
 def test_a_channel_is_made_of_two_atoms_at_most() -> None:
