@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from hypothesis import given
@@ -78,6 +79,17 @@ def test_smoothed_and_trapezoid_runs_have_the_plain_runs_scores(bank: Path, plai
     folder = run(bank, tmp_path, "quirks.smoothing=blocks_8", "quirks.trapezoid_ap=on")
     for name, first in coarse_of(plain).items():
         np.testing.assert_allclose(coarse_of(folder)[name], block_mean(first), atol=1e-6)
+    assert retest(folder.path, [], None) == 0
+
+
+@pytest.mark.parametrize("quirk", ["all_crops=on", "smoothing=next_7", "trapezoid_ap=on"])
+def test_the_best_epoch_is_best_in_what_is_reported(bank: Path, tmp_path: Path, quirk: str) -> None:
+    """Under a quirk the checkpoint is chosen by the figure that the quirk makes."""
+    folder = run(bank, tmp_path, "select=best_test", f"quirks.{quirk}", "data.test_crop=1", "optim.learning_rate=1e-3")
+    figures = list(pd.read_csv(folder.epochs)["val/test_ap"])
+    content = read_json(folder.report)
+    assert content["scores"]["combined"]["ap"] == pytest.approx(max(figures), abs=1e-6)
+    assert content["selected_epoch"] == figures.index(max(figures)) + 1
     assert retest(folder.path, [], None) == 0
 
 

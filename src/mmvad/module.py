@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import lightning
@@ -11,11 +12,12 @@ from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.config.schema import Optim
+from mmvad.config.schema import Optim, Quirks
 from mmvad.data.datamodule import ScoringSet
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.models.model import Batch, Model
+from mmvad.quirks import averaged, smoothed
 from mmvad.scoring import ChunkScores, join_chunks, mil_score
 
 DECAY = 0.1
@@ -25,16 +27,19 @@ FUSED = {"adam", "adamw"}
 
 
 class Monitor(NamedTuple):
-    """What the validation loop measures: `headline` (ap or auc) of a scoring set, under the name that is logged.
+    """What the validation loop measures: `headline` (ap or auc) of a set's videos, under the name that is logged.
 
-    Without frame labels (`frames` False) it is the figure of the videos' MIL scores, else the protocol's own.
+    Without frame labels (`frames` False) it is the figure of the videos' MIL scores; else the report's own, so that the
+    epoch that is best is best in what is reported: with crops averaged (`scored` has a set for each), smoothed, and
+    with AP by trapezoids where `quirks` says so.
     """
 
     name: str
     headline: str
-    scored: ScoringSet
+    scored: Sequence[ScoringSet]
     benchmark: Benchmark
     frames: bool
+    quirks: Quirks = Quirks()
 
 
 class AnomalyModule(lightning.LightningModule):
@@ -50,7 +55,7 @@ class AnomalyModule(lightning.LightningModule):
         super().__init__()
         self.strict_loading = False
         self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
-        self.chunk_scores: list[ChunkScores] = []
+        self.chunk_scores: list[list[ChunkScores]] = []
 
     def forward(self, batch: Batch) -> Any:
         return self.model(batch)
@@ -90,16 +95,16 @@ class AnomalyModule(lightning.LightningModule):
         torch.manual_seed(self.seed)  # for models that score by chance
 
     def on_validation_epoch_start(self) -> None:
-        self.chunk_scores.clear()
+        self.chunk_scores = [[] for _ in self.monitor.scored] if self.monitor else []
 
-    def validation_step(self, batch: Batch, batch_index: int) -> None:
-        self.chunk_scores.append(self.predict_step(batch, batch_index))
+    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
+        self.chunk_scores[dataloader_idx].append(self.predict_step(batch, batch_index))
 
     def on_validation_epoch_end(self) -> None:
         if self.monitor is None:
             return
-        videos = join_chunks(self.chunk_scores, self.monitor.scored)
-        self.log(self.monitor.name, monitored_figure(self.monitor, videos), prog_bar=True)
+        by_set = [join_chunks(*each) for each in zip(self.chunk_scores, self.monitor.scored, strict=True)]
+        self.log(self.monitor.name, monitored_figure(self.monitor, by_set), prog_bar=True)
 
     def configure_optimizers(self) -> Any:
         groups = self.model.parameter_groups(self.optim.learning_rate)
@@ -133,10 +138,13 @@ class AnomalyModule(lightning.LightningModule):
             )
 
 
-def monitored_figure(monitor: Monitor, videos: list[ScoredVideo]) -> Tensor:
+def monitored_figure(monitor: Monitor, by_set: Sequence[Sequence[ScoredVideo]]) -> Tensor:
     """AP or AUC: of MIL scores over held-out videos, or of frames over the test set (0 where a kind is missing)."""
     if monitor.frames:
-        return torch.tensor(evaluate(monitor.benchmark, videos)["scores"]["combined"][monitor.headline] or 0.0)
+        tested = smoothed(averaged(by_set), monitor.quirks.smoothing)
+        figures = evaluate(monitor.benchmark, tested, trapezoid=monitor.quirks.trapezoid_ap)
+        return torch.tensor(figures["scores"]["combined"][monitor.headline] or 0.0)
+    (videos,) = by_set
     metric = BinaryAveragePrecision() if monitor.headline == "ap" else BinaryAUROC()
     truth = torch.tensor([int(v.labels != (monitor.benchmark.normal,)) for v in videos])
     return metric(torch.tensor([mil_score(v) for v in videos]), truth)

@@ -136,10 +136,11 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
     lightning.seed_everything(config.seed, verbose=False)
     model = build_model(config, Widths.of(prepared.bank), prepared.benchmark, prepared.encoder)
     monitor = None
-    if data.selection_set:
+    if data.selection_sets:
         frames = config.select == "best_test"
         name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
-        monitor = Monitor(name, prepared.benchmark.headline, data.selection_set, prepared.benchmark, frames)
+        facts, headline = prepared.benchmark, prepared.benchmark.headline
+        monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
     module = AnomalyModule(model, config.optim, config.seed, monitor)
     return data, module
 

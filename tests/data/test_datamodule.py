@@ -100,9 +100,10 @@ def test_the_test_crop_is_the_configured_one(bank: Bank, crop: int) -> None:
 
 def test_what_a_checkpoint_is_chosen_on(bank: Bank) -> None:
     by_test = module(bank, select="best_test")
-    assert by_test.selection_set is by_test.test
+    assert by_test.selection_sets == [by_test.test]
     by_validation = module(bank, select="best_val", validation_share=0.3)
-    assert by_validation.selection_set is by_validation.validation
+    assert by_validation.selection_sets == [by_validation.validation]
+    assert module(bank).selection_sets == []
 
 
 def test_without_a_in_the_modalities_no_sound_is_read(tmp_path: Path) -> None:

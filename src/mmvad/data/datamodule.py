@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import lightning
@@ -130,20 +131,22 @@ class FeatureDataModule(lightning.LightningDataModule):
         return (samples.batch(np.array([i])) for i in range(samples.size))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """The set that a checkpoint is chosen on: held-out videos, or the test set where `select` says so."""
-        chosen = self.selection_set
-        return [chosen.loader()] if chosen else []
+        """Of each of the `selection_sets`."""
+        return [chosen.loader() for chosen in self.selection_sets]
 
     @property
-    def selection_set(self) -> ScoringSet | None:
-        return self.test if self.config.select == "best_test" else self.validation
+    def selection_sets(self) -> list[ScoringSet]:
+        """What a checkpoint is chosen on: held-out videos, or the sets that are tested where `select` says so."""
+        if self.config.select == "best_test":
+            return self.test_sets
+        return [self.validation] if self.validation else []
 
-    @property
+    @cached_property
     def test_sets(self) -> list[ScoringSet]:
         """The test split, once for the tested crop or for each crop (`quirks.all_crops`)."""
         if not self.config.quirks.all_crops:
             return [self.test]
-        videos = self.bank.test.videos
+        videos, own = self.bank.test.videos, self.config.data.test_crop
         odd = next((v for v in videos if v.crops != videos[0].crops), None)
         if odd is not None:
             raise UserError(
@@ -152,7 +155,7 @@ class FeatureDataModule(lightning.LightningDataModule):
                 expected="the same crops of every test video",
                 fix="import the missing crops, or set quirks.all_crops=off",
             )
-        return [self._scoring_set(videos, "test", crop) for crop in videos[0].crops]
+        return [self.test if c == own else self._scoring_set(videos, "test", c) for c in videos[0].crops]
 
     def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
         packed = self.bank.test if split == "test" else self.bank.train

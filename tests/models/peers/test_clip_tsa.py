@@ -11,10 +11,12 @@ from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers import clip_tsa
 from mmvad.models.peers.clip_tsa import PerturbedTopK
-from tests.models.peers.checks import (
-    assert_finite_on_the_edge,
-    assert_learns,
+from tests.models.peers.properties import (
+    STRANGE,
+    TOGETHER,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -75,6 +77,20 @@ def test_the_gradient_is_that_of_the_expectation() -> None:
         assert scores.grad[0, u].item() == pytest.approx(difference, abs=0.06)
 
 
+def test_the_gate_in_training_is_the_plain_one_on_scores_in_0_to_1() -> None:
+    """Of the noise that is drawn; it is small against scores in 0..1, not against logits."""
+    model, batch = network(kept=0.6, samples=20, noise=0.3).train(), bags(crops=1)
+    torch.manual_seed(4)
+    noise = torch.randn(20, *batch.mask.shape)
+    torch.manual_seed(4)
+    found = model.gate(batch.visual, batch.mask)
+    for r, row in enumerate(valid_rows(batch)):
+        (hidden,) = plain_rtfm.relu([linear(model.gate.score[0], row)])
+        scores = torch.sigmoid(linear(model.gate.score[2], hidden)[:, 0])
+        n = len(row)
+        torch.testing.assert_close(found[r, :n], plain.weights(scores, max(1, int(0.6 * n)), noise[:, r, :n], 0.3))
+
+
 @pytest.mark.parametrize(("segments", "kept"), [(32, 30), (1, 1), (20, 19), (1200, 1000)])
 def test_as_many_pass_the_gate_as_published(segments: int, kept: int) -> None:
     model = network().eval()
@@ -103,7 +119,7 @@ def test_the_gate_learns_from_the_losses() -> None:
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
     """With noise too small to tell: draws for padding shift those behind them."""
-    assert_padding_changes_nothing(network(noise=1e-9), lengths, extra)
+    assert_padding_changes_nothing(network(noise=1e-9), lengths, extra, TOGETHER, rtol=1e-4)
 
 
 def test_no_noise_reaches_padding() -> None:
@@ -112,11 +128,11 @@ def test_no_noise_reaches_padding() -> None:
 
 
 def test_one_kind_one_crop_one_segment() -> None:
-    assert_finite_on_the_edge(network(dropout=0.7))
+    assert_strange_bags_are_finite(network(dropout=0.7), TOGETHER, STRANGE)
 
 
 def test_it_learns() -> None:
-    assert_learns(network())
+    assert_trains(network(), bags())
 
 
 @pytest.mark.parametrize(

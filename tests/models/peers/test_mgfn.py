@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers import mgfn
-from tests.models.peers.checks import (
-    assert_finite_on_the_edge,
-    assert_learns,
+from tests.models.peers.properties import (
+    STRANGE,
+    TOGETHER,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -66,15 +68,15 @@ def test_far_is_a_squared_hinge_on_the_distance_of_the_norms() -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
-    assert_padding_changes_nothing(network(), lengths, extra)
+    assert_padding_changes_nothing(network(), lengths, extra, TOGETHER, rtol=1e-4)
 
 
 def test_one_kind_one_crop_one_segment() -> None:
-    assert_finite_on_the_edge(network(dropout=0.7))
+    assert_strange_bags_are_finite(network(dropout=0.7), TOGETHER, STRANGE)
 
 
 def test_it_learns() -> None:
-    assert_learns(network(4), lengths=EIGHT)
+    assert_trains(network(4), bags(EIGHT))
 
 
 def test_all_segments_begin_with_the_same_norm() -> None:

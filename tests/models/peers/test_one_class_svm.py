@@ -17,7 +17,7 @@ from mmvad.models.peers import one_class_svm
 from mmvad.retest import retest
 from mmvad.runs import read_json
 from mmvad.train import train
-from tests.models.peers.checks import bags
+from tests.models.peers.properties import bags
 from tests.plain.peers import one_class_svm as plain
 from tests.small import WIDTH, write_bank
 
@@ -26,13 +26,13 @@ def fitted(samples: int = 5000, shift: float = 0.0, outliers: float = 0.1) -> on
     """On six normal videos, with abnormal ones among them that are moved by `shift`."""
     torch.manual_seed(0)
     model = one_class_svm.OneClassSvm(WIDTH, peers.OneClassSvm(samples=samples, outliers=outliers))
-    batches = [bags((10,), segments=16, seed=i, abnormal=(i % 2 == 1,)) for i in range(12)]
+    batches = [bags((10,), 16, seed=i, labels=[[i % 2]]) for i in range(12)]
     model.fit_offline([b._replace(visual=b.visual + shift) if b.abnormal.any() else b for b in batches])
     return model
 
 
 def normal_rows() -> np.ndarray:
-    return np.concatenate([bags((10,), seed=i).visual.flatten(0, 1).numpy() for i in range(0, 12, 2)])
+    return np.concatenate([bags((10,), seed=i, labels=[[0]]).visual.flatten(0, 1).numpy() for i in range(0, 12, 2)])
 
 
 def test_the_decision_is_scikit_learns_and_the_plain_one() -> None:
@@ -52,7 +52,7 @@ def test_abnormal_videos_are_never_looked_at() -> None:
 
 def test_what_lies_far_off_scores_higher_than_what_it_was_fitted_on() -> None:
     model = fitted()
-    near, far = bags((10,), seed=0), bags((10,), seed=0)
+    near, far = bags((10,), seed=0, labels=[[0]]), bags((10,), seed=0, labels=[[0]])
     far = far._replace(visual=far.visual + 3)
     scores = [model.scores(model(b)).coarse for b in (near, far)]
     assert scores[0].max() < scores[1].min() <= 1

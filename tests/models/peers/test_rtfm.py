@@ -13,11 +13,13 @@ from mmvad.models.model import trainable_parameters
 from mmvad.models.peers import rtfm
 from mmvad.models.peers.magnitude import margin_loss, select
 from mmvad.models.peers.setting import Setting
-from tests.models.peers.checks import (
+from tests.models.peers.properties import (
     LENGTHS,
-    assert_finite_on_the_edge,
-    assert_learns,
+    STRANGE,
+    TOGETHER,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -52,7 +54,7 @@ def test_forward_and_losses_are_the_plain_ones(training: bool, form: str) -> Non
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
-    assert_padding_changes_nothing(network(), lengths, extra)
+    assert_padding_changes_nothing(network(), lengths, extra, TOGETHER, rtol=1e-4)
 
 
 def test_padding_is_never_selected_even_where_dropout_hides_every_segment() -> None:
@@ -81,7 +83,7 @@ def test_the_order_of_kinds_in_a_batch_does_not_matter() -> None:
 
 
 def test_margin_is_zero_without_pairs_and_has_a_gradient() -> None:
-    batch = bags((9, 9), abnormal=(True, True))
+    batch = bags((9, 9), labels=[[1], [2]])
     features = batch.visual.clone().requires_grad_()
     loss = margin_loss(select(features, batch.mask.float(), batch, 0), batch.abnormal[:: batch.crops], 100, "squared")
     loss.backward()
@@ -90,11 +92,11 @@ def test_margin_is_zero_without_pairs_and_has_a_gradient() -> None:
 
 
 def test_one_kind_one_crop_one_segment() -> None:
-    assert_finite_on_the_edge(network(dropout=0.7))
+    assert_strange_bags_are_finite(network(dropout=0.7), TOGETHER, STRANGE)
 
 
 def test_it_learns() -> None:
-    assert_learns(network())
+    assert_trains(network(), bags())
 
 
 def test_the_non_local_block_starts_as_nothing() -> None:

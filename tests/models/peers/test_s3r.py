@@ -18,10 +18,12 @@ from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers import s3r
 from mmvad.models.peers.setting import Setting
 from mmvad.module import AnomalyModule
-from tests.models.peers.checks import (
-    assert_finite_on_the_edge,
-    assert_learns,
+from tests.models.peers.properties import (
+    STRANGE,
+    WIDE,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -43,7 +45,7 @@ def network(dropout: float = 0.0) -> s3r.S3r:
 def samples(count: int = 12, crops: int = 2, seed: int = 0, abnormal: Sequence[int] = ()) -> list[Batch]:
     """Training samples one a batch, as `fit_offline` gets them; those named are abnormal."""
     return [
-        bags((9 + i,), crops, segments=24, seed=seed + 2 * i, abnormal=(i in abnormal,), wide=True)
+        bags((9 + i,), 24, crops=crops, seed=seed + 2 * i, labels=[[int(i in abnormal)]], wide=True)
         for i in range(count)
     ]
 
@@ -72,15 +74,15 @@ def test_forward_and_losses_are_the_plain_ones(training: bool) -> None:
 @settings(max_examples=15, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
-    assert_padding_changes_nothing(network(), lengths, extra, wide=True)
+    assert_padding_changes_nothing(network(), lengths, extra, WIDE, rtol=1e-4)
 
 
 def test_one_kind_one_crop_one_segment() -> None:
-    assert_finite_on_the_edge(network(0.7), wide=True)
+    assert_strange_bags_are_finite(network(0.7), WIDE, STRANGE)
 
 
 def test_it_learns() -> None:
-    assert_learns(network(), wide=True)
+    assert_trains(network(), bags(wide=True))
 
 
 def test_a_channel_is_made_of_two_atoms_at_most() -> None:
@@ -90,6 +92,14 @@ def test_a_channel_is_made_of_two_atoms_at_most() -> None:
     assert (dictionary != 0).any(dim=0).all()
     assert fitted(samples(), atoms=0.25).shape == (3, WIDTH)
     assert fitted(samples(2)).shape == (2, WIDTH)
+
+
+@pytest.mark.parametrize("width", [32, 96])
+def test_the_dictionary_is_the_plain_one(width: int) -> None:
+    """100 steps, also where passes over the channels have another number: three steps each at 96."""
+    draw = np.random.default_rng(0)
+    videos = (draw.normal(size=(14, width)) + draw.normal(size=(1, width))).astype(np.float32)
+    np.testing.assert_allclose(s3r.learn_dictionary(videos, 7), plain.dictionary(videos, 7), rtol=1e-5, atol=1e-5)
 
 
 def test_with_an_atom_a_video_nearly_everything_can_be_rebuilt() -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers import sultani
-from tests.models.peers.checks import (
-    assert_finite_on_the_edge,
-    assert_learns,
+from tests.models.peers.properties import (
+    TOGETHER,
     assert_padding_changes_nothing,
+    assert_strange_bags_are_finite,
+    assert_trains,
     awake,
     bags,
     valid_rows,
@@ -56,7 +57,7 @@ def test_a_sum_over_abnormal_and_a_mean_over_normal_bags(
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
-    assert_padding_changes_nothing(network(), lengths, extra)
+    assert_padding_changes_nothing(network(), lengths, extra, TOGETHER, rtol=1e-4)
 
 
 def test_the_length_of_a_feature_does_not_matter() -> None:
@@ -84,11 +85,11 @@ def test_the_decay_is_the_derivative_of_the_published_penalty() -> None:
 
 
 def test_one_kind_one_segment() -> None:
-    assert_finite_on_the_edge(network(0.6))
+    assert_strange_bags_are_finite(network(0.6), TOGETHER)
 
 
 def test_it_learns() -> None:
-    assert_learns(network())
+    assert_trains(network(), bags())
 
 
 @pytest.mark.parametrize(("width", "count"), [(4096, 2_114_113), (1024, 541_249), (512, 279_105)])

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
+from sklearn.decomposition import MiniBatchDictionaryLearning
 from torch import Tensor
 
 from mmvad.models.peers.s3r import Rebuild, S3r
@@ -35,6 +37,28 @@ def forward(model: S3r, rows: Rows, crops: int) -> tuple[Rows, Rows, list[float]
         taken = sum((1 - gate) * y, torch.zeros(y.shape[1])) / len(y)
         rest.append(torch.sigmoid(head(model.rest, taken[None])))
     return crop_means(scores, crops), features, [m.item() for m in crop_means(rest, crops)]
+
+
+def dictionary(videos: np.ndarray, atoms: int) -> np.ndarray:
+    """M [atoms, d] of video means [V, d]: 100 steps of 32 channels, one by one, from the singular vectors on."""
+    channels, draw = videos.T.astype(float), np.random.RandomState(42)
+    unlearned = MiniBatchDictionaryLearning(atoms, max_iter=0, shuffle=False, random_state=draw)
+    start = unlearned.fit(channels).components_
+    learner = MiniBatchDictionaryLearning(atoms, dict_init=start, random_state=draw)
+    order = draw.permutation(len(channels))
+    for step in range(100):
+        learner.partial_fit(np.stack([channels[order[(32 * step + i) % len(order)]] for i in range(32)]))
+    return np.stack([two_atoms(row, learner.components_) for row in channels], axis=1)
+
+
+def two_atoms(row: np.ndarray, atoms: np.ndarray) -> np.ndarray:
+    """The codes of a channel: the atom that fits it best, then the one that fits what is left, both weighed anew."""
+    first = int(np.abs(atoms @ row).argmax())
+    left = row - atoms[first] * (atoms[first] @ row) / (atoms[first] @ atoms[first])
+    chosen = [first, int(np.abs(atoms @ left).argmax())]
+    codes = np.zeros(len(atoms))
+    codes[chosen] = np.linalg.lstsq(atoms[chosen].T, row, rcond=None)[0]
+    return codes
 
 
 def rest_loss(rest: list[float]) -> float:

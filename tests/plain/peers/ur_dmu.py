@@ -112,5 +112,5 @@ def losses(videos: Sequence[Video], abnormal: Sequence[bool]) -> dict[str, Tenso
         magnitudes.append(torch.relu(100 - large.norm() + small.norm()))
     kl = [-0.5 * (1 + s - m**2 - torch.exp(s)).sum() for v in usual for m, s in zip(v.normal_latent, v.log_variance)]
     found = {"bag": bag, "memory": memory, "triplet": mean(triplets), "kl": mean(kl), "magnitude": mean(magnitudes)}
-    weights = {"bag": 1, "memory": 0.1, "triplet": 0.1, "kl": 0.001 * 200 / 512, "magnitude": 0.0001}
+    weights = {"bag": 1, "memory": 0.1, "triplet": 0.1, "kl": 0.001 * 200 / len(videos[0].x[0]), "magnitude": 0.0001}
     return found | {"total": sum((weights[name] * loss for name, loss in found.items()), torch.zeros(()))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -101,19 +102,23 @@ def learn_dictionary(videos: np.ndarray, atoms: int) -> np.ndarray:
 
     What is learned are `atoms` vectors over videos, by mini-batches of channels; a channel is then two of them (OMP).
     """
-    passes = -(-STEPS * STEP_SIZE // videos.shape[1])
-    learner = scikit_learn("decomposition").MiniBatchDictionaryLearning(
+    channels, draw = videos.T.astype(np.float64), np.random.RandomState(SEED)
+    learner = partial(
+        scikit_learn("decomposition").MiniBatchDictionaryLearning,
         n_components=atoms,
-        max_iter=passes,
         batch_size=STEP_SIZE,
         transform_algorithm="omp",
         transform_n_nonzero_coefs=NONZERO,
-        random_state=SEED,
+        random_state=draw,
+        shuffle=False,
         tol=0.0,
         max_no_improvement=None,
     )
-    codes = learner.fit_transform(videos.T.astype(np.float64))
-    return np.ascontiguousarray(codes.T, dtype=np.float32)
+    start = learner(max_iter=0).fit(channels).components_
+    # scikit-learn counts passes; one over the shuffled channels, again and again, has the steps that are wanted
+    shown = draw.permutation(len(channels))[np.arange(STEPS * STEP_SIZE) % len(channels)]
+    learned = learner(max_iter=1, dict_init=start).fit(channels[shown])
+    return np.ascontiguousarray(learned.transform(channels).T, dtype=np.float32)
 
 
 def time_mean(x: Tensor, mask: Tensor) -> Tensor:

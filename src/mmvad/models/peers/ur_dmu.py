@@ -23,9 +23,11 @@ from mmvad.objectives import binary_cross_entropy, coarse_loss
 HEADS = 4
 SLOTS = 60
 MARGIN, FARTHEST = 1.0, 100.0
-WEIGHTS = {"bag": 1.0, "memory": 0.1, "triplet": 0.1, "kl": 0.001 * 200 / 512, "magnitude": 0.0001}
-"""Of the losses in the total. The public code sums the KL term over its 200 segments and averages it over 512 features;
-here it is the other way round, which the weight makes up for."""
+WEIGHTS = {"bag": 1.0, "memory": 0.1, "triplet": 0.1, "kl": 0.001, "magnitude": 0.0001}
+"""Of the losses in the total."""
+SUMMED = 200
+"""Segments that the public code sums the KL term over, averaging over features; here it is the other way round, and
+SUMMED / features makes up for it."""
 
 
 class GlobalLocalAttention(nn.Module):
@@ -134,7 +136,8 @@ class UrDmu(Model[UrOutput]):
             **separation_losses(output, batch),
             "kl": gaussian_loss(output, batch),
         }
-        losses["total"] = torch.stack([WEIGHTS[name] * loss for name, loss in losses.items()]).sum()
+        weights = WEIGHTS | {"kl": WEIGHTS["kl"] * SUMMED / output.mean.shape[-1]}
+        losses["total"] = torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
         return losses
 
     def scores(self, output: UrOutput) -> Scores:

@@ -1,0 +1,64 @@
+"""The experiment files of the peers: as many steps as published, and crops that a bank has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.config.load import load_config
+from mmvad.config.schema import Config
+from mmvad.data.sampling import EpochSampler
+
+EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
+BASES = {"ucf": "ucf_crime", "xd": "xd_violence"}
+VIDEOS = {"ucf": (810, 800), "xd": (1905, 2049)}
+"""Abnormal and normal training videos."""
+
+
+def shipped(file: str) -> Config:
+    base = BASES[file.rsplit("_", 1)[1]]
+    return load_config([EXPERIMENTS / f"{base}.yaml", EXPERIMENTS / "peers" / f"{file}.yaml"], [])
+
+
+def epoch(file: str, crops: int) -> EpochSampler:
+    """The batches of an epoch on the benchmark's own videos, of so many crops."""
+    config = shipped(file)
+    rows = crops if config.data.crops == "rows" else 1
+    abnormal = np.repeat([True, False], VIDEOS[file.rsplit("_", 1)[1]])
+    return EpochSampler(np.repeat(abnormal, rows), config.data.batch_size, 0, config.data.balanced)
+
+
+@pytest.mark.parametrize(
+    ("file", "crops", "steps"),
+    [
+        ("sultani_ucf", 10, 20_000),
+        ("sultani_xd", 5, 20_000),
+        ("rtfm_ucf", 10, 15_000),
+        ("rtfm_xd", 5, 15_000),
+        ("s3r_ucf", 10, 15_000),
+        ("s3r_xd", 5, 15_000),
+        ("mgfn_ucf", 10, 50_000),
+        ("mgfn_xd", 5, 50_000),
+        ("clip_tsa_ucf", 1, 4_000),
+        ("clip_tsa_xd", 1, 4_000),
+        ("ur_dmu_ucf", 10, 3_000),
+        ("ur_dmu_xd", 5, 3_000),
+    ],
+)
+def test_published_steps_as_the_nearest_number_of_epochs(file: str, crops: int, steps: int) -> None:
+    assert shipped(file).optim.epochs == round(steps / len(epoch(file, crops)))
+
+
+def test_vadclips_epochs() -> None:
+    """UCF-Crime: published 125 steps of 64 + 64, what is left over is dropped there; XD-Violence: 412."""
+    sizes = [len(rows) for rows in epoch("vadclip_ucf", 10)]
+    assert (len(sizes), sizes[-1]) == (127, 72)
+    assert len(epoch("vadclip_xd", 10)) == len(epoch("avadclip_xd", 10)) == 412
+
+
+@pytest.mark.parametrize("file", sorted(p.stem for p in (EXPERIMENTS / "peers").glob("*_ucf.yaml")))
+def test_only_vadclip_is_tested_on_a_crop_that_not_every_bank_has(file: str) -> None:
+    """UCF-Crime's base file has crop 5, which a bank of one crop lacks."""
+    assert shipped(file).data.test_crop == (5 if file == "vadclip_ucf" else 0)
