@@ -50,7 +50,8 @@ class OneClassSvm(Untrained):
         self.constants = torch.tensor([gamma, -machine.intercept_[0], spread]).to(self.constants)
 
     def forward(self, batch: Batch) -> Tensor:
-        return torch.sigmoid(-self.decision(batch.visual.float()) / self.constants[2])
+        with torch.autocast(batch.visual.device.type, enabled=False):  # kernels of near points are near 1
+            return torch.sigmoid(-self.decision(batch.visual.float()) / self.constants[2])
 
     def decision(self, x: Tensor) -> Tensor:
         """Positive inside. [R, L, d] -> [R, L]."""
