@@ -35,7 +35,7 @@ ROWS = {
     "learning_rate": 4,
     "batch_size": 4,
     "prompts": 4,
-    "temporal": 5,
+    "temporal": 6,
     "fusion": 5,
     "contrast": 4,
     "weighting": 3,
