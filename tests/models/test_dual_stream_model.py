@@ -17,6 +17,8 @@ CONFIGURATIONS = {
     "dual stream": {"acp": "pre_post"},
     "vadclip's": {"acp": "post", "audio_width": None},
     "coarse alone": {"text": False},
+    "the demo's": {"acp": "pre_post"},
+    "convolution": {"temporal": ("conv", 1, 1, 1, 0.3)},
     "whole-video attention": {"temporal": ("global", 2, 2, 5, 0.3), "weighting": "softmax"},
 }
 
@@ -27,7 +29,9 @@ def videos(seed: int, audio: bool) -> Batch:
 
 def both(name: str, dropout: float = 0.4) -> tuple[DualStreamModel, PlainModel]:
     options = {"temporal": ("local_gcn", 2, 2, 5, 0.3), **CONFIGURATIONS[name]}
-    model = DualStreamModel(network(dropout=dropout, **options).train(), losses(contrast_select="label"))
+    pairing = "foreground" if name == "the demo's" else "within_kind"
+    settings = losses(contrast_select="label", contrast_pairing=pairing)
+    model = DualStreamModel(network(dropout=dropout, **options).train(), settings)
     return model, PlainModel(model, PROMPTS)
 
 
@@ -51,7 +55,7 @@ def test_losses_and_gradients_are_the_public_codes(name: str) -> None:
             torch.testing.assert_close(found[0][key], value, rtol=1e-5, atol=1e-5, msg=key)
 
 
-@pytest.mark.parametrize("name", ["dual stream", "vadclip's"])
+@pytest.mark.parametrize("name", ["dual stream", "vadclip's", "the demo's"])
 def test_twenty_steps_of_training_stay_together(name: str) -> None:
     """Fused Adam here, torch's default there, dropout on, the same seed: every loss to 1e-5."""
     series = []

@@ -176,7 +176,7 @@ def fuse(fusion: Any, visual: Tensor, batch: Batch) -> Tensor:
 
 
 def losses(output: Output, batch: Batch, settings: Any) -> dict[str, Tensor]:
-    """Every loss that is on, and the total, as `mmvad.objectives.objective`; `within_kind` pairs, cross-entropy."""
+    """Every loss that is on, and the total, as `mmvad.objectives.objective`; the fine loss as a cross-entropy."""
     lengths = batch.mask.sum(dim=1).tolist()
     p, abnormal = torch.sigmoid(output.logits), batch.abnormal.tolist()
     mil = torch.stack([p[b, :n].topk(n // 16 + 1)[0].mean() for b, n in enumerate(lengths)])
@@ -185,7 +185,8 @@ def losses(output: Output, batch: Batch, settings: Any) -> dict[str, Tensor]:
         found["coarse"] = F.binary_cross_entropy(mil, batch.abnormal.float())
     if settings.contrast:
         kinds = abnormal if settings.contrast_select == "label" else (mil > 0.5).tolist()
-        found["contrast"] = contrast(output.features, p.detach(), lengths, kinds)
+        form = foreground if settings.contrast_pairing == "foreground" else contrast
+        found["contrast"] = form(output.features, p.detach(), lengths, kinds)
     if settings.fine and output.alignment is not None:
         found["fine"] = fine(output.alignment, batch.labels, lengths, settings.fine_pooling)
     if settings.embed and output.text is not None:
@@ -230,9 +231,38 @@ def contrast(features: Tensor, p: Tensor, lengths: list[int], kinds: list[bool])
         negatives[not kinds[b]] += [unit[b, top], unit[b, bottom]]
     for kind in (True, False):
         query, positive, negative = (torch.cat(x[kind]) for x in (queries, positives, negatives))
-        if len(query):
-            pull = (query * positive).sum(dim=-1, keepdim=True) / 0.1
-            total = (
-                total + (torch.logsumexp(torch.cat([pull, query @ negative.T / 0.1], dim=1), dim=1) - pull[:, 0]).mean()
-            )
+        total = total + against(query, (query * positive).sum(dim=-1), negative)
     return total
+
+
+def foreground(features: Tensor, p: Tensor, lengths: list[int], kinds: list[bool]) -> Tensor:
+    """Queries top-a, positive the other abnormal videos' mean top-a; negatives top-n, and apart from it all bottoms."""
+    total = 0 * features.sum()
+    if len(set(kinds)) < 2:
+        return total
+    unit = F.normalize(features, dim=-1)
+    chosen = [
+        [p[b, :n].topk(n // 16 + 1, largest=largest)[1] for largest in (True, False)] for b, n in enumerate(lengths)
+    ]
+    tops = [unit[b, top] for b, (top, _) in enumerate(chosen)]
+    bottoms = torch.cat([unit[b, bottom] for b, (_, bottom) in enumerate(chosen)])
+    normal = torch.cat([top for top, kind in zip(tops, kinds) if not kind])
+    abnormal = [b for b, kind in enumerate(kinds) if kind]
+    queries, pulls = [], []
+    for b in abnormal:
+        others = [tops[o].mean(dim=0) for o in abnormal if o != b]
+        if others:
+            queries.append(tops[b])
+            pulls.append(tops[b] @ F.normalize(torch.stack(others).mean(dim=0), dim=-1))
+    if not queries:
+        return total
+    query, pull = torch.cat(queries), torch.cat(pulls)
+    return total + against(query, pull, normal) + against(query, pull, bottoms)
+
+
+def against(query: Tensor, pull: Tensor, negatives: Tensor) -> Tensor:
+    """InfoNCE of queries [Q, d] whose cosines with their positives are `pull` [Q]; 0 without a query."""
+    if not len(query):
+        return query.sum()
+    pull = pull.unsqueeze(1) / 0.1
+    return (torch.logsumexp(torch.cat([pull, query @ negatives.T / 0.1], dim=1), dim=1) - pull[:, 0]).mean()
