@@ -9,7 +9,7 @@ import pytest
 
 from mmvad.benchmarks.benchmark import Event
 from mmvad.errors import UserError
-from mmvad.features.bank import open_bank, verify_bank
+from mmvad.features.bank import BankWriter, open_bank, verify_bank
 from mmvad.features.importing import import_release
 from tests.features.releases_by_hand import (
     UCF_TEST,
@@ -293,3 +293,11 @@ def test_a_disk_too_small_is_said_before_writing(xd: Hand, tmp_path: Path, monke
     with pytest.raises(UserError, match=r"(?s)no space left: the bank needs .* GiB.*--dtype float16"):
         import_release("xd_violence", xd.root, tmp_path / "bank")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["release"]
+
+
+def test_what_is_finished_is_asked_for_once(xd: Hand, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The set of finished videos grows with every video; building it for each made an import quadratic."""
+    asked = []
+    monkeypatch.setattr(BankWriter, "done", property(lambda writer: asked.append(writer) or frozenset()))
+    import_release("xd_violence", xd.root, tmp_path / "bank")
+    assert len(asked) == 1

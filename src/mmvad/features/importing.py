@@ -83,10 +83,11 @@ def import_release(
         BankWriter(out, facts.name, how, dtype, overwrite=overwrite, resume_key=key) as writer,
         progress_bar("importing", plan.bytes, in_bytes=True, show=progress) as advance,
     ):
-        if writer.done:
-            print(f"{out}: goes on behind {len(writer.done)} finished videos")
+        before = writer.done  # a set of all finished videos: asked for once, or time grows with their square
+        if before:
+            print(f"{out}: goes on behind {len(before)} finished videos")
         for entry in plan.entries:
-            if (entry.video.split, entry.video.name) not in writer.done:
+            if (entry.video.split, entry.video.name) not in before:
                 writer.add(entry.video, *load_entry(entry))
             advance(sum(file.size for file in entry.files))
     return out
