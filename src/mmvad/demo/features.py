@@ -26,6 +26,6 @@ def write_bank(path: Path, scripts: list[Script], clips: list[Path], extractor: 
         raise UserError(path, "is the bank of another version of the demo", fix=fix)
     with BankWriter(path, DEMO_CLIPS.name, how, resume_key=str(how)) as bank:
         for script, clip in track(list(zip(scripts, clips, strict=True)), "extracting", len(clips)):
-            if (script.video.split, script.video.name) not in bank.done:
+            if not bank.holds(script.video):
                 features = extractor.extract(clip)
                 bank.add(script.video, features.visual, features.audio)

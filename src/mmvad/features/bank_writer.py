@@ -59,7 +59,7 @@ class BankWriter:
         benchmark_name: whose videos they are.
         how: how the features were made, plain JSON values for the manifest.
         dtype: float16, float32 or float64 for all features; their own dtype if None.
-        resume_key: names the job; a partial bank of the same job is continued, and `done` says what it has.
+        resume_key: names the job; a partial bank of the same job is continued, and `holds` says what it has.
 
     Raises:
         UserError: for a full disk, no permission, a second writer, or features that do not fit each other.
@@ -90,9 +90,13 @@ class BankWriter:
         self._stack = ExitStack()
 
     @property
-    def done(self) -> frozenset[tuple[Split, str]]:
-        """(split, name) of the videos that are written."""
-        return frozenset((split, name) for split, videos in self._videos.items() for name in videos)
+    def count(self) -> int:
+        """How many videos are written."""
+        return sum(map(len, self._videos.values()))
+
+    def holds(self, video: Video) -> bool:
+        """Whether the video is written."""
+        return video.name in self._videos[video.split]
 
     def __enter__(self) -> BankWriter:
         with ExitStack() as stack:
@@ -126,7 +130,7 @@ class BankWriter:
         """
         for key in {*video.labels, *(event.label for event in video.events)}:
             self.benchmark.class_index(key, video.name)
-        if video.name in self._videos[video.split]:
+        if self.holds(video):
             raise UserError(video.name, f"a second time in the {video.split} split", expected="each video once")
         packed = pack(video.name, crops, audio, self.dtype)
         with disk_errors(self.path):

@@ -83,11 +83,10 @@ def import_release(
         BankWriter(out, facts.name, how, dtype, overwrite=overwrite, resume_key=key) as writer,
         progress_bar("importing", plan.bytes, in_bytes=True, show=progress) as advance,
     ):
-        before = writer.done  # a set of all finished videos: asked for once, or time grows with their square
-        if before:
-            print(f"{out}: goes on behind {len(before)} finished videos")
+        if writer.count:
+            print(f"{out}: goes on behind {writer.count} finished videos")
         for entry in plan.entries:
-            if (entry.video.split, entry.video.name) not in before:
+            if not writer.holds(entry.video):
                 writer.add(entry.video, *load_entry(entry))
             advance(sum(file.size for file in entry.files))
     return out
