@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmvad.models import dual_stream, fusion, temporal
-from mmvad.models.layout import Fixed, Packed, choose_layout, mix
+from mmvad.models.layout import Fixed, Packed, choose_layout, join, mix, spread
 from mmvad.objectives import objective
 from tests.small import batch, gradients, losses, network
 
@@ -47,11 +47,11 @@ def test_windows_hold_every_segment_once_and_zeros(kind: type, lengths: list[int
     named = 1 + torch.arange(mask.numel()).reshape(mask.shape)
     rows = layout.rows(named * mask)
     seen = []
-    for grid in layout.windows(size):
-        spread = grid.spread(rows[grid.span])
-        assert torch.equal(spread > 0, grid.mask)
-        assert torch.equal(grid.collect(spread), rows[grid.span])
-        for window in spread:
+    grids = layout.windows(size)
+    assert torch.equal(join([grid.collect(x) for grid, x in spread(rows, grids)]), rows)
+    for grid, windows in spread(rows, grids):
+        assert torch.equal(windows > 0, grid.mask)
+        for window in windows:
             own = window[window > 0] - 1
             if len(own):
                 place = own % mask.shape[1]

@@ -6,7 +6,7 @@ that rows are spread over and collected from. `choose_layout` alone decides whic
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -18,22 +18,22 @@ BLOCK_SLACK = 1.15
 
 
 class Grid(Protocol):
-    """A rectangle over some of the rows.
+    """A rectangle over some of the rows; the grids of a layout hold one stretch of its rows after the other.
 
     Attributes:
-        span: which rows it holds.
+        rows: how many it holds.
         mask: bool [N, n], True where a valid segment stands.
     """
 
-    span: slice
+    rows: int
     mask: Tensor
 
     def spread(self, rows: Tensor) -> Tensor:
-        """The span's rows [r, ...] -> [N, n, ...], zero on padding."""
+        """The grid's rows [r, ...] -> [N, n, ...], zero on padding."""
         ...
 
     def collect(self, x: Tensor) -> Tensor:
-        """[N, n, ...] -> the span's rows [r, ...]."""
+        """[N, n, ...] -> the grid's rows [r, ...]."""
         ...
 
 
@@ -91,8 +91,19 @@ Mixer = Callable[[Tensor, Tensor], Tensor]
 
 def mix(mixer: Mixer, rows: Tensor, grids: Sequence[Grid]) -> Tensor:
     """Rows [R, d] through a mixer, grid by grid: [R, d_out]."""
-    parts = [grid.collect(mixer(grid.spread(rows[grid.span]), grid.mask)) for grid in grids]
-    return parts[0] if len(parts) == 1 else torch.cat(parts)
+    return join([grid.collect(mixer(x, grid.mask)) for grid, x in spread(rows, grids)])
+
+
+def spread(rows: Tensor, grids: Sequence[Grid]) -> Iterator[tuple[Grid, Tensor]]:
+    """Each grid with its rows spread over it. One split: a slice a grid would have a gradient of all rows a grid."""
+    parts = [rows] if len(grids) == 1 else rows.split([grid.rows for grid in grids])
+    for grid, part in zip(grids, parts, strict=True):
+        yield grid, grid.spread(part)
+
+
+def join(parts: Sequence[Tensor]) -> Tensor:
+    """What the grids collected, as rows again."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 class Packed:
@@ -127,7 +138,7 @@ class Packed:
     def _stretches(self, size: int) -> Grid:
         counts = (self.lengths + size - 1).div(size, rounding_mode="floor")
         first = (counts.cumsum(0) - counts).repeat_interleave(self.lengths)
-        return PackedGrid(slice(None), first * size + self.place, (int(counts.sum()), size))
+        return PackedGrid(first * size + self.place, (int(counts.sum()), size))
 
     def _blocks(self) -> Sequence[Grid]:
         """Whole videos, those of about one length together."""
@@ -136,11 +147,11 @@ class Packed:
             end = start + 1
             while end < len(lengths) and lengths[end] <= BLOCK_SLACK * lengths[start]:
                 end += 1
-            span = slice(row, row + sum(lengths[start:end]))
+            stop = row + sum(lengths[start:end])
             nth = torch.arange(end - start).repeat_interleave(self.lengths[start:end])
             longest = lengths[end - 1]
-            grids.append(PackedGrid(span, nth * longest + self.place[span], (end - start, longest)))
-            start, row = end, span.stop
+            grids.append(PackedGrid(nth * longest + self.place[row:stop], (end - start, longest)))
+            start, row = end, stop
         return grids
 
     def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
@@ -154,8 +165,8 @@ class Packed:
 class PackedGrid:
     """Rows with a place each in a rectangle; zeros between them."""
 
-    def __init__(self, span: slice, slots: Tensor, shape: tuple[int, int]) -> None:
-        self.span, self.slots, self.shape = span, slots, shape
+    def __init__(self, slots: Tensor, shape: tuple[int, int]) -> None:
+        self.rows, self.slots, self.shape = len(slots), slots, shape
         self.mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool).index_fill_(0, slots, True).view(shape)
 
     def spread(self, rows: Tensor) -> Tensor:
@@ -195,7 +206,7 @@ class FixedGrid:
     """[B, L] cut into stretches of `size`, the last of each video filled up."""
 
     def __init__(self, mask: Tensor, size: int) -> None:
-        self.span, self.size, self.shape = slice(None), size, mask.shape
+        self.rows, self.size, self.shape = mask.numel(), size, mask.shape
         self.more = -mask.shape[1] % size
         self.mask = F.pad(mask, (0, self.more)).reshape(-1, size)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.layout import Grid, Layout, choose_layout, mix
+from mmvad.models.layout import Grid, Layout, choose_layout, join, mix, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -70,12 +70,8 @@ class GraphConvolution(nn.Module):
 
     def on_rows(self, x: Tensor, adjacencies: Sequence[Tensor], grids: Sequence[Grid]) -> Tensor:
         """With one adjacency a grid, grids of whole videos."""
-        support = self.weight(x)
-        parts = [
-            grid.collect(adjacency.to(support.dtype) @ grid.spread(support[grid.span]))
-            for grid, adjacency in zip(grids, adjacencies, strict=True)
-        ]
-        mixed = parts[0] if len(parts) == 1 else torch.cat(parts)
+        parts = zip(spread(self.weight(x), grids), adjacencies, strict=True)
+        mixed = join([grid.collect(adjacency.to(support.dtype) @ support) for (grid, support), adjacency in parts])
         return mixed + (mix(self.skip, x, grids) if isinstance(self.residual, nn.Conv1d) else x)
 
     def skip(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -103,7 +99,7 @@ class GraphBranches(nn.Module):
 
     def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
         grids = layout.windows(0)
-        similarity = [similarity_graph(grid.spread(x[grid.span]), grid.mask) for grid in grids]
+        similarity = [similarity_graph(part, grid.mask) for grid, part in spread(x, grids)]
         distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
         branches = []
         for layers, adjacencies in ((self.similarity, similarity), (self.distance, distance)):
