@@ -49,11 +49,15 @@ class AnomalyModule(lightning.LightningModule):
         optim: optimiser and schedule.
         seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
         monitor: what is measured after each epoch; None for nothing.
+        compiled: torch.compile's mode for training steps, or `off`.
     """
 
-    def __init__(self, model: Model, optim: Optim, seed: int, monitor: Monitor | None) -> None:
+    def __init__(
+        self, model: Model, optim: Optim, seed: int, monitor: Monitor | None = None, compiled: str = "off"
+    ) -> None:
         super().__init__()
         self.strict_loading = False
+        self.losses = _losses if compiled == "off" else torch.compile(_losses, mode=compiled, dynamic=False)
         self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
         self.chunk_scores: list[list[ChunkScores]] = []
 
@@ -69,9 +73,7 @@ class AnomalyModule(lightning.LightningModule):
             torch.manual_seed(self.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
-        output = self.model(batch)
-        with torch.autocast(batch.visual.device.type, enabled=False):
-            losses = self.model.losses(output, batch)
+        losses = self.losses(self.model, batch)
         for name, loss in losses.items():
             self.log(f"loss/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.mask))
         return losses["total"]
@@ -136,6 +138,13 @@ class AnomalyModule(lightning.LightningModule):
                 expected="the weights of the run's own configuration",
                 fix="test a run folder with its own checkpoint, or train again",
             )
+
+
+def _losses(model: Model, batch: Batch) -> dict[str, Tensor]:
+    """A step from batch to losses: what torch.compile takes as one graph."""
+    output = model(batch)
+    with torch.autocast(batch.visual.device.type, enabled=False):
+        return model.losses(output, batch)
 
 
 def monitored_figure(monitor: Monitor, by_set: Sequence[Sequence[ScoredVideo]]) -> Tensor:

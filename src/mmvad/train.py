@@ -141,8 +141,13 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
         name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
         facts, headline = prepared.benchmark, prepared.benchmark.headline
         monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
-    module = AnomalyModule(model, config.optim, config.seed, monitor)
+    module = AnomalyModule(model, config.optim, config.seed, monitor, compile_mode(config, prepared.place))
     return data, module
+
+
+def compile_mode(config: Config, place: Place) -> str:
+    """`runtime.compile` on CUDA; `off` on a CPU, where steps whose shapes follow the videos' lengths are faster."""
+    return config.runtime.compile if place.device.type == "cuda" else "off"
 
 
 def fit(
@@ -154,7 +159,7 @@ def fit(
     every, reload = config.runtime.checkpoint_every, config.quirks.reload_best
     checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, every, monitor, reload=reload)
     logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
-    trainer = _trainer(
+    trainer = make_trainer(
         prepared.place,
         max_epochs=config.optim.epochs,
         callbacks=[EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
@@ -199,12 +204,14 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
 
 def score(module: AnomalyModule, scored: ScoringSet, place: Place) -> list[ScoredVideo]:
     """Scores of a set's videos under the weights that the module has."""
-    trainer = _trainer(place, logger=False)
+    trainer = make_trainer(place, logger=False)
     batches = cast(list[ChunkScores], trainer.predict(module, scored.loader(), ckpt_path=None))
     return join_chunks(batches, scored)
 
 
-def _trainer(place: Place, **options: Any) -> lightning.Trainer:
+def make_trainer(place: Place, **options: Any) -> lightning.Trainer:
+    """Lightning's trainer for one device, quiet and deterministic where torch can be; no checkpoints but ours."""
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it would write all twice
     with quiet_lightning():
         return lightning.Trainer(
             accelerator="gpu" if place.device.type == "cuda" else "cpu",
@@ -256,7 +263,9 @@ def _manifest(prepared: Prepared) -> dict[str, Any]:
 def _say_what(prepared: Prepared) -> None:
     config, bank = prepared.config, prepared.bank
     LOG.info(f"run      {prepared.folder.path}")
-    LOG.info(f"device   {prepared.place.reason}, {torch.get_num_threads()} CPU threads")
+    mode = compile_mode(config, prepared.place)
+    compiled = "" if mode == "off" else f", steps compiled ({mode})"
+    LOG.info(f"device   {prepared.place.reason}, {torch.get_num_threads()} CPU threads{compiled}")
     LOG.info(
         f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
         f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"

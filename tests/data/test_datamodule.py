@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from torch.utils.data import DataLoader
 
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.config.schema import Config, Data, Model, Quirks, Runtime, Text
 from mmvad.data import datamodule
-from mmvad.data.datamodule import FeatureDataModule, resident_device
+from mmvad.data.datamodule import AheadLoader, FeatureDataModule, GatherDataset, OrderedSampler, resident_device
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, open_bank
 from tests.small import write_bank
@@ -143,3 +145,23 @@ def test_all_crops_need_the_same_crops_of_every_test_video(bank: Bank) -> None:
     asked = config().model_copy(update={"quirks": Quirks(all_crops=True)})
     with pytest.raises(UserError, match=r"quirks\.all_crops"):
         _ = FeatureDataModule(asked, uneven, PLANTED, CPU).test_sets
+
+
+def test_batches_made_ahead_are_those_of_a_plain_loader(bank: Bank) -> None:
+    data = GatherDataset(module(bank).train_samples)
+    plain, ahead = (
+        kind(data, sampler=OrderedSampler(len(data), 5), batch_size=None) for kind in (DataLoader, AheadLoader)
+    )
+    for _ in range(2):
+        for found, wanted in zip(ahead, plain, strict=True):
+            assert all(torch.equal(f, w) for f, w in zip(found[:-1], wanted[:-1], strict=True))
+    next(iter(ahead))  # an epoch that is not gone through leaves no thread behind
+    assert [t for t in threading.enumerate() if t.name.startswith("ThreadPool")] == []
+
+
+def test_an_error_in_a_batch_made_ahead_reaches_who_waits_for_it(bank: Bank) -> None:
+    data = GatherDataset(module(bank).train_samples)
+    batches = iter(AheadLoader(data, sampler=[np.array([0]), np.array([10_000])], batch_size=None))
+    next(batches)
+    with pytest.raises(IndexError):
+        next(batches)

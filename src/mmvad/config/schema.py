@@ -146,6 +146,8 @@ class Runtime(Section):
     """CPU threads of torch; 0 leaves its own choice"""
     resident: Literal["auto", "gpu", "ram", "disk"] = "auto"
     """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
+    compile: Annotated[Literal["off", "default", "reduce-overhead"], BeforeValidator(_off_is_a_word)] = "off"
+    """torch.compile's mode for training steps on CUDA (a wait before the first one); the CPU never compiles"""
     results: Place = Path("runs")
     """folder of the run folders"""
     figures: bool = True

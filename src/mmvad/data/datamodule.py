@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -62,7 +63,7 @@ class ScoringSet(NamedTuple):
 
     def loader(self) -> DataLoader[Batch]:
         size = 1 if self.samples.tight else CHUNKS_A_BATCH  # whole videos differ too much to be padded to one length
-        return _loader(self.samples, OrderedSampler(len(self.chunks), size))
+        return loader_of(self.samples, OrderedSampler(len(self.chunks), size))
 
 
 class FeatureDataModule(lightning.LightningDataModule):
@@ -123,7 +124,7 @@ class FeatureDataModule(lightning.LightningDataModule):
         samples = self.train_samples
         abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
-        return _loader(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+        return loader_of(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
 
     def train_batches(self) -> Iterator[Batch]:
         """Every training sample once, in order, one a batch: for what a model fits before training."""
@@ -189,10 +190,24 @@ def _free_memory() -> int:
         return 0
 
 
-def _loader(samples: Samples, sampler: Any) -> DataLoader[Batch]:
+def loader_of(samples: Samples, sampler: Any) -> DataLoader[Batch]:
+    """Batches in the sampler's order, one gather each; those for a GPU that lie elsewhere are made a batch ahead."""
     # worker processes would copy what one gather already has; what goes to a GPU goes there while it computes
     pinned = torch.cuda.is_available() and not samples.visual.on_gpu
-    return DataLoader(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0, pin_memory=pinned)
+    kind = AheadLoader if pinned else DataLoader
+    return kind(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0, pin_memory=pinned)
+
+
+class AheadLoader(DataLoader[Batch]):
+    """While a batch is computed on, a thread gathers and pins the next; the batches are those of a plain loader."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        batches = super().__iter__()
+        with ThreadPoolExecutor(1) as thread:
+            ahead = thread.submit(next, batches, None)
+            while (batch := ahead.result()) is not None:
+                ahead = thread.submit(next, batches, None)
+                yield batch
 
 
 def _track_long(sequences: Sequence[Sequence2D]) -> Iterable[Sequence2D]:
