@@ -8,19 +8,11 @@ from torch.nn import functional as F
 
 from mmvad.benchmarks.ucf_crime import UCF_CRIME
 from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
-from mmvad.models.text_encoder import QuickGELU, TextEncoder
+from mmvad.models.text_encoder import QuickGELU
 from tests.plain import network as plain
 from tests.small import PROMPTS, WIDTH, batch, tiny_encoder
 
 ALL_PROMPTS = [*PROMPTS, *(c.prompt for c in UCF_CRIME.classes)]
-
-
-def encoded(encoder: TextEncoder, sentences: PromptSentences, shift: torch.Tensor | None) -> torch.Tensor:
-    """[B or 1, C, d] by way of cut sentences."""
-    rows = sentences(shift)
-    rows = rows[None] if shift is None else rows
-    found = encoder(rows.flatten(0, 1), sentences.end.repeat(len(rows)))
-    return found.reshape(len(rows), -1, encoder.output_width)
 
 
 @pytest.mark.parametrize("half", [1, 2, 10, 14, 32])
@@ -28,7 +20,7 @@ def test_cut_sentences_give_what_full_ones_give(half: int) -> None:
     encoder = tiny_encoder()
     torch.manual_seed(0)
     sentences = PromptSentences(encoder, ALL_PROMPTS, half)
-    found = encoded(encoder, sentences, None)[0]
+    found = sentences.encoded(encoder)[0]
     for c, name in enumerate(ALL_PROMPTS):
         wanted = plain.encode_sentence(encoder.tower, name, sentences.vectors, None)
         torch.testing.assert_close(found[c], wanted, rtol=1e-5, atol=1e-5)
@@ -39,7 +31,7 @@ def test_a_shift_moves_every_learned_vector_and_nothing_else() -> None:
     torch.manual_seed(0)
     sentences = PromptSentences(encoder, PROMPTS, 3)
     shift = 0.05 * torch.randn(2, encoder.width)
-    found = encoded(encoder, sentences, shift)
+    found = sentences.encoded(encoder, shift)
     weight = torch.randn(2, len(PROMPTS), encoder.output_width)
     (grad,) = torch.autograd.grad((found * weight).sum(), sentences.vectors)
     rows = [
@@ -57,16 +49,19 @@ def test_sentences_stop_at_the_longest_end() -> None:
     words = {"normal": 1, "car accident": 2}
     ends = {name: int(end) for name, end in zip(PROMPTS, sentences.end)}
     assert {name: ends[name] for name in words} == {name: 20 + n + 1 for name, n in words.items()}
-    assert sentences().shape == (len(PROMPTS), int(sentences.end.max()) + 1, 64)
+    assert max(int(tree.tree.place.max()) for tree in sentences.trees) == int(sentences.end.max())
 
 
 def test_learned_vectors_are_shared_by_all_classes() -> None:
     sentences = PromptSentences(tiny_encoder(), PROMPTS, 10)
     assert sentences.vectors.shape == (20, 64)
     assert [name for name, _ in sentences.named_parameters()] == ["vectors"]
-    for c, _ in enumerate(PROMPTS):
-        torch.testing.assert_close(sentences()[c, 1:11], sentences.vectors[:10])
-        torch.testing.assert_close(sentences()[c, sentences.end[c] - 10 : sentences.end[c]], sentences.vectors[10:])
+    (tree,) = sentences.trees
+    rows, tokens = tree(sentences.vectors.unsqueeze(0))[0], tree.tree
+    torch.testing.assert_close(rows[1:11], sentences.vectors[:10])  # the trunk
+    for c, end in enumerate(sentences.end.tolist()):
+        own = (tokens.sentence == c) & (tokens.place >= end - 10) & (tokens.place < end)
+        torch.testing.assert_close(rows[own], sentences.vectors[10:])
 
 
 def test_feed_forward_widens_four_times_with_quick_gelu() -> None:

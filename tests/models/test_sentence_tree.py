@@ -28,7 +28,7 @@ def test_a_small_tree_by_hand() -> None:
 
 def test_tokens_are_counted_once() -> None:
     """XD's sentences: 11 tokens in common, then every class's name, 10 vectors and EOS; 7 x 24 = 168 otherwise."""
-    (tree,) = PromptSentences(tiny_encoder(), PROMPTS, 10).trees
+    tree = PromptSentences(tiny_encoder(), PROMPTS, 10).trees[0].tree
     assert len(tree.place) == 11 + sum(int(end) - 10 for end in PromptSentences(tiny_encoder(), PROMPTS, 10).end)
     assert len(tree.place) < 105
     trees = grow_trees(torch.full((100,), 24), 11)

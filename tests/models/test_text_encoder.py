@@ -53,7 +53,7 @@ def test_the_real_tower_reads_prompt_sentences_as_full_ones(large: TextEncoder) 
     torch.manual_seed(0)
     sentences = PromptSentences(large, PROMPTS, 10)
     with torch.no_grad():
-        found = large(sentences(), sentences.end)
+        found = sentences.encoded(large)[0]
         wanted = torch.stack([plain.encode_sentence(large.tower, n, sentences.vectors, None) for n in PROMPTS[-2:]])
     torch.testing.assert_close(found[-2:], wanted, rtol=1e-5, atol=1e-5)
 

@@ -119,7 +119,7 @@ class Packed:
         self._grids: dict[int, Sequence[Grid]] = {}
 
     def rows(self, x: Tensor) -> Tensor:
-        return _pick(x.flatten(0, 1), self.index)
+        return pick(x.flatten(0, 1), self.index)
 
     def padded(self, rows: Tensor) -> Tensor:
         return _put(rows, self.index, self.mask.numel()).unflatten(0, self.mask.shape)
@@ -173,7 +173,7 @@ class PackedGrid:
         return _put(rows, self.slots, self.mask.numel()).unflatten(0, self.shape)
 
     def collect(self, x: Tensor) -> Tensor:
-        return _pick(x.flatten(0, 1), self.slots)
+        return pick(x.flatten(0, 1), self.slots)
 
 
 class Fixed:
@@ -228,19 +228,18 @@ def _put(rows: Tensor, slots: Tensor, count: int) -> Tensor:
 
 
 class _Pick(torch.autograd.Function):
-    """Rows at slots of which none comes twice: the gradient is put back, where torch would add up."""
-
     @staticmethod
-    def forward(context: Any, x: Tensor, slots: Tensor) -> Tensor:
+    def forward(context: Any, x: Tensor, slots: Tensor, dim: int) -> Tensor:
         context.save_for_backward(slots)
-        context.count = len(x)
-        return x.index_select(0, slots)
+        context.shape, context.dim = x.shape, dim
+        return x.index_select(dim, slots)
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (slots,) = context.saved_tensors
-        return _put(gradient, slots, context.count), None
+        return gradient.new_zeros(context.shape).index_copy(context.dim, slots, gradient), None, None
 
 
-def _pick(x: Tensor, slots: Tensor) -> Tensor:
-    return _Pick.apply(x, slots)
+def pick(x: Tensor, slots: Tensor, dim: int = 0) -> Tensor:
+    """x.index_select(dim, slots) of which no slot comes twice: the gradient is put back, where torch would add up."""
+    return _Pick.apply(x, slots, dim)

@@ -30,8 +30,6 @@ class PromptSentences(nn.Module):
     Sentences are cut after the longest EOS position, which changes no feature: the tower is causal and pools at EOS.
     """
 
-    frozen: Tensor
-    slot: Tensor
     end: Tensor
 
     def __init__(self, encoder: TextEncoder, prompts: Sequence[str], prompt_half: int) -> None:
@@ -39,29 +37,45 @@ class PromptSentences(nn.Module):
         self.vectors = nn.Parameter(torch.empty(2 * prompt_half, encoder.width).normal_(std=0.01))
         tokens, slot, end = sentence_layout(tokenize(list(prompts)), prompt_half)
         with torch.no_grad():
-            frozen = encoder.embed_tokens(tokens) * (slot < 0).unsqueeze(-1)
-        self.register_buffer("frozen", frozen, persistent=False)
-        self.register_buffer("slot", torch.where(slot < 0, 2 * prompt_half, slot), persistent=False)
+            frozen = encoder.embed_tokens(tokens)
         self.register_buffer("end", end, persistent=False)
-        self.trees = nn.ModuleList(grow_trees(end, 1 + prompt_half))
-
-    def forward(self, shift: Tensor | None = None) -> Tensor:
-        """Embeddings of all sentences: [C, T, width], or [B, C, T, width] with `shift` [B, width] added to every v."""
-        return self.frozen + self.placed(shift)[..., self.slot, :]
-
-    def placed(self, shift: Tensor | None) -> Tensor:
-        """The learned vectors, shifted, and behind them a zero for places without one: [..., M + 1, width]."""
-        vectors = self.vectors if shift is None else self.vectors + shift.unsqueeze(1)
-        return F.pad(vectors, (0, 0, 0, 1))
+        trees = grow_trees(end, 1 + prompt_half)
+        self.trees = nn.ModuleList(PromptTree(tree, frozen, slot, 2 * prompt_half) for tree in trees)
 
     def encoded(self, encoder: TextEncoder, shift: Tensor | None = None) -> Tensor:
-        """Text features of all sentences, [1, C, d], or [B, C, d] with a shift a video; what they share, done once."""
-        vectors = self.placed(shift).unflatten(0, (1, -1)) if shift is None else self.placed(shift)
-        parts = []
-        for tree in cast(Iterable[SentenceTree], self.trees):
-            token = tree.sentence, tree.place
-            parts.append(encoder.encode_tree(self.frozen[token] + vectors[:, self.slot[token]], tree))
-        return torch.cat(parts, dim=1)
+        """Text features of all sentences, [1, C, d], or [B, C, d] with a shift a video; what they share, done once.
+
+        Args:
+            shift: [B, width], added to every v.
+        """
+        vectors = self.vectors.unsqueeze(0) if shift is None else self.vectors + shift.unsqueeze(1)
+        trees = cast(Iterable[PromptTree], self.trees)
+        return torch.cat([encoder.encode_tree(tree(vectors), tree.tree) for tree in trees], dim=1)
+
+
+class PromptTree(nn.Module):
+    """The embeddings of a tree's tokens: of class names, SOS and EOS the frozen ones, else a learned vector's.
+
+    Args:
+        frozen: [C, T, width] of all sentences.
+        slot: [C, T], the index of the learned vector that stands there, or -1.
+        count: M, the number of learned vectors.
+    """
+
+    frozen: Tensor
+    learned: Tensor
+
+    def __init__(self, tree: SentenceTree, frozen: Tensor, slot: Tensor, count: int) -> None:
+        super().__init__()
+        self.tree = tree
+        slot = slot[tree.sentence, tree.place]
+        self.register_buffer("frozen", frozen[tree.sentence, tree.place] * (slot < 0).unsqueeze(-1), persistent=False)
+        self.register_buffer("learned", (slot.unsqueeze(1) == torch.arange(count)).float(), persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """[N, M, width] -> [N, S, width]: by a product with ones and zeros, whose gradient needs no sorting."""
+        with torch.autocast(vectors.device.type, enabled=False):
+            return self.frozen + self.learned @ vectors.float()
 
 
 def sentence_layout(tokens: Tensor, prompt_half: int) -> tuple[Tensor, Tensor, Tensor]:

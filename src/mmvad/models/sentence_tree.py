@@ -25,12 +25,14 @@ class SentenceTree(nn.Module):
         sentence, place: int64 [S], which sentence (of all) a token is of, and its position in that sentence.
         end: int64 [c], where the tree has each sentence's EOS.
         mask: float [S, S], added to attention: 0 for what a token sees, else -inf.
+        end_mask: float [c, S], its rows of the EOS.
     """
 
     sentence: Tensor
     place: Tensor
     end: Tensor
     mask: Tensor
+    end_mask: Tensor
 
     def __init__(self, sentences: Sequence[int], ends: Sequence[int], trunk: int) -> None:
         """Of the sentences at these numbers, whose EOS stand at `ends` and whose first `trunk` tokens are equal."""
@@ -42,7 +44,8 @@ class SentenceTree(nn.Module):
         own = (sentence[:, None] == sentence[None, :]) | (place[None, :] < trunk)
         mask = torch.zeros(len(tokens), len(tokens)).masked_fill(~(before & own), -math.inf)
         end = trunk - 1 + torch.tensor([e + 1 - trunk for e in ends]).cumsum(0)
-        for name, value in {"sentence": sentence, "place": place, "end": end, "mask": mask}.items():
+        named = {"sentence": sentence, "place": place, "end": end, "mask": mask, "end_mask": mask[end]}
+        for name, value in named.items():
             self.register_buffer(name, value, persistent=False)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash, tower_state
+from mmvad.models.layout import pick
 from mmvad.models.sentence_tree import SentenceTree
 
 CONTEXT_LENGTH = 77
@@ -25,6 +26,8 @@ class QuickGELU(nn.Module):
     """x * sigmoid(1.702 x), as in CLIP. [..., d] -> [..., d]."""
 
     def forward(self, x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():  # which fuses by itself, and then need not keep what is not an input
+            return x * torch.sigmoid(STEEPNESS * x)
         return _QuickGELU.apply(x)
 
 
@@ -70,7 +73,8 @@ class TextEncoder(nn.Module):
         """
         tower, length = self.tower, embeddings.shape[1]
         x = embeddings + tower.positional_embedding[:length].to(embeddings.dtype)
-        x = tower.transformer(x, attn_mask=tower.attn_mask[:length, :length])
+        for block in tower.transformer.resblocks:
+            x = _block(block, x, tower.attn_mask[:length, :length])
         x = x[torch.arange(len(x), device=x.device), end]
         return tower.ln_final(x) @ tower.text_projection
 
@@ -86,7 +90,7 @@ class TextEncoder(nn.Module):
         x = embeddings + tower.positional_embedding[tree.place].to(embeddings.dtype)
         *blocks, last = tower.transformer.resblocks
         for block in blocks:
-            x = block(x, attn_mask=tree.mask)
+            x = _block(block, x, tree.mask)
         return tower.ln_final(_last_block(last, x, tree)) @ tower.text_projection
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
@@ -94,11 +98,32 @@ class TextEncoder(nn.Module):
         return self.tower.token_embedding(tokens)
 
 
+def _block(block: Any, x: Tensor, mask: Tensor) -> Tensor:
+    """One of the tower's blocks, CLIP's pre-norm transformer layer: [N, S, width] -> same."""
+    seen = block.ln_1(x)
+    x = x + _attend(block.attn, seen, seen, mask)
+    return x + block.mlp(block.ln_2(x))
+
+
 def _last_block(block: Any, x: Tensor, tree: SentenceTree) -> Tensor:
     """The tower's last block where only the EOS are read: [N, S, width] -> [N, c, width]."""
-    seen, ends = block.ln_1(x), x[:, tree.end]
-    ends = ends + block.ls_1(block.attention(seen[:, tree.end], seen, seen, attn_mask=tree.mask[tree.end]))
-    return ends + block.ls_2(block.mlp(block.ln_2(ends)))
+    seen = block.ln_1(x)
+    ends = pick(x, tree.end, 1) + _attend(block.attn, pick(seen, tree.end, 1), seen, tree.end_mask)
+    return ends + block.mlp(block.ln_2(ends))
+
+
+def _attend(attention: Any, asking: Tensor, seen: Tensor, mask: Tensor) -> Tensor:
+    """What nn.MultiheadAttention computes of [N, Q, width] over [N, S, width], without its copies to and fro."""
+    width, heads = seen.shape[-1], attention.num_heads
+    weight, bias = attention.in_proj_weight, attention.in_proj_bias
+    if asking is seen:
+        inputs = F.linear(seen, weight, bias).chunk(3, dim=-1)
+    else:
+        others = F.linear(seen, weight[width:], bias[width:]).chunk(2, dim=-1)
+        inputs = (F.linear(asking, weight[:width], bias[:width]), *others)
+    query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in inputs)
+    found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
+    return attention.out_proj(found.transpose(1, 2).flatten(2))
 
 
 def build_text_encoder(architecture: str, weights: str, output_width: int | None = None) -> TextEncoder:
