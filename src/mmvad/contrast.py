@@ -62,10 +62,23 @@ def _within_kind(bags: MiniBags, abnormal: Tensor) -> Tensor:
     keys = torch.cat([bags.top, bags.bottom], dim=1)
     taken = torch.cat([bags.taken, bags.taken], dim=1)
     queries = bags.taken & bags.distinct
+    if not packs(queries):
+        return _both_kinds(bags.top, positive, queries, keys, taken, abnormal)
     return sum(
         (_against(bags.top, positive, queries & k[:, None], keys, taken & ~k[:, None]) for k in (abnormal, ~abnormal)),
         positive.new_zeros(()),
     )
+
+
+def _both_kinds(
+    queries: Tensor, positive: Tensor, asked: Tensor, keys: Tensor, taken: Tensor, abnormal: Tensor
+) -> Tensor:
+    """`_within_kind` at fixed shapes: one product for both kinds, each query against the keys of the other one."""
+    kinds = [abnormal[:, None].expand(mask.shape).flatten() for mask in (asked, taken)]
+    negatives = taken.flatten() & (kinds[0][:, None] != kinds[1])
+    counts = torch.stack([(asked & ~abnormal[:, None]).sum(), (asked & abnormal[:, None]).sum()]).clamp(min=1)
+    similarity = queries.flatten(0, 1) @ keys.flatten(0, 1).T
+    return (nce_terms(similarity, positive.flatten(), negatives) * asked.flatten() / counts[kinds[0].long()]).sum()
 
 
 def _foreground(bags: MiniBags, abnormal: Tensor) -> Tensor:
@@ -99,8 +112,11 @@ def info_nce(similarity: Tensor, positive: Tensor, negatives: Tensor, queries: T
     Args:
         similarity: [Q, N]; positive: [Q]; negatives: bool [N]; queries: [Q], which rows count, or how often.
     """
+    return (nce_terms(similarity, positive, negatives) * queries).sum() / queries.sum().clamp(min=1)
+
+
+def nce_terms(similarity: Tensor, positive: Tensor, negatives: Tensor) -> Tensor:
+    """-log(P / (P + sum over negatives of N)) of every query: cosines [Q, N] and [Q], bool [N] or [Q, N] -> [Q]."""
     positive = positive / TEMPERATURE
-    lowest = torch.finfo(similarity.dtype).min
-    against = (similarity / TEMPERATURE).masked_fill(~negatives, lowest)
-    each = torch.logsumexp(torch.cat([positive.unsqueeze(-1), against], dim=-1), dim=-1) - positive
-    return (each * queries).sum() / queries.sum().clamp(min=1)
+    against = (similarity / TEMPERATURE).masked_fill(~negatives, torch.finfo(similarity.dtype).min)
+    return torch.logsumexp(torch.cat([positive.unsqueeze(-1), against], dim=-1), dim=-1) - positive
