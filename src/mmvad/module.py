@@ -12,12 +12,14 @@ from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.compiling import Losses, batch_losses, compiled_losses, compiles
 from mmvad.config.schema import Optim, Quirks
 from mmvad.data.datamodule import ScoringSet
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.models.model import Batch, Model
 from mmvad.quirks import averaged, smoothed
+from mmvad.runs import LOG
 from mmvad.scoring import ChunkScores, join_chunks, mil_score
 
 DECAY = 0.1
@@ -49,7 +51,7 @@ class AnomalyModule(lightning.LightningModule):
         optim: optimiser and schedule.
         seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
         monitor: what is measured after each epoch; None for nothing.
-        compiled: torch.compile's mode for training steps, or `off`.
+        compiled: `runtime.compile`.
     """
 
     def __init__(
@@ -57,12 +59,18 @@ class AnomalyModule(lightning.LightningModule):
     ) -> None:
         super().__init__()
         self.strict_loading = False
-        self.losses = _losses if compiled == "off" else torch.compile(_losses, mode=compiled, dynamic=False)
+        self.compiled = compiled
+        self.losses: Losses = batch_losses
         self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
         self.chunk_scores: list[list[ChunkScores]] = []
 
     def forward(self, batch: Batch) -> Any:
         return self.model(batch)
+
+    def on_train_start(self) -> None:
+        if compiles(self.compiled, self.model, self.device, self.trainer.estimated_stepping_batches):
+            LOG.info("compile  training steps become CUDA graphs: the first one takes up to a minute")
+            self.losses = compiled_losses()
 
     def on_train_epoch_start(self) -> None:
         self.model.start_epoch(self.current_epoch, self.optim.epochs)
@@ -138,13 +146,6 @@ class AnomalyModule(lightning.LightningModule):
                 expected="the weights of the run's own configuration",
                 fix="test a run folder with its own checkpoint, or train again",
             )
-
-
-def _losses(model: Model, batch: Batch) -> dict[str, Tensor]:
-    """A step from batch to losses: what torch.compile takes as one graph."""
-    output = model(batch)
-    with torch.autocast(batch.visual.device.type, enabled=False):
-        return model.losses(output, batch)
 
 
 def monitored_figure(monitor: Monitor, by_set: Sequence[Sequence[ScoredVideo]]) -> Tensor:

@@ -141,13 +141,8 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
         name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
         facts, headline = prepared.benchmark, prepared.benchmark.headline
         monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
-    module = AnomalyModule(model, config.optim, config.seed, monitor, compile_mode(config, prepared.place))
+    module = AnomalyModule(model, config.optim, config.seed, monitor, config.runtime.compile)
     return data, module
-
-
-def compile_mode(config: Config, place: Place) -> str:
-    """`runtime.compile` on CUDA; `off` on a CPU, where steps whose shapes follow the videos' lengths are faster."""
-    return config.runtime.compile if place.device.type == "cuda" else "off"
 
 
 def fit(
@@ -263,9 +258,7 @@ def _manifest(prepared: Prepared) -> dict[str, Any]:
 def _say_what(prepared: Prepared) -> None:
     config, bank = prepared.config, prepared.bank
     LOG.info(f"run      {prepared.folder.path}")
-    mode = compile_mode(config, prepared.place)
-    compiled = "" if mode == "off" else f", steps compiled ({mode})"
-    LOG.info(f"device   {prepared.place.reason}, {torch.get_num_threads()} CPU threads{compiled}")
+    LOG.info(f"device   {prepared.place.reason}, {torch.get_num_threads()} CPU threads")
     LOG.info(
         f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
         f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"

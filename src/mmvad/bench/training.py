@@ -48,14 +48,14 @@ class Trained:
 
 
 def train_steps(
-    config: Config, place: Place, *, resident: bool = True, compiled: str = "off", warm: int = 6, steps: int = 20
+    config: Config, place: Place, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
 ) -> Trained:
     """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM."""
     samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
-    module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
+    module = AnomalyModule(model, config.optim, config.seed, compiled="on" if compiled else "off")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
     loader = loader_of(samples, EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced))
     clock, before = _Clock(warm, steps), _peak_from_here(place.device)

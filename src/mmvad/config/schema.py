@@ -132,9 +132,9 @@ class Quirks(Section):
     """every epoch goes on from the weights that were best on the test set so far; needs select=best_test"""
 
 
-def _off_is_a_word(value: object) -> object:
-    """YAML reads a bare `off` as false."""
-    return "off" if value is False else value
+def _switch_is_a_word(value: object) -> object:
+    """YAML reads a bare `off` as false and `on` as true."""
+    return {False: "off", True: "on"}.get(value, value) if isinstance(value, bool) else value
 
 
 class Runtime(Section):
@@ -146,15 +146,15 @@ class Runtime(Section):
     """CPU threads of torch; 0 leaves its own choice"""
     resident: Literal["auto", "gpu", "ram", "disk"] = "auto"
     """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
-    compile: Annotated[Literal["off", "default", "reduce-overhead"], BeforeValidator(_off_is_a_word)] = "off"
-    """torch.compile's mode for training steps on CUDA (a wait before the first one); the CPU never compiles"""
+    compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch_is_a_word)] = "auto"
+    """on CUDA, training steps as CUDA graphs by torch.compile; auto: in long runs, where it is worth the wait before"""
     results: Place = Path("runs")
     """folder of the run folders"""
     figures: bool = True
     """draw score curves and the precision-recall curve"""
     checkpoint_every: Count = 1
     """epochs between checkpoints from which a killed run goes on"""
-    wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_off_is_a_word)] = "auto"
+    wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_switch_is_a_word)] = "auto"
     """W&B logging; auto is off, and on under a W&B agent"""
 
 

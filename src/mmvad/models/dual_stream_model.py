@@ -12,6 +12,8 @@ from mmvad.objectives import LossSettings, objective
 class DualStreamModel(Model[Output]):
     """The network with `loss.*`; a branch whose loss is off is not scored."""
 
+    one_graph = True
+
     def __init__(self, network: DualStream, settings: LossSettings) -> None:
         super().__init__()
         self.network, self.settings = network, settings

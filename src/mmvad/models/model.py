@@ -59,10 +59,13 @@ class Model(nn.Module, Generic[Output]):
         fitted: names of buffers that `fit_offline` fills, whose shape the data decide.
         stages: how often the learning rate's schedule is gone through: once for each network that is trained after
             another. Every stage has as many epochs.
+        one_graph: whether a step on CUDA, batch to losses, has fixed shapes and waits for nothing, so that it can be
+            compiled as one graph.
     """
 
     fitted: tuple[str, ...] = ()
     stages: int = 1
+    one_graph: bool = False
 
     def __call__(self, batch: Batch) -> Output:
         return super().__call__(batch)

@@ -1,0 +1,59 @@
+"""Compiled training steps: one graph, the same numbers, and only where they pay."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from mmvad import compiling
+from mmvad.compiling import WORTH_COMPILING, batch_losses, compiled_losses, compiles
+from mmvad.models.dual_stream_model import DualStreamModel
+from mmvad.models.model import Model
+from tests.small import batch, gradients, losses, network
+
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
+
+
+@pytest.mark.parametrize("changes", [{}, {"contrast_pairing": "foreground", "fine_pooling": "class"}])
+def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(changes: dict[str, object]) -> None:
+    """`fullgraph` refuses whatever waits for a value or has shapes that depend on one."""
+    model, videos = DualStreamModel(network(), losses(**changes)), batch([5, 20, 33, 8], 40)
+    found = {}
+    for name, function in {
+        "plain": batch_losses,
+        "graph": torch.compile(batch_losses, backend="aot_eager", fullgraph=True, dynamic=False),
+    }.items():
+        model.zero_grad()
+        found[name] = function(model, videos)
+        found[name]["total"].backward()
+        found[name] |= {f"d {name}": gradient for name, gradient in gradients(model).items()}
+    for name, value in found["plain"].items():
+        torch.testing.assert_close(found["graph"][name], value, rtol=1e-4, atol=1e-5, msg=lambda t, n=name: f"{n}: {t}")
+
+
+def test_each_run_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch runs the ninth form of a function plainly: a sweep's worker that lives for many cells would lose it."""
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_with = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function, **options: compile_with(function, backend=backend))
+    for seed in range(10):
+        compiled_losses()(DualStreamModel(network(seed), losses()), batch([5, 20], 24))
+        assert len(graphs) == seed + 1
+
+
+def test_where_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compiling, "_can_compile", lambda: True)
+    ours, peer = DualStreamModel(network(), losses()), Model[object]()
+    assert compiles("auto", ours, CUDA, WORTH_COMPILING)
+    assert not compiles("auto", ours, CUDA, WORTH_COMPILING - 1)
+    assert not compiles("auto", peer, CUDA, WORTH_COMPILING)
+    assert compiles("on", peer, CUDA, 1)
+    assert not compiles("off", ours, CUDA, WORTH_COMPILING)
+    assert not compiles("on", ours, CPU, WORTH_COMPILING)
+    monkeypatch.setattr(compiling, "_can_compile", lambda: False)
+    assert not compiles("auto", ours, CUDA, WORTH_COMPILING)
