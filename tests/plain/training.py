@@ -75,6 +75,7 @@ class PlainModel:
     def encode(self, vectors: Tensor, shift: Tensor | None) -> Tensor:
         """[1 or B, C, d], all classes of all videos, 77 tokens each."""
         tokens, places = full_sentences(self.names, len(vectors) // 2)
+        tokens = tokens.to(vectors.device)
         videos = 1 if shift is None else len(shift)
         rows = self.tower.token_embedding(tokens).repeat(videos, 1, 1, 1)
         for c in range(len(self.names)):
@@ -84,7 +85,7 @@ class PlainModel:
         x = rows.flatten(0, 1) + self.tower.positional_embedding
         x = self.tower.ln_final(self.tower.transformer(x, attn_mask=self.tower.attn_mask))
         end = tokens.argmax(dim=-1).repeat(videos)
-        return (x[torch.arange(len(x)), end] @ self.tower.text_projection).unflatten(0, (videos, -1))
+        return (x[torch.arange(len(x), device=x.device), end] @ self.tower.text_projection).unflatten(0, (videos, -1))
 
 
 def full_sentences(names: list[str], half: int) -> tuple[Tensor, list[list[int | None]]]:
@@ -192,7 +193,7 @@ def losses(output: Output, batch: Batch, settings: Any) -> dict[str, Tensor]:
     if settings.embed and output.text is not None:
         found["embed"] = embed(output.text)
     weights = {"contrast": settings.lambda_contrast, "embed": settings.lambda_embed}
-    found["total"] = sum((weights.get(name, 1.0) * loss for name, loss in found.items()), torch.zeros(()))
+    found["total"] = sum((weights.get(name, 1.0) * loss for name, loss in found.items()), 0 * output.logits.sum())
     return found
 
 

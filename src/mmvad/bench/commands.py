@@ -6,7 +6,20 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-PARTS = ("steps", "savings", "text", "objectives", "test", "metrics", "import", "gather", "startup", "growth")
+PARTS = (
+    "steps",
+    "savings",
+    "text",
+    "objectives",
+    "test",
+    "metrics",
+    "import",
+    "gather",
+    "startup",
+    "growth",
+    "gpu",
+    "tables",
+)
 
 
 def add_bench_parser(verbs: Any) -> None:
@@ -15,7 +28,8 @@ def add_bench_parser(verbs: Any) -> None:
         "bench",
         help="time every part beside its plain form (from a checkout)",
         description="Times training steps, text encoding, objectives, test pass, metrics, import, gathers and start-up "
-        "beside their plain forms, and how time and memory grow. Prints a table; keeps JSON beside it.",
+        "beside their plain forms, and how time and memory grow; on a GPU, steps at the benchmarks' settings and how "
+        "long all tables would take. Prints a table; keeps JSON beside it.",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: a check that it runs, no figures to quote")
     parser.add_argument("--only", type=_parts, default=PARTS, metavar="PART,..", help=", ".join(PARTS))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import torch
 
 from mmvad.bench.figures import metric_rows
 from mmvad.bench.files import gather_rows, import_rows, startup_rows
+from mmvad.bench.gpu import gpu_rows
 from mmvad.bench.growth import Growth, growths
 from mmvad.bench.plain import plain_form
 from mmvad.bench.savings import savings_rows
 from mmvad.bench.steps import objective_rows, step_rows, test_rows, text_rows
 from mmvad.bench.table import growth_table, row_table
+from mmvad.bench.tables import Projection, projection_table, projections
 from mmvad.bench.timing import Row, peak_rate
 from mmvad.config.schema import Runtime
 from mmvad.disk import write_whole
@@ -45,8 +47,12 @@ def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, rep
     chosen = [part for part in ROWS if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
     grown = list(growths(quick)) if "growth" in parts else []
-    table = "\n\n".join([_head(quick, peak), row_table(rows, peak), *([growth_table(grown)] if grown else [])])
+    on_gpu = on_the_gpu(parts, quick) if torch.cuda.is_available() else OnGpu()
+    blocks = [_head(quick, peak), row_table(rows, peak), growth_table(grown) if grown else "", *on_gpu.tables()]
+    table = "\n\n".join(block for block in blocks if block)
     print(table)
+    if {"gpu", "tables"} & set(parts) and not on_gpu.name:
+        print("\nno CUDA device: steps on a GPU and the time of all tables were not measured")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "bench.md", (table + "\n").encode())
     content = {
@@ -55,11 +61,36 @@ def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, rep
         "peak": peak,
         "rows": [asdict(row) for row in rows],
         "growth": [_plain(growth) for growth in grown],
+        "gpu": asdict(on_gpu),
         **provenance(place),
     }
     write_whole(out / "bench.json", (json.dumps(content, indent=1) + "\n").encode())
     print(f"\n{out / 'bench.json'}")
     return rows
+
+
+@dataclass(frozen=True)
+class OnGpu:
+    """What a GPU gave: its name and peak in bf16; empty without one."""
+
+    name: str = ""
+    peak: float = 0.0
+    rows: Sequence[Row] = ()
+    projections: Sequence[Projection] = ()
+
+    def tables(self) -> list[str]:
+        head = f"{self.name}, bf16-mixed, peak by matrix product {self.peak / 1e12:.0f} TFLOP/s"
+        rows = [head, row_table(self.rows, self.peak)] if self.rows else []
+        return [*rows, *([projection_table(self.projections)] if self.projections else [])]
+
+
+def on_the_gpu(parts: Sequence[str], quick: bool) -> OnGpu:
+    """The parts `gpu` and `tables`."""
+    place = choose_place(Runtime(device="cuda"))
+    like = torch.empty(0, dtype=torch.bfloat16, device=place.device)
+    peak = peak_rate(1024 if quick else 8192, 0.5, like)
+    rows = list(gpu_rows(quick, place)) if "gpu" in parts else []
+    return OnGpu(place.reason, peak, rows, list(projections(place)) if "tables" in parts else [])
 
 
 def _head(quick: bool, peak: float) -> str:

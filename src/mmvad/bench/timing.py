@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 Form = Callable[[], object]
@@ -58,8 +59,6 @@ def cost(form: Form) -> Cost:
     before = _reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     form()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
     spent = time.perf_counter() - wall, time.process_time() - cpu
     return Cost(*spent, max(_peak() - before, 0))
 
@@ -92,14 +91,25 @@ def count_flops(form: Form) -> int:
     return counter.get_total_flops()
 
 
-def peak_rate(size: int = 2048, seconds: float = 1.0) -> float:
-    """The machine's rate by products of square float32 matrices, in operations a second: the best of some."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    x = torch.randn(size, size, device=device)
-    x @ x
+def peak_rate(size: int = 2048, seconds: float = 1.0, like: Tensor | None = None) -> float:
+    """The machine's rate by products of square matrices, in operations a second: the best of some.
+
+    Args:
+        like: a tensor of the device and type to measure; float32 on the CPU without.
+    """
+    x = torch.randn(size, size) if like is None else torch.randn(size, size).to(like)
+    products = 1 if like is None else 10  # a GPU is asked for many at once
     best, end = 0.0, time.perf_counter() + seconds
+
+    def multiply() -> None:
+        for _ in range(products):
+            x @ x
+        if x.is_cuda:
+            torch.cuda.synchronize()
+
+    multiply()
     while time.perf_counter() < end or not best:
-        best = max(best, 2 * size**3 / cost(lambda: x @ x).wall)
+        best = max(best, products * 2 * size**3 / cost(multiply).wall)
     return best
 
 
@@ -111,17 +121,14 @@ def exponent(sizes: Sequence[float], values: Sequence[float]) -> float:
 
 
 def _reset_peak() -> int:
-    """Memory in use now, in bytes; the peak counts anew from here where the system can do that (Linux, CUDA)."""
-    if torch.cuda.is_available():
-        torch.cuda.reset_peak_memory_stats()
-        return torch.cuda.memory_allocated()
+    """Memory in use now, in bytes; the peak counts anew from here where the system can do that (Linux)."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
     return _status("VmRSS")
 
 
 def _peak() -> int:
-    return torch.cuda.max_memory_allocated() if torch.cuda.is_available() else _status("VmHWM")
+    return _status("VmHWM")
 
 
 def _status(key: str) -> int:

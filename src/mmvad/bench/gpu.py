@@ -1,0 +1,90 @@
+"""On a GPU: steps at the benchmarks' own settings in mixed precision, as runs take them, beside the plain step."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from mmvad.bench.made import configuration, dual_stream
+from mmvad.bench.plain import plain_form
+from mmvad.bench.timing import Row
+from mmvad.bench.training import Trained, drawn_samples, train_steps
+from mmvad.benchmarks.registry import benchmark
+from mmvad.config.schema import Config
+from mmvad.environment import Place
+from mmvad.models.dual_stream import Output
+
+BENCHMARKS = ("xd_violence", "ucf_crime")
+FORMS = {
+    "graphs": {"compiled": True},
+    "graphs, bank in RAM": {"compiled": True, "resident": False},
+    "not compiled": {},
+    "not compiled, bank in RAM": {"resident": False},
+}
+"""Under `runtime.compile` and `runtime.resident`."""
+
+
+def gpu_rows(quick: bool, place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Row]:
+    """A row a benchmark and form; the plain step, which has no gather and no Lightning around it, beside the first."""
+    small = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=8") if quick else ()
+    for name in benchmarks:
+        config = configuration(name, *small)
+        flops, plain = step_flops(config, place), plain_step(config, place)
+        for form, options in FORMS.items():
+            spent = train_steps(config, place, warm=6, steps=4 if quick else 20, **options)
+            row = _row(f"{benchmark(name).title}, B {config.data.batch_size}, {form}", spent, config, flops)
+            yield replace(row, plain_seconds=plain, ratio=plain / spent.seconds)
+
+
+def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
+    notes: dict[str, float | str] = {"first step s": spent.first}
+    row = Row("gpu", name, spent.seconds, spent.seconds, spent.memory, notes=notes)
+    row.amount, row.unit, row.flops = config.data.batch_size, "samples", flops
+    return row
+
+
+def step_flops(config: Config, place: Place) -> int:
+    """Operations of a step, forward and backward, at the shapes that this device gets."""
+    model = dual_stream(config, audio_width=128 if config.uses_audio else 0).to(place.device)
+    batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
+    with FlopCounterMode(display=False) as counter:
+        model.losses(model(batch), batch)["total"].backward()
+    return counter.get_total_flops()
+
+
+def plain_step(config: Config, place: Place, steps: int = 5) -> float:
+    """Seconds of the plain step in the same mixed precision, losses in float32."""
+    plain = plain_form("training")
+    model = dual_stream(config, audio_width=128 if config.uses_audio else 0).to(place.device)
+    form = plain.PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
+    batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
+
+    def step() -> None:
+        with torch.autocast(place.device.type, torch.bfloat16):
+            output = form.forward(batch)
+        optimizer.zero_grad()
+        plain.losses(_in_float32(output), batch, model.settings)["total"].backward()
+        optimizer.step()
+
+    step()
+    _wait(place)
+    begun = time.perf_counter()
+    for _ in range(steps):
+        step()
+    _wait(place)
+    return (time.perf_counter() - begun) / steps
+
+
+def _in_float32(output: Output) -> Output:
+    alignment, text = (None if x is None else x.float() for x in (output.alignment, output.text))
+    return Output(output.features.float(), output.logits.float(), alignment, text)
+
+
+def _wait(place: Place) -> None:
+    if place.device.type == "cuda":
+        torch.cuda.synchronize()
