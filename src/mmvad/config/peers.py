@@ -143,6 +143,14 @@ class Tpwng(Section):
     """weight of the squared steps between neighbouring similarities"""
     lambda_sparsity: NotNegative = 0.01
     """weight of the summed similarities"""
+    scale: Positive = 1.0
+    """what similarities are multiplied with in the ranking losses; ours: CLIP's own is 100"""
+    text_rate: Positive = 1.0
+    """learning rate of the text side, as a multiple of the scorer's; ours"""
+    vector_rate: Positive = 1.0
+    """learning rate of the learned vectors, as a multiple of the text side's; ours"""
+    labels: Literal["own", "contrast"] = "own"
+    """frame labels: of the similarity with the video's class, or of that less the mean over abnormal classes (ours)"""
 
 
 class AvadClip(Section):

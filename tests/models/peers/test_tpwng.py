@@ -64,14 +64,16 @@ def test_spans_have_a_soft_edge() -> None:
     torch.testing.assert_close(made(x)[0, -1], made(changed)[0, -1])
 
 
-@pytest.mark.parametrize(("alpha", "theta"), [(0.2, 0.35), (0.7, 0.55)])
-def test_losses(alpha: float, theta: float) -> None:
+@pytest.mark.parametrize(
+    "changes", [{}, {"alpha": 0.7, "theta": 0.55}, {"scale": 3.0}, {"labels": "contrast", "theta": 0.5}], ids=str
+)
+def test_losses(changes: dict[str, object]) -> None:
     lengths = [1, 5, 12, 7, 20]
-    made = tpwng(alpha=alpha, theta=theta)
+    made = tpwng(**changes)
     videos = batch(lengths, labels=[[3], [0], [2, 4], [0], [6]])
     out = made(videos)
     parts = [[values[b, :n] for b, n in enumerate(lengths)] for values in (out.similarity, out.adapted, out.logits)]
-    wanted = plain.losses(*parts, videos.labels, alpha, theta)
+    wanted = plain.losses(*parts, videos.labels, made.settings)
     found = made.losses(out, videos)
     for name, value in wanted.items():
         torch.testing.assert_close(found[name], value, **close, msg=lambda text, name=name: f"{name}: {text}")
@@ -88,6 +90,31 @@ def test_frame_labels() -> None:
     assert labels.tolist() == [[0, 0, 1, 0], [0, 0, 0, 0]]  # psi: 0.5, 0.5, 0.75, 0.65
     labels = frame_labels(own, normal, videos, Tpwng(alpha=0.0, theta=0.3))
     assert labels.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
+
+
+def test_what_all_classes_have_in_common_makes_no_contrast_label() -> None:
+    """A direction that every class text has only moves the labels where they are of the similarity alone."""
+    videos = batch([12, 12], labels=[[2], [0]])
+    common = torch.linspace(0, 3, 12)[None, :, None]
+    found = {}
+    for labels in ("own", "contrast"):
+        made = tpwng(labels=labels, alpha=0.0)
+        out = made(videos)
+        moved = out._replace(similarity=out.similarity + common)
+        found[labels] = [made.losses(o, videos)["frames"].item() for o in (out, moved)]
+    assert found["contrast"][0] == pytest.approx(found["contrast"][1])
+    assert found["own"][0] != pytest.approx(found["own"][1])
+
+
+def test_every_part_learns_at_its_rate() -> None:
+    made = tpwng(text_rate=3.0, vector_rate=0.01)
+    rates = {id(p): group["lr"] for group in made.parameter_groups(0.1) for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in made.named_parameters() if p.requires_grad}
+    assert len(rates) == len(named)
+    assert named["texts.vectors"] == pytest.approx(0.003)
+    for name, rate in named.items():
+        if name != "texts.vectors":
+            assert rate == pytest.approx(0.3 if name.startswith(("texts", "normality")) else 0.1), name
 
 
 def test_a_video_that_does_not_change_gives_no_gradient() -> None:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from mmvad.config.peers import Tpwng
 from mmvad.models.peers.tpwng import TPWNG, SpanAttention
 from tests.plain import network as plain
 from tests.plain import objectives
@@ -75,16 +76,19 @@ def mean(values: list[Tensor]) -> Tensor:
 
 
 def losses(
-    similarity: list[Tensor], adapted: list[Tensor], logits: list[Tensor], labels: Tensor, alpha: float, theta: float
+    similarity: list[Tensor], adapted: list[Tensor], logits: list[Tensor], labels: Tensor, settings: Tpwng
 ) -> dict[str, Tensor]:
     """All losses, unweighted, of videos whose S [n, C], S_0' [n] and logits [n] are given."""
     names = ("normal", "abnormal", "dilation", "steps", "sparsity", "frames")
     found: dict[str, list[Tensor]] = {name: [] for name in names}
+    alpha, theta, scale = settings.alpha, settings.theta, settings.scale
     for s, other, z, row in zip(similarity, adapted, logits, labels):
         has = [c for c, y in enumerate(row) if y]
         missing = [c for c in range(1, len(row)) if c not in has]
         against = max((s[t, c] for t in range(len(s)) for c in missing), key=objectives.number)
-        hinge = lambda values: torch.relu(1 - max(values, key=objectives.number) + against)  # noqa: B023, E731
+        hinge = lambda values: torch.relu(  # noqa: E731
+            1 - scale * max(values, key=objectives.number) + scale * against  # noqa: B023
+        )
         own = [s[t, has[0]] for t in range(len(s))]
         gamma = [0.0] * len(s)
         if has == [0]:
@@ -96,6 +100,8 @@ def losses(
             found["dilation"].append(objectives.cosine(wide, narrow) if both else torch.zeros(()))
             found["steps"].append(sum(((a - b) ** 2 for a, b in pairwise(wide)), torch.zeros(())))
             found["sparsity"].append(sum(wide, torch.zeros(())))
+            if settings.labels == "contrast":
+                wide = stretched([o - sum(s[t, 1:]) / (len(row) - 1) for t, o in enumerate(own)])
             psi = stretched([alpha * (1 - n) + (1 - alpha) * w for w, n in zip(wide, narrow)])
             gamma = [float(objectives.number(p) >= theta) for p in psi]
         eta = torch.sigmoid(z)

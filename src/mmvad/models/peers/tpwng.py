@@ -4,13 +4,24 @@ A reconstruction: the paper's formulas are lost in part, and there is no public 
 vectors (also of the adapted normal text), how an abnormal video gets its normal partner, the form of the frame labels,
 the sizes and activations of the FFN and of the scorer's, the scale of its attention (1 / sqrt of a head's width), a
 video's own segment in its past, which similarities are dilated, and F of the spans, here L.
+
+Four settings are ours, for texts that do not rank frames before training; their defaults are the reconstruction:
+
+- `scale` of the similarities in the ranking losses. Cosines rarely differ by the margin 1: no hinge is ever met, and
+  what is alike in all class texts is pushed away from abnormal frames (an abnormal video pulls one class and pushes two
+  away). With CLIP's own scale, 100, a hinge that is met falls silent, and L_dil cannot outweigh the ranking.
+- `text_rate` and `vector_rate`: the text side may learn faster than the scorer, and the learned vectors slower than the
+  projection. They begin as small as token embeddings and stand in every sentence: once they have grown, all sentences
+  say the same.
+- `labels`: `contrast` takes from a class's similarity the mean over the abnormal classes, since what their texts have
+  in common can rule S_own's course over time.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -161,16 +172,26 @@ class TPWNG(Model[Output]):
         assert output.adapted is not None
         kind = batch.labels.argmax(dim=1)  # argmax gives the first class of several
         own = output.similarity.gather(2, kind[:, None, None].expand(-1, batch.mask.shape[1], 1)).squeeze(2)
-        found = ranking_losses(output.similarity, own, output.adapted, batch)
-        own, adapted = stretched(own, batch.mask), stretched(output.adapted, batch.mask)
+        found = ranking_losses(output.similarity, own, output.adapted, batch, self.settings.scale)
+        shown = own if self.settings.labels == "own" else own - output.similarity[:, :, 1:].mean(dim=2)
+        own, adapted, shown = (stretched(values, batch.mask) for values in (own, output.adapted, shown))
         found |= shape_losses(own, adapted, batch)
-        labels = frame_labels(own, adapted, batch, self.settings)
+        labels = frame_labels(shown, adapted, batch, self.settings)
         found["frames"] = frame_loss(output.logits.float(), labels, batch.mask)
         weights = {"steps": self.settings.lambda_steps, "sparsity": self.settings.lambda_sparsity}
         return found | {"total": torch.stack([weights.get(name, 1.0) * loss for name, loss in found.items()]).sum()}
 
     def scores(self, output: Output) -> Scores:
         return Scores(torch.sigmoid(output.logits.float()), None)
+
+    def parameter_groups(self, learning_rate: float) -> list[dict[str, Any]]:
+        """The scorer, the text side and the learned vectors, each at its own rate."""
+        text_rate = self.settings.text_rate * learning_rate
+        vectors, text = self.texts.vectors, [self.texts.projection, *self.normality.parameters()]
+        taken = {id(p) for p in (vectors, *text)}
+        scorer = [p for p in self.parameters() if p.requires_grad and id(p) not in taken]
+        rates = (learning_rate, text_rate, self.settings.vector_rate * text_rate)
+        return [{"params": params, "lr": rate} for params, rate in zip((scorer, text, [vectors]), rates, strict=True)]
 
 
 def partners(abnormal: Tensor) -> Tensor:
@@ -186,8 +207,8 @@ def partners(abnormal: Tensor) -> Tensor:
     return torch.where(abnormal, normal[turn % len(normal)], own)
 
 
-def ranking_losses(similarity: Tensor, own: Tensor, adapted: Tensor, batch: Batch) -> dict[str, Tensor]:
-    """L_n of normal videos and L_a of abnormal ones, means over videos.
+def ranking_losses(similarity: Tensor, own: Tensor, adapted: Tensor, batch: Batch, scale: float) -> dict[str, Tensor]:
+    """L_n of normal videos and L_a of abnormal ones, means over videos; of similarities times `scale`.
 
     L_n = max(0, 1 - max_t S_0 + max_{t, c >= 1} S_c); L_a = max(0, 1 - max_t S_own + m) + max(0, 1 - max_t S_0' + m),
     m the highest similarity with a class that the video does not have, the normal one aside.
@@ -195,7 +216,8 @@ def ranking_losses(similarity: Tensor, own: Tensor, adapted: Tensor, batch: Batc
     wrong = (batch.labels == 0).unsqueeze(1) & batch.mask.unsqueeze(2)
     wrong[:, :, 0] = False
     against = similarity.masked_fill(~wrong, -1).amax(dim=(1, 2))
-    hinge = lambda s: (MARGIN - s.masked_fill(~batch.mask, -1).amax(dim=1) + against).clamp(min=0)  # noqa: E731
+    best = lambda s: s.masked_fill(~batch.mask, -1).amax(dim=1)  # noqa: E731
+    hinge = lambda s: (MARGIN - scale * (best(s) - against)).clamp(min=0)  # noqa: E731
     normal = hinge(own)  # a normal video's own class is the normal one
     return {
         **means_over(~batch.abnormal, normal=normal),
@@ -231,6 +253,8 @@ def stretched(values: Tensor, mask: Tensor) -> Tensor:
 
 def frame_labels(own: Tensor, adapted: Tensor, batch: Batch, settings: Tpwng) -> Tensor:
     """gamma = [psi stretched >= theta], psi = alpha (1 - S_0') + (1 - alpha) S_own, both stretched; 0 in normal videos.
+
+    With `labels: contrast`, `own` is stretched (S_own - mean_{c >= 1} S_c).
 
     Returns: float [B, L], without gradient.
     """
