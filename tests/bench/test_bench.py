@@ -24,7 +24,7 @@ from tests.plain import savings
 
 
 def test_every_part_has_rows_or_growth() -> None:
-    assert {*ROWS, "growth"} == set(PARTS)
+    assert {*ROWS, "growth", "gpu", "tables"} == set(PARTS)
 
 
 def test_a_quick_run_leaves_a_table_and_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,6 +38,13 @@ def test_a_quick_run_leaves_a_table_and_json(tmp_path: Path, capsys: pytest.Capt
     assert (tmp_path / "b" / "bench.md").read_text() in printed
     assert all(row.name in printed for row in rows)
     assert "quick" in printed
+    assert "no CUDA device" not in printed  # nobody asked for one
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_gpu_its_parts_are_said_to_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_bench(("gpu", "tables"), tmp_path, quick=True, threads=0, repeats=1) == []
+    assert "no CUDA device" in capsys.readouterr().out
 
 
 @pytest.mark.slow

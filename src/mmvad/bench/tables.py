@@ -20,20 +20,9 @@ from mmvad.progress import track
 from mmvad.sweeps.cells import expand
 from mmvad.sweeps.definition import read_sweep
 
-SWEEPS = [
-    "compare",
-    "modalities",
-    "components",
-    "acp",
-    "losses",
-    "lambda_contrast",
-    "lambda_embed",
-    "lambda_grid",
-    "segments",
-    "learning_rate",
-    "batch_size",
-    "prompts",
-]
+LAMBDAS = ("lambda_contrast", "lambda_embed", "lambda_grid")
+OTHERS = ("components", "acp", "losses", "segments", "learning_rate", "batch_size", "prompts")
+SWEEPS = ("compare", "modalities", *OTHERS, *LAMBDAS)
 """Those of Tables I to XII and figure 5."""
 TRAINING_VIDEOS = {"xd_violence": (2049, 1905), "ucf_crime": (800, 810)}
 """Normal and abnormal."""
