@@ -59,7 +59,9 @@ def _cells(row: Row, peak: float) -> list[str]:
         "" if row.ratio is None else f"{row.ratio:.2f}",
         "" if row.cpu_ratio is None else f"{row.cpu_ratio:.2f}",
         "" if row.amount is None else f"{row.amount / row.seconds:.3g} {row.unit}/s",
-        f"{row.flops / 1e9:.1f} ({(row.plain_flops or 0) / 1e9:.1f})" if row.flops else "",
+        f"{row.flops / 1e9:.1f}" + ("" if row.plain_flops is None else f" ({row.plain_flops / 1e9:.1f})")
+        if row.flops
+        else "",
         f"{row.flops / row.seconds / peak:.0%}" if row.flops else "",
         f"{row.memory / 2**20:.0f}" + ("" if row.plain_memory is None else f" ({row.plain_memory / 2**20:.0f})"),
         "" if done is None else f"{'yes' if done else 'NO'} ({wish})",
