@@ -2,7 +2,7 @@
 
 config.yaml    the resolved configuration        manifest.json  how, where, when: never results
 epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
-scores.npz     every test video's scores         figures/       score curves, precision-recall
+scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
 """
 

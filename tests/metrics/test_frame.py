@@ -18,7 +18,6 @@ from mmvad.metrics.frame import (
     roc_points,
     snippet_positives,
     trapezoid_precision,
-    video_level,
 )
 from tests.plain import metrics as plain
 
@@ -132,15 +131,3 @@ def test_points_of_figures_enclose_the_figures() -> None:
     theirs_precision, theirs_recall, _ = precision_recall_curve(truth, np.repeat(scores, 16))
     np.testing.assert_allclose(precision, theirs_precision[::-1], atol=1e-12)
     np.testing.assert_allclose(recall, theirs_recall[::-1], atol=1e-12)
-
-
-@given(st.lists(st.tuples(TIED, st.booleans()), min_size=1, max_size=40))
-@settings(deadline=None)
-def test_video_level_counts_each_video_once(videos: list[tuple[float, bool]]) -> None:
-    scores, abnormal = (np.array(column) for column in zip(*videos))
-    figures = video_level(scores, abnormal)
-    if abnormal.all() or not abnormal.any():
-        assert figures["ap"].value is figures["auc"].value is None
-        return
-    assert figures["ap"].value == pytest.approx(average_precision_score(abnormal, scores), abs=1e-9)
-    assert figures["auc"].value == pytest.approx(roc_auc_score(abnormal, scores), abs=1e-9)

@@ -266,6 +266,8 @@ def test_a_wrong_truth_is_said(
         (["--features", "a.npy", "b/a__0.npy"], "is crop 0 of a, as a.npy is"),
         (["--features", "a.npy", "--watch", "."], "not feature files"),
         (["--features", "a.npy", "--fps", "-25"], "-25 frames a second"),
+        (["a.mp4", "--fps", "25"], "leave out --fps"),
+        (["a.mp4", "--audio", "a__vggish.npy"], "leave out --audio"),
         (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
         (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
     ],

@@ -134,6 +134,8 @@ def test_files_that_are_none(write, tmp_path: Path) -> None:
         read_sweep(tmp_path / "modalites.yaml")
     with pytest.raises(UserError, match="is no valid YAML"):
         read_sweep(write("a: [", "broken.yaml"))
+    with pytest.raises(UserError, match="'method' stands twice"):
+        read_sweep(write(GRID + "\nmethod: random\n", "double.yaml"))
     with pytest.raises(UserError, match="holds a list"):
         read_sweep(write("[1]", "list.yaml"))
 

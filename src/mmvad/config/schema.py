@@ -151,7 +151,7 @@ class Runtime(Section):
     results: Place = Path("runs")
     """folder of the run folders"""
     figures: bool = True
-    """draw score curves and the precision-recall curve"""
+    """draw score curves, the precision-recall and the ROC curve"""
     checkpoint_every: Count = 1
     """epochs between checkpoints from which a killed run goes on"""
     wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_switch_is_a_word)] = "auto"

@@ -187,20 +187,6 @@ def roc_points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:
     return np.append(0, curve.false_alarms) / curve.negatives, np.append(0, curve.hits) / curve.positives
 
 
-def video_level(scores: np.ndarray, abnormal: np.ndarray) -> dict[str, Figure]:
-    """`ap` and `auc` of one score a video (the MIL score), where only video labels exist: the validation figures.
-
-    Args:
-        scores: [videos].
-        abnormal: bool [videos].
-
-    Raises:
-        UserError: a score is not finite.
-    """
-    curve = rank(scores, abnormal, weight=1, where="video scores").curve()
-    return {"ap": average_precision(curve), "auc": roc_auc(curve)}
-
-
 def _require_both_classes(curve: Curve) -> None:
     if curve.undefined:
         raise UserError("curve", curve.undefined, expected="abnormal and normal frames")

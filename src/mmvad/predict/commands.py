@@ -69,6 +69,10 @@ def _check_words(options: argparse.Namespace) -> None:
         raise UserError("--watch", "videos are watched for, not feature files", fix="leave out --features or --watch")
     if options.watch and not options.watch.is_dir():
         raise UserError(options.watch, "is no folder", expected="the folder to watch")
+    for word in ("audio", "fps"):
+        if getattr(options, word) is not None and not options.features:
+            problem = "is of feature files; a video file brings its own"
+            raise UserError(f"--{word}", problem, fix=f"leave out --{word}, or give --features")
     if options.fps is not None and not 0 < options.fps < float("inf"):
         raise UserError("--fps", f"{options.fps:g} frames a second", expected="a number above 0")
 

@@ -1,9 +1,10 @@
-"""Pictures of one run: score curves over shaded ground truth, and the precision-recall curve."""
+"""Pictures of one run: score curves over shaded ground truth, the precision-recall and the ROC curve."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,7 +14,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, snippet_seconds
 from mmvad.disk import disk_errors
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.metrics.frame import precision_recall_points, rank, snippet_positives
+from mmvad.metrics.frame import Curve, precision_recall_points, rank, roc_points, snippet_positives
 from mmvad.report.pictures import file_name
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
@@ -21,12 +22,12 @@ CURVES_PER_KIND = 3
 
 
 def draw_figures(folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Path]:
-    """Draws the curves of some videos and the precision-recall curve; gives the files."""
+    """Draws the curves of some videos, the precision-recall and the ROC curve; gives the files."""
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown = some_videos(benchmark, videos)
     files = [draw_curve(folder / f"curve_{i}_{file_name(v.name)}.png", benchmark, v) for i, v in enumerate(shown)]
-    return [*files, draw_precision_recall(folder / "precision_recall.png", videos)]
+    return [*files, *(draw_frame_curve(folder / f"{name}.png", videos, curve) for name, curve in FRAME_CURVES.items())]
 
 
 def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[ScoredVideo]:
@@ -77,18 +78,32 @@ def scores_on(
     axes.set(xlim=(0, edges[-1]), ylim=(-0.02, 1.05), xlabel="seconds", ylabel="anomaly score")
 
 
-def draw_precision_recall(path: Path, videos: Sequence[ScoredVideo]) -> Path:
-    """Frame-level precision over recall of every score over the whole test set."""
+class FrameCurve(NamedTuple):
+    """A curve over all thresholds: what gives its points, and what its axes are."""
+
+    points: Callable[[Curve], tuple[np.ndarray, np.ndarray]]
+    across: str
+    up: str
+
+
+FRAME_CURVES = {
+    "precision_recall": FrameCurve(precision_recall_points, "recall", "precision"),
+    "roc": FrameCurve(roc_points, "false positive rate", "true positive rate"),
+}
+
+
+def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve) -> Path:
+    """A frame-level curve of every score over the whole test set; empty axes where frames are of one class."""
     ordered = sorted(videos, key=lambda v: v.name)
     positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in ordered])
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot()
     if positives.any() and (positives < SNIPPET_FRAMES).any():
         for name, scores in sorted(frame_scores(ordered).items()):
-            recall, precision = precision_recall_points(rank(scores, positives, where=name).curve(None))
-            axes.plot(recall, precision, color=COLOURS[name], label=name, linewidth=1.2)
+            x, y = kind.points(rank(scores, positives, where=name).curve(None))
+            axes.plot(x, y, color=COLOURS[name], label=name, linewidth=1.2)
         axes.legend(fontsize=8, frameon=False)
-    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel="recall", ylabel="precision")
+    axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=kind.across, ylabel=kind.up)
     return _save(figure, path)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.load import leaf_keys
+from mmvad.config.load import UniqueKeys, leaf_keys
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
 
@@ -129,7 +129,7 @@ def project_file(written: str, sweep_file: Path) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
+        content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
     except FileNotFoundError:
         beside = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
         nearest = nearest_name(file.name, beside)
