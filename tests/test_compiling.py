@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -46,13 +48,30 @@ def test_each_run_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(graphs) == seed + 1
 
 
+def test_a_compiler_is_looked_for_as_triton_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("torch.utils._triton.has_triton", lambda: True)
+    monkeypatch.setattr("sysconfig.get_path", lambda name: str(tmp_path))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("CC", raising=False)
+    (tmp_path / "Python.h").touch()
+    assert not compiling._can_compile()
+    (tmp_path / "gcc").touch(mode=0o755)
+    assert compiling._can_compile()
+    monkeypatch.setenv("CC", "ccache gcc")  # which Triton takes for one program's name
+    assert not compiling._can_compile()
+    monkeypatch.delenv("CC")
+    (tmp_path / "Python.h").unlink()
+    assert not compiling._can_compile()
+
+
 def test_where_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "_can_compile", lambda: True)
     ours, peer = DualStreamModel(network(), losses()), Model[object]()
     assert compiles("auto", ours, CUDA, WORTH_COMPILING)
     assert not compiles("auto", ours, CUDA, WORTH_COMPILING - 1)
     assert not compiles("auto", peer, CUDA, WORTH_COMPILING)
-    assert compiles("on", peer, CUDA, 1)
+    assert compiles("on", ours, CUDA, 1)
+    assert not compiles("on", peer, CUDA, WORTH_COMPILING)
     assert not compiles("off", ours, CUDA, WORTH_COMPILING)
     assert not compiles("on", ours, CPU, WORTH_COMPILING)
     monkeypatch.setattr(compiling, "_can_compile", lambda: False)

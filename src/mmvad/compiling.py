@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sysconfig
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from mmvad.models.model import Batch, Model
 
 Losses = Callable[[Model, Batch], dict[str, Tensor]]
 WORTH_COMPILING = 2000
-"""Steps of a run. Compiling takes a quarter of a minute to a minute and saves 20 ms a step and more (docs/LOG.md)."""
+"""Steps of a run. Compiling takes a quarter of a minute to a minute and saves 16 to 75 ms a step (docs/LOG.md)."""
 
 
 def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
@@ -26,6 +28,7 @@ def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
 def compiled_losses() -> Losses:
     """`batch_losses` as CUDA graphs of fused kernels, one a batch's shape. What was compiled before is forgotten.
 
+    Dropout is drawn from another stream than without, so that a seed means something else.
     torch keeps eight forms of one function and runs further ones plainly: the ninth cell of a sweep's worker would be.
     """
     torch.compiler.reset()
@@ -33,13 +36,20 @@ def compiled_losses() -> Losses:
 
 
 def compiles(wish: str, model: Model, device: torch.device, steps: float) -> bool:
-    """Whether training steps are compiled, under `runtime.compile`. A CPU leaves padding out instead."""
-    if device.type != "cuda" or wish == "off":
+    """Whether training steps are compiled, under `runtime.compile`.
+
+    A CPU leaves padding out instead. A model that is no one graph would be compiled at every batch or epoch anew.
+    """
+    if wish == "off" or device.type != "cuda" or not model.one_graph:
         return False
-    return wish == "on" or (model.one_graph and steps >= WORTH_COMPILING and _can_compile())
+    return wish == "on" or (steps >= WORTH_COMPILING and _can_compile())
 
 
 def _can_compile() -> bool:
+    """Whether Triton is there and what it builds its launchers with: a C compiler, by its own rule, and Python.h."""
     from torch.utils._triton import has_triton
 
-    return has_triton() and any(shutil.which(name) for name in (os.environ.get("CC", "cc"), "gcc", "clang"))
+    chosen = os.environ.get("CC")
+    compiler = shutil.which(chosen) if chosen else shutil.which("gcc") or shutil.which("clang")
+    header = Path(sysconfig.get_path("include")) / "Python.h"
+    return has_triton() and compiler is not None and header.is_file()

@@ -67,10 +67,17 @@ class AnomalyModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> Any:
         return self.model(batch)
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether training steps are compiled: known once training has begun."""
+        return self.losses is not batch_losses
+
     def on_train_start(self) -> None:
         if compiles(self.compiled, self.model, self.device, self.trainer.estimated_stepping_batches):
             LOG.info("compile  training steps become CUDA graphs: the first one takes up to a minute")
             self.losses = compiled_losses()
+        elif self.compiled == "on":
+            LOG.info("compile  steps stay as they are: runtime.compile is for the dual-stream network on CUDA")
 
     def on_train_epoch_start(self) -> None:
         self.model.start_epoch(self.current_epoch, self.optim.epochs)

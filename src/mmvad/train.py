@@ -115,7 +115,7 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     write_json(folder.manifest, manifest)
     _say_what(prepared)
     checkpoints = fit(prepared, data, module, watch)
-    manifest["train_seconds"] = time.monotonic() - clock
+    manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.is_compiled}
     clock = time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
     manifest["test_seconds"] = time.monotonic() - clock

@@ -13,6 +13,7 @@ from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
 
 BASE = ["data.validation_share=0.1", "data.batch_size=64", "select=best_test"]
+BEFORE_TPWNG_LEARNED = "7d7e3425233c"
 SPECIAL: dict[str, Any] = {"model.text.weights": None, "data.bank": None, "model.name": None}
 
 
@@ -117,6 +118,15 @@ def test_a_key_that_came_later_leaves_older_runs_their_identity() -> None:
     assert tree["data"]["chunk_overlap"] == 0
     changed = plain(Config(data={"chunk_overlap": 8}))  # type: ignore[arg-type]
     assert identity.without_later_keys(changed) == changed
+
+
+def test_a_peers_later_keys_leave_its_older_runs_their_identity() -> None:
+    """A digest from before `peers.tpwng.scale` and its like were keys."""
+    tpwng = {"model": {"name": "tpwng"}, "modalities": "vt", "data": {"balanced": True}}
+    found = run_identity(Config(**tpwng), "bank", "text", "32-true")  # type: ignore[arg-type]
+    assert found.startswith(BEFORE_TPWNG_LEARNED)
+    changed = Config(**tpwng, peers={"tpwng": {"scale": 100.0}})  # type: ignore[arg-type]
+    assert run_identity(changed, "bank", "text", "32-true") != found
 
 
 def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch.nn import functional as F
 
 from mmvad.models.temporal import (
     AttentionLayer,
@@ -14,6 +15,7 @@ from mmvad.models.temporal import (
     TemporalUnit,
     distance_graph,
     similarity_graph,
+    written_out_attention,
 )
 from tests.plain import network as plain
 from tests.small import stirred
@@ -156,3 +158,18 @@ def test_no_gradient_comes_from_padding(kind: str) -> None:
     assert x.grad.isfinite().all()
     assert not x.grad[~mask].any()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in made.parameters())
+
+
+@pytest.mark.parametrize("heads", [1, 2])
+def test_attention_written_out_is_torchs(heads: int) -> None:
+    """What CUDA takes for wide heads: values and gradients, some windows half padding."""
+    torch.manual_seed(0)
+    inputs = [torch.randn(5, heads, 8, 32, requires_grad=True) for _ in range(3)]
+    keys = (torch.arange(8) < torch.tensor([8, 3, 1, 5, 8])[:, None])[:, None, None]
+    found = written_out_attention(*inputs, keys)
+    wanted = F.scaled_dot_product_attention(*inputs, attn_mask=keys)
+    torch.testing.assert_close(found, wanted)
+    weight = torch.randn(found.shape)
+    ours, theirs = (torch.autograd.grad((x * weight).sum(), inputs) for x in (found, wanted))
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other)

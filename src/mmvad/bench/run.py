@@ -47,11 +47,12 @@ def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, rep
     chosen = [part for part in ROWS if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
     grown = list(growths(quick)) if "growth" in parts else []
-    on_gpu = on_the_gpu(parts, quick) if torch.cuda.is_available() else OnGpu()
+    asked = bool({"gpu", "tables"} & set(parts))
+    on_gpu = on_the_gpu(parts, quick) if asked and torch.cuda.is_available() else OnGpu()
     blocks = [_head(quick, peak), row_table(rows, peak), growth_table(grown) if grown else "", *on_gpu.tables()]
     table = "\n\n".join(block for block in blocks if block)
     print(table)
-    if {"gpu", "tables"} & set(parts) and not on_gpu.name:
+    if asked and not on_gpu.name:
         print("\nno CUDA device: steps on a GPU and the time of all tables were not measured")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "bench.md", (table + "\n").encode())
@@ -80,8 +81,9 @@ class OnGpu:
 
     def tables(self) -> list[str]:
         head = f"{self.name}, bf16-mixed, peak by matrix product {self.peak / 1e12:.0f} TFLOP/s"
-        rows = [head, row_table(self.rows, self.peak)] if self.rows else []
-        return [*rows, *([projection_table(self.projections)] if self.projections else [])]
+        rows = [row_table(self.rows, self.peak)] if self.rows else []
+        hours = [projection_table(self.projections)] if self.projections else []
+        return [head, *rows, *hours] if self.name else []
 
 
 def on_the_gpu(parts: Sequence[str], quick: bool) -> OnGpu:

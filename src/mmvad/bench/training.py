@@ -52,6 +52,7 @@ def train_steps(
 ) -> Trained:
     """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM."""
     samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
+    samples = samples._replace(pinned=not resident and place.device.type == "cuda")
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)

@@ -12,16 +12,31 @@ SCHEMA_VERSION = 2
 """Raised when a change of code changes results: old runs are then never taken for new ones."""
 
 
-_LATER = {("data", "chunk_overlap"): 0}
+_LATER = {
+    "data.chunk_overlap": 0,
+    "peers.tpwng.scale": 1.0,
+    "peers.tpwng.text_rate": 1.0,
+    "peers.tpwng.vector_rate": 1.0,
+    "peers.tpwng.labels": "own",
+}
 """Keys that came after runs had been made, with the value that stands for how it was before."""
 
 
 def without_later_keys(tree: Tree) -> Tree:
     """A resolved configuration without later keys that change nothing: runs from before them keep their identity."""
-    for (section, key), before in _LATER.items():
-        if tree[section].get(key) == before:
-            tree = {**tree, section: {k: v for k, v in tree[section].items() if k != key}}
+    for key, before in _LATER.items():
+        tree = _without(tree, key.split("."), before)
     return tree
+
+
+def _without(tree: Tree, path: list[str], value: object) -> Tree:
+    """The tree without the key at this path, where it is there and has the value."""
+    key, *rest = path
+    if key not in tree:
+        return tree
+    if rest:
+        return {**tree, key: _without(tree[key], rest, value)} if isinstance(tree[key], dict) else tree
+    return {k: v for k, v in tree.items() if k != key} if tree[key] == value else tree
 
 
 def run_identity(config: Config, bank_hash: str, text_hash: str | None, precision: str) -> str:

@@ -252,6 +252,7 @@ SWITCHES: dict[str, dict[str, str | bool]] = {
     "clip_tsa": {"peers.clip_tsa.margin_form": "hinge"},
     "vadclip": {"peers.vadclip.weighting": "logit", "peers.vadclip.distance": "softmax"},
     "pel4vad": {"peers.pel4vad.norm": "time"},
+    "tpwng": {"peers.tpwng.labels": "contrast"},
     "avadclip": {"peers.avadclip.learned_focus": True, "peers.avadclip.network": "student"},
 }
 """By `model.name`, the values of its keys that make another reading of the method: every table marks a row with one."""

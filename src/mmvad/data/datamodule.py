@@ -77,14 +77,16 @@ class FeatureDataModule(lightning.LightningDataModule):
     def __init__(self, config: Config, bank: Bank, benchmark: Benchmark, device: torch.device) -> None:
         super().__init__()
         self.config, self.bank, self.benchmark = config, bank, benchmark
+        resident = resident_device(config, bank, device)
         self.placement = Placement(
             config.data.segment_length,
             config.data.audio if config.uses_audio else "none",
-            resident_device(config, bank, device),
+            resident,
             _track_long,
             config.data.segments,
             config.data.crops,
             config.data.test_span,
+            pinned=device.type == "cuda" and resident != device,
         )
         out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
         self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
@@ -193,9 +195,8 @@ def _free_memory() -> int:
 def loader_of(samples: Samples, sampler: Any) -> DataLoader[Batch]:
     """Batches in the sampler's order, one gather each; those for a GPU that lie elsewhere are made a batch ahead."""
     # worker processes would copy what one gather already has; what goes to a GPU goes there while it computes
-    pinned = torch.cuda.is_available() and not samples.visual.on_gpu
-    kind = AheadLoader if pinned else DataLoader
-    return kind(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0, pin_memory=pinned)
+    kind = AheadLoader if samples.pinned else DataLoader
+    return kind(GatherDataset(samples), sampler=sampler, batch_size=None, num_workers=0, pin_memory=samples.pinned)
 
 
 class AheadLoader(DataLoader[Batch]):

@@ -21,7 +21,8 @@ Progress = Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]]
 class Placement:
     """How a split is served: L, whether audio is `required`, `optional` or `none`, and where features lie.
 
-    `device` None leaves them on disk; `how` is `data.segments`, `crops` and `test_span` are the keys of those names.
+    `device` None leaves them on disk; `pinned` says that they go to a GPU from elsewhere; `how` is `data.segments`,
+    `crops` and `test_span` are the keys of those names.
     """
 
     segments: int
@@ -31,6 +32,7 @@ class Placement:
     how: str = "fold"
     crops: str = "rows"
     test_span: str = "chunks"
+    pinned: bool = False
 
 
 def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarray:
@@ -82,7 +84,7 @@ def _samples(
 ) -> Samples:
     sound = _audio_store(split, owners, audio, how)
     store = FeatureStore(split.visual, visual, how.segments, how.device, how.progress, how.how)
-    return Samples(store, sound, torch.from_numpy(label_matrix(owners, benchmark)))
+    return Samples(store, sound, torch.from_numpy(label_matrix(owners, benchmark)), pinned=how.pinned)
 
 
 def _audio_store(

@@ -113,6 +113,7 @@ class Samples(NamedTuple):
     Attributes:
         crops: rows that make one sample together (`data.crops: together`).
         tight: a batch is as long as its longest sample, not L: for videos that are scored whole.
+        pinned: batches lie in pinned memory and are made one ahead: for a GPU that they go to.
     """
 
     visual: FeatureStore
@@ -120,6 +121,7 @@ class Samples(NamedTuple):
     labels: Tensor
     crops: int = 1
     tight: bool = False
+    pinned: bool = False
 
     @property
     def size(self) -> int:

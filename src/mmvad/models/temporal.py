@@ -61,10 +61,15 @@ def attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor) -> Tensor:
     On CUDA written out for heads that no flash kernel takes: what torch falls back to spends a sixth of the whole
     network's time in its backward pass.
     """
-    if not q.is_cuda or q.shape[-1] <= WIDEST_FLASH:
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
-    scores = (q @ k.transpose(-2, -1)).float() / math.sqrt(q.shape[-1])
-    return scores.masked_fill(~keys, float("-inf")).softmax(dim=-1).to(v.dtype) @ v
+    if q.is_cuda and q.shape[-1] > WIDEST_FLASH:
+        return written_out_attention(q, k, v, keys)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
+
+
+def written_out_attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor) -> Tensor:
+    """The same by its formula; q is scaled before the product, which half precision could not hold otherwise."""
+    scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
+    return scores.float().masked_fill(~keys, float("-inf")).softmax(dim=-1).to(v.dtype) @ v
 
 
 class GraphConvolution(nn.Module):
