@@ -45,16 +45,22 @@ class RunCheckpoints(Checkpoint):
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        if self.monitor is not None:
-            figure = float(trainer.callback_metrics[self.monitor])
-            if self.best is None or figure > self.best:
-                self.best, self.best_epoch = figure, trainer.current_epoch
-                self._save(trainer, BEST)
-            elif self.reload:
-                cast(Any, pl_module).load_weights(read_checkpoint(self.folder / BEST, self.identity)["state_dict"])
+        better = self._keep_best(trainer) if self.monitor is not None else False
+        if self.reload and not better:
+            cast(Any, pl_module).load_weights(read_checkpoint(self.folder / BEST, self.identity)["state_dict"])
         done = trainer.current_epoch + 1
-        if done % self.every == 0 or done == trainer.max_epochs:
+        # a resumed run must not start before the best weights that it will reload
+        if done % self.every == 0 or done == trainer.max_epochs or (self.reload and better):
             self._save(trainer, LAST)
+
+    def _keep_best(self, trainer: lightning.Trainer) -> bool:
+        """Keeps the weights if they are the best so far; whether they are."""
+        figure = float(trainer.callback_metrics[cast(str, self.monitor)])
+        if self.best is not None and figure <= self.best:
+            return False
+        self.best, self.best_epoch = figure, trainer.current_epoch
+        self._save(trainer, BEST)
+        return True
 
     def _save(self, trainer: lightning.Trainer, name: str) -> None:
         target = self.folder / name
