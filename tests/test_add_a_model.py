@@ -73,7 +73,16 @@ def test_the_page_has_its_four_files() -> None:
 
 @pytest.mark.slow
 def test_a_model_is_added_by_the_page_alone(copy: Path, tmp_path: Path) -> None:
-    run(copy, "pytest", "-q", "-p", "no:xdist", "-p", "no:cacheprovider", f"tests/models/peers/test_{NAME}.py")
+    run(
+        copy,
+        "pytest",
+        "-q",
+        "-p",
+        "no:xdist",
+        "-p",
+        "no:cacheprovider",
+        *[f"tests/models/peers/test_{name}.py" for name in (NAME, "constructors", "shipped")],
+    )
     bank, results = write_bank(tmp_path / "bank"), tmp_path / "runs"
     configs = [f"--config=experiments/{name}.yaml" for name in ("planted", f"peers/{NAME}_planted")]
     run(copy, "mmvad.cli", "train", *configs, f"--data.bank={bank}", f"--runtime.results={results}")

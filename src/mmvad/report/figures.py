@@ -14,7 +14,16 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, snippet_seconds
 from mmvad.disk import disk_errors
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.metrics.frame import Curve, precision_recall_points, rank, roc_points, snippet_positives
+from mmvad.metrics.frame import (
+    Curve,
+    average_precision,
+    precision_recall_points,
+    rank,
+    roc_auc,
+    roc_points,
+    snippet_positives,
+)
+from mmvad.metrics.frame import Figure as Area
 from mmvad.report.pictures import file_name
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
@@ -79,29 +88,39 @@ def scores_on(
 
 
 class FrameCurve(NamedTuple):
-    """A curve over all thresholds: what gives its points, and what its axes are."""
+    """A curve over all thresholds: what gives its points and its area, what that is called, and what the axes are."""
 
     points: Callable[[Curve], tuple[np.ndarray, np.ndarray]]
+    area: Callable[[Curve], Area]
+    called: str
     across: str
     up: str
 
 
 FRAME_CURVES = {
-    "precision_recall": FrameCurve(precision_recall_points, "recall", "precision"),
-    "roc": FrameCurve(roc_points, "false positive rate", "true positive rate"),
+    "precision_recall": FrameCurve(precision_recall_points, average_precision, "AP", "recall", "precision"),
+    "roc": FrameCurve(roc_points, roc_auc, "AUC", "false positive rate", "true positive rate"),
 }
 
 
 def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve) -> Path:
-    """A frame-level curve of every score over the whole test set; empty axes where frames are of one class."""
+    """A frame-level curve of every score over the whole test set, and in grey what chance has.
+
+    Axes are empty where frames are of one class.
+    """
     ordered = sorted(videos, key=lambda v: v.name)
     positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in ordered])
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot()
     if positives.any() and (positives < SNIPPET_FRAMES).any():
         for name, scores in sorted(frame_scores(ordered).items()):
-            x, y = kind.points(rank(scores, positives, where=name).curve(None))
-            axes.plot(x, y, color=COLOURS[name], label=name, linewidth=1.2)
+            curve = rank(scores, positives, where=name).curve(None)
+            label = f"{name} ({kind.called} {100 * (kind.area(curve).value or 0):.1f})"
+            # dashed: of a network with one branch the combined score is that branch's
+            style = (0, (4, 2)) if name == "combined" else "-"
+            axes.plot(*kind.points(curve), color=COLOURS[name], label=label, linewidth=1.2, linestyle=style)
+        share = positives.sum() / (SNIPPET_FRAMES * len(positives))
+        axes.plot([0, 1], [0, 1] if kind.called == "AUC" else [share, share], color="0.7", linewidth=0.8)
         axes.legend(fontsize=8, frameon=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=kind.across, ylabel=kind.up)
     return _save(figure, path)

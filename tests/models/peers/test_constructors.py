@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmvad.config.peers import PEERS, Peers
+from mmvad.config.peers import Peers
 from mmvad.models.model import Model
 from mmvad.models.peers import magnitude
 from tests.models.peers.properties import bags, small_setting
@@ -64,7 +64,7 @@ def xavier_scale(layer: nn.Linear | nn.Conv1d) -> float:
     return math.sqrt(2 / ((rows + columns) * math.prod(kernel)))
 
 
-@pytest.mark.parametrize("name", PEERS)
+@pytest.mark.parametrize("name", DROPOUT)
 def test_dropout(name: str) -> None:
     model = made(name)
     found = {n: m.p for n, m in model.named_modules() if isinstance(m, nn.Dropout) and m.p}
