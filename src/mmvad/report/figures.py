@@ -113,7 +113,7 @@ def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot()
     if positives.any() and (positives < SNIPPET_FRAMES).any():
-        for name, scores in sorted(frame_scores(ordered).items()):
+        for name, scores in sorted(frame_scores(ordered).items(), key=lambda item: (item[0] == "combined", item[0])):
             curve = rank(scores, positives, where=name).curve(None)
             label = f"{name} ({kind.called} {100 * (kind.area(curve).value or 0):.1f})"
             # dashed: of a network with one branch the combined score is that branch's
