@@ -12,7 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from mmvad.bench.made import configuration, dual_stream
 from mmvad.bench.plain import plain_form
 from mmvad.bench.timing import Row
-from mmvad.bench.training import Trained, drawn_samples, train_steps
+from mmvad.bench.training import WIDTHS, Trained, drawn_samples, train_steps
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.environment import Place
@@ -49,7 +49,7 @@ def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
 
 def step_flops(config: Config, place: Place) -> int:
     """Operations of a step, forward and backward, at the shapes that this device gets."""
-    model = dual_stream(config, audio_width=128 if config.uses_audio else 0).to(place.device)
+    model = dual_stream(config, audio_width=WIDTHS.audio if config.uses_audio else 0).to(place.device)
     batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
     with FlopCounterMode(display=False) as counter:
         model.losses(model(batch), batch)["total"].backward()
@@ -59,7 +59,7 @@ def step_flops(config: Config, place: Place) -> int:
 def plain_step(config: Config, place: Place, steps: int = 5) -> float:
     """Seconds of the plain step in the same mixed precision, losses in float32."""
     plain = plain_form("training")
-    model = dual_stream(config, audio_width=128 if config.uses_audio else 0).to(place.device)
+    model = dual_stream(config, audio_width=WIDTHS.audio if config.uses_audio else 0).to(place.device)
     form = plain.PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
     batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())

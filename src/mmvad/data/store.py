@@ -64,11 +64,6 @@ class FeatureStore:
         self.rows = rows.to(device)
         self.start = dict(zip(distinct, starts[:-1].tolist(), strict=True))
 
-    @property
-    def on_gpu(self) -> bool:
-        """Whether the features are resident there."""
-        return self.rows is not None and self.rows.is_cuda
-
     def lengths(self, samples: np.ndarray) -> np.ndarray:
         """Valid segments of each sample: int64 [B], 0 where the feature is absent."""
         found = [self.sequences[i] for i in samples]
