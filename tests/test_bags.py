@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmvad.bags import bag_size, largest_bag, top_mean
+from mmvad.bags import bag_size, first, largest_bag, mean_where, pairs_of, top_mean
 from tests.plain import objectives as plain
 
 
@@ -36,3 +36,20 @@ def test_top_mean(lengths: list[int], more: int, seed: int) -> None:
             wanted = plain.top_k_mean([scores[b, t, c] for t in range(n)])
             torch.testing.assert_close(found[b, c], wanted)
     torch.testing.assert_close(one, found[:, 0])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=12))
+def test_pairs_are_those_of_two_lists(kinds: list[bool]) -> None:
+    abnormal = torch.tensor(kinds)
+    pairs = pairs_of(abnormal)
+    wanted = list(zip([i for i, a in enumerate(kinds) if a], [i for i, a in enumerate(kinds) if not a]))
+    found = zip(pairs.abnormal[pairs.taken].tolist(), pairs.normal[pairs.taken].tolist())
+    assert list(found) == wanted
+    assert first(abnormal).tolist() == sorted(range(len(kinds)), key=lambda i: not kinds[i])
+
+
+@given(st.lists(st.booleans(), min_size=1, max_size=8))
+def test_mean_where_is_the_mean_of_the_rows_that_are_taken(taken: list[bool]) -> None:
+    chosen, values = torch.tensor(taken), torch.arange(3.0 * len(taken)).reshape(-1, 3)
+    wanted = values[chosen].mean() if chosen.any() else torch.zeros(())
+    torch.testing.assert_close(mean_where(values, chosen), wanted)

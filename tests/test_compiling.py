@@ -66,12 +66,14 @@ def test_a_compiler_is_looked_for_as_triton_does(monkeypatch: pytest.MonkeyPatch
 
 def test_where_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compiling, "_can_compile", lambda: True)
-    ours, peer = DualStreamModel(network(), losses()), Model[object]()
+    ours, broken, peer = DualStreamModel(network(), losses()), Model[object](), Model[object]()
+    peer.one_graph = True
     assert compiles("auto", ours, CUDA, WORTH_COMPILING)
     assert not compiles("auto", ours, CUDA, WORTH_COMPILING - 1)
     assert not compiles("auto", peer, CUDA, WORTH_COMPILING)
     assert compiles("on", ours, CUDA, 1)
-    assert not compiles("on", peer, CUDA, WORTH_COMPILING)
+    assert compiles("on", peer, CUDA, 1)
+    assert not compiles("on", broken, CUDA, WORTH_COMPILING)
     assert not compiles("off", ours, CUDA, WORTH_COMPILING)
     assert not compiles("on", ours, CPU, WORTH_COMPILING)
     monkeypatch.setattr(compiling, "_can_compile", lambda: False)

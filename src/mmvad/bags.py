@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -52,6 +54,36 @@ def top_places(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[T
 def rows_at(features: Tensor, places: Tensor) -> Tensor:
     """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d]."""
     return features.gather(1, places.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+
+
+class Pairs(NamedTuple):
+    """The i-th abnormal beside the i-th normal video, in their order.
+
+    Attributes:
+        abnormal, normal: int64 [B], places in the batch.
+        taken: bool [B], whether there is an i-th of either kind.
+    """
+
+    abnormal: Tensor
+    normal: Tensor
+    taken: Tensor
+
+
+def pairs_of(abnormal: Tensor) -> Pairs:
+    """Of videos of two kinds, bool [B], as many pairs as the rarer kind has; of fixed shape, so nothing waits."""
+    place, count = torch.arange(len(abnormal), device=abnormal.device), abnormal.sum()
+    return Pairs(first(abnormal), first(~abnormal), place < torch.minimum(count, len(abnormal) - count))
+
+
+def first(chosen: Tensor) -> Tensor:
+    """The places of those chosen, bool [B], and then of the others, both in their order: int64 [B]."""
+    return (~chosen).int().argsort(stable=True)
+
+
+def mean_where(values: Tensor, taken: Tensor) -> Tensor:
+    """The mean of the values that are taken, bool of the same shape or less at its end; 0 of nothing."""
+    taken = taken.reshape(taken.shape + (1,) * (values.dim() - taken.dim())).expand_as(values)
+    return (values * taken).sum() / taken.sum().clamp(min=1)
 
 
 def mean_rows(rows: Tensor, taken: Tensor) -> Tensor:

@@ -38,11 +38,12 @@ def compiled_losses() -> Losses:
 def compiles(wish: str, model: Model, device: torch.device, steps: float) -> bool:
     """Whether training steps are compiled, under `runtime.compile`.
 
-    A CPU leaves padding out instead. A model that is no one graph would be compiled at every batch or epoch anew.
+    A CPU leaves padding out instead. A model that is no one graph would be compiled at every batch or epoch anew. By
+    itself (`auto`) a model is compiled where that is known to pay and the run is long.
     """
     if wish == "off" or device.type != "cuda" or not model.one_graph:
         return False
-    return wish == "on" or (steps >= WORTH_COMPILING and _can_compile())
+    return wish == "on" or (model.known_to_pay and steps >= WORTH_COMPILING and _can_compile())
 
 
 def _can_compile() -> bool:

@@ -77,7 +77,7 @@ class AnomalyModule(lightning.LightningModule):
             LOG.info("compile  training steps become CUDA graphs: the first one takes up to a minute")
             self.losses = compiled_losses()
         elif self.compiled == "on":
-            LOG.info("compile  steps stay as they are: runtime.compile is for the dual-stream network on CUDA")
+            LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
     def on_train_epoch_start(self) -> None:
         self.model.start_epoch(self.current_epoch, self.optim.epochs)

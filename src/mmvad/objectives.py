@@ -71,6 +71,12 @@ def binary_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
     return F.binary_cross_entropy(probabilities.nan_to_num(0.5).clamp(0, 1), labels) + 0 * probabilities.sum()
 
 
+def each_cross_entropy(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """`binary_cross_entropy` of every entry by itself, of the same shape."""
+    safe = probabilities.nan_to_num(0.5).clamp(0, 1)
+    return F.binary_cross_entropy(safe, labels, reduction="none") + 0 * probabilities
+
+
 def embed_loss(text: Tensor, form: str, reduction: str) -> Tensor:
     """How alike the normal class's embedding is to the abnormal ones' (eqs. 11-12): [B or 1, C, d] -> scalar.
 

@@ -120,5 +120,5 @@ def test_contrast_gains_a_tenth_an_epoch_up_to_its_limit() -> None:
     model, weights = made(contrast_weight=0.45), []
     for epoch in range(7):
         model.start_epoch(epoch, 50)
-        weights.append(model.weight)
+        weights.append(model.weight.item())
     assert weights == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.45])

@@ -55,8 +55,17 @@ def test_forward_and_losses_are_the_plain_ones(training: bool) -> None:
 def test_near_pairs_different_videos_crop_by_crop() -> None:
     """Two videos of two crops, equal crop by crop: nothing to lose; with the crops exchanged there is."""
     one = torch.tensor([[[1.0], [5.0]]])
-    assert mgfn.near_loss(torch.cat([one, one])) == 0
-    assert mgfn.near_loss(torch.cat([one, one.flip(1)])) == 16
+    same, exchanged = torch.cat([one, one]), torch.cat([one, one.flip(1)])
+    assert mgfn.near_loss(same, torch.tensor([True, True])) == 0
+    assert mgfn.near_loss(exchanged, torch.tensor([True, True])) == 16
+    assert mgfn.near_loss(exchanged, torch.tensor([True, False])) == 0
+
+
+def test_near_pairs_within_a_kind_whatever_its_places() -> None:
+    norms = torch.tensor([1.0, 100.0, 2.0, 200.0, 5.0, 7.0]).reshape(-1, 1, 1)
+    kind = torch.tensor([True, False, True, False, True, True])
+    assert mgfn.near_loss(norms, kind) == ((1 - 5) ** 2 + (2 - 7) ** 2) / 2
+    assert mgfn.near_loss(norms, ~kind) == 100**2
 
 
 def test_far_is_a_squared_hinge_on_the_distance_of_the_norms() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mmvad.config import peers
 from mmvad.errors import UserError
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers import rtfm
+from mmvad.models.peers import magnitude, rtfm
 from mmvad.models.peers.magnitude import margin_loss, select
 from mmvad.models.peers.setting import Setting
 from tests.models.peers.properties import (
@@ -55,6 +55,22 @@ def test_forward_and_losses_are_the_plain_ones(training: bool, form: str) -> Non
 @given(st.lists(st.integers(1, 40), min_size=2, max_size=4), st.integers(0, 30))
 def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
     assert_padding_changes_nothing(network(), lengths, extra, TOGETHER, rtol=1e-4)
+
+
+@pytest.mark.parametrize(("training", "lengths"), [(True, (9, 1, 4)), (False, (9, 1, 4)), (False, (1,))])
+def test_batch_norm_in_fixed_shapes_is_torchs_own(
+    monkeypatch: pytest.MonkeyPatch, training: bool, lengths: tuple[int, ...]
+) -> None:
+    mask = torch.arange(12) < torch.tensor(lengths)[:, None]
+    x = 3 * torch.randn(len(lengths), 12, 5, generator=torch.Generator().manual_seed(1)) + 1
+    left = []
+    for packed in (True, False):
+        monkeypatch.setattr(magnitude, "packs", lambda x, packed=packed: packed)
+        torch.manual_seed(0)
+        norm = awake(magnitude.MaskedBatchNorm(5)).train(training)  # type: ignore[arg-type]
+        left.append([norm(x, mask), *norm.buffers()])
+    for ours, torchs in zip(*left, strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-5)
 
 
 def test_padding_is_never_selected_even_where_dropout_hides_every_segment() -> None:

@@ -167,6 +167,8 @@ def distillation(mean: Tensor, target: Tensor, log_variance: Tensor, mask: Tenso
 class AVadCLIP(Model[Fused]):
     """Teacher, and student where that is scored; MIL-BCE + (class CE + focal) / 2 + lambda |cos| (+ distillation)."""
 
+    one_graph = True
+
     def __init__(self, setting: Setting, settings: AvadClip) -> None:
         super().__init__()
         self.settings = settings

@@ -36,6 +36,8 @@ class AvvdOutput(NamedTuple):
 class Avvd(Model[AvvdOutput]):
     """The network; width is that of picture and sound together."""
 
+    one_graph = True
+
     def __init__(self, width: int, classes: int, settings: AvvdSettings) -> None:
         super().__init__()
         self.settings = settings

@@ -75,6 +75,8 @@ class Gate(nn.Module):
 class ClipTsa(Model[Selected]):
     """RTFM on w x. Features wider than 512 first become 512 sigmoids by a layer of 1024."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: peers.ClipTsa) -> None:
         super().__init__()
         self.settings = settings

@@ -75,6 +75,8 @@ class HlOutput(NamedTuple):
 class HlNet(Model[HlOutput]):
     """The network; `settings.score` says which of the two heads is reported."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: HlNetSettings) -> None:
         super().__init__()
         self.settings = settings

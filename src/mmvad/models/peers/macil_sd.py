@@ -87,12 +87,15 @@ class MacilOutput(NamedTuple):
 class MacilSd(Model[MacilOutput]):
     """Both networks; the audio-visual one is scored. The contrastive terms weigh min(1.5, 0.1 epoch)."""
 
+    one_graph = True
+    weight: Tensor
+
     def __init__(self, width: int, audio_width: int, settings: MacilSdSettings) -> None:
         super().__init__()
         self.settings = settings
         self.both = AudioVisualNet(width, audio_width, settings.dropout)
         self.alone = VisualNet(width, settings.dropout)
-        self.weight = 0.0
+        self.register_buffer("weight", torch.zeros(()), persistent=False)
 
     def forward(self, batch: Batch) -> MacilOutput:
         assert batch.audio is not None
@@ -118,7 +121,7 @@ class MacilSd(Model[MacilOutput]):
         return [{"params": list(net.parameters()), "lr": rate} for net, rate in rates.items()]
 
     def start_epoch(self, epoch: int, epochs: int) -> None:
-        self.weight = min(self.settings.contrast_weight, GAIN_AN_EPOCH * epoch)
+        self.weight.fill_(min(self.settings.contrast_weight, GAIN_AN_EPOCH * epoch))
 
     @torch.no_grad()
     def end_epoch(self, epoch: int, epochs: int) -> None:

@@ -12,14 +12,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.bags import mean_where, pairs_of
 from mmvad.config.peers import Magnitude
 from mmvad.config.sections import Section
 from mmvad.errors import UserError
+from mmvad.models.layout import packs
 from mmvad.models.model import Batch
 from mmvad.objectives import binary_cross_entropy
 
 SEGMENTS_A_CHOICE = 10
 GROUPS = 8
+MOMENTUM = 0.1
+"""Of the running mean and variance."""
 
 
 class MaskedBatchNorm(nn.Module):
@@ -27,13 +31,36 @@ class MaskedBatchNorm(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm1d(width)
+        self.norm = nn.BatchNorm1d(width, momentum=MOMENTUM)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        if not packs(x):
+            return self._in_place(x, mask)
         valid = self.norm(x[mask])
         out = valid.new_zeros(x.shape)
         out[mask] = valid
         return out
+
+    def _in_place(self, x: Tensor, mask: Tensor) -> Tensor:
+        """The same in fixed shapes."""
+        valid, wide = mask.unsqueeze(-1), x.float()
+        mean, variance = self._moments(wide, valid) if self.training else self._running()
+        scaled = (wide - mean) / torch.sqrt(variance + self.norm.eps) * self.norm.weight + self.norm.bias
+        return scaled.to(x.dtype) * valid
+
+    def _moments(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and variance of the valid segments, [d] each; the running ones go on."""
+        count, (running_mean, running_variance) = valid.sum(), self._running()
+        mean = (x * valid).sum(dim=(0, 1)) / count
+        variance = ((x - mean).square() * valid).sum(dim=(0, 1)) / count
+        with torch.no_grad():
+            self.norm.get_buffer("num_batches_tracked").add_(1)
+            running_mean.lerp_(mean, MOMENTUM)
+            running_variance.lerp_(variance * (count / (count - 1).clamp(min=1)), MOMENTUM)
+        return mean, variance
+
+    def _running(self) -> tuple[Tensor, Tensor]:
+        return self.norm.get_buffer("running_mean"), self.norm.get_buffer("running_var")
 
 
 class MaskedGroupNorm(nn.Module):
@@ -148,31 +175,19 @@ def bag_scores(selected: Selected) -> Tensor:
     return (chosen * selected.taken).sum(dim=1) / selected.taken.sum(dim=1)
 
 
-def paired(values: Tensor, abnormal: Tensor) -> tuple[Tensor, Tensor]:
-    """The abnormal and the normal rows of [V, ...], the i-th of either side by side; the longer part is cut."""
-    kinds = values[abnormal], values[~abnormal]
-    count = min(len(kind) for kind in kinds)
-    return kinds[0][:count], kinds[1][:count]
-
-
-def mean_or_zero(values: Tensor) -> Tensor:
-    """The mean; 0 of nothing."""
-    return values.sum() / max(values.numel(), 1)
-
-
 def margin_loss(selected: Selected, abnormal: Tensor, margin: float, form: str) -> Tensor:
     """`squared`: mean_i (|margin - |phi_i^abn|| + |phi_i^nor|)^2, phi the mean of the selected f of a crop row.
 
     `hinge`: mean_i max(0, margin - d_i^abn + d_i^nor), d the mean of the selected norms. i is a pair's crop row;
     abnormal bool [V]. 0 where either kind is missing.
     """
-    chosen = chosen_features(selected)
+    chosen, pairs = chosen_features(selected), pairs_of(abnormal)
     count = selected.taken.sum(dim=1)[:, None, None]
     if form == "hinge":
-        abn, nor = paired(chosen.norm(dim=-1).sum(dim=2) / count[..., 0], abnormal)
-        return mean_or_zero(F.relu(margin - abn + nor))
-    abn, nor = paired((chosen.sum(dim=2) / count).norm(dim=-1), abnormal)
-    return mean_or_zero(((margin - abn).abs() + nor).square())
+        norms = chosen.norm(dim=-1).sum(dim=2) / count[..., 0]
+        return mean_where(F.relu(margin - norms[pairs.abnormal] + norms[pairs.normal]), pairs.taken)
+    norms = (chosen.sum(dim=2) / count).norm(dim=-1)
+    return mean_where(((margin - norms[pairs.abnormal]).abs() + norms[pairs.normal]).square(), pairs.taken)
 
 
 def smoothness(scores: Tensor, mask: Tensor) -> Tensor:
@@ -183,18 +198,19 @@ def smoothness(scores: Tensor, mask: Tensor) -> Tensor:
 def magnitude_losses(selected: Selected, batch: Batch, settings: Magnitude) -> dict[str, Tensor]:
     """RTFM's four terms, unweighted: `bag` cross-entropy, `margin`, `smooth` and `sparse` of the abnormal videos."""
     abnormal, mask = batch.abnormal[:: batch.crops], batch.mask[:: batch.crops]
-    scores = selected.scores.float()
+    scores, unwanted = selected.scores.float(), mask & abnormal[:, None]
     return {
         "bag": binary_cross_entropy(bag_scores(selected), abnormal.float()),
         "margin": margin_loss(selected, abnormal, settings.margin, settings.margin_form),
-        "smooth": smoothness(scores[abnormal], mask[abnormal]),
-        "sparse": (scores * mask)[abnormal].norm(),
+        "smooth": smoothness(scores, unwanted),
+        "sparse": (scores * unwanted).norm(),
     }
 
 
 def with_total(losses: dict[str, Tensor], settings: Section) -> dict[str, Tensor]:
     """The losses and `total`, their sum; a loss NAME counts `settings.NAME_weight` where there is that key, else 1."""
-    total = torch.stack([getattr(settings, f"{name}_weight", 1.0) * loss for name, loss in losses.items()]).sum()
+    weights = vars(settings)
+    total = torch.stack([weights.get(f"{name}_weight", 1.0) * loss for name, loss in losses.items()]).sum()
     return losses | {"total": total}
 
 

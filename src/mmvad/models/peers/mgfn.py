@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.bags import first, mean_where, pairs_of
 from mmvad.config import peers
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
@@ -16,8 +17,6 @@ from mmvad.models.peers.magnitude import (
     bag_scores,
     chosen_features,
     convolve,
-    mean_or_zero,
-    paired,
     select,
     smoothness,
     with_total,
@@ -93,6 +92,8 @@ class Layer(nn.Module):
 class Mgfn(Model[Selected]):
     """Feature and norm to 64 channels, 3 glance layers, 3 focus layers of 128 and 2 of 1024, LN, a score."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: peers.Mgfn) -> None:
         super().__init__()
         self.settings = settings
@@ -125,9 +126,9 @@ class Mgfn(Model[Selected]):
         terms = {
             "bag": binary_cross_entropy(bag_scores(output), abnormal.float()),
             "far": far_loss(norms, abnormal, self.settings.far_margin),
-            "near": near_loss(norms[abnormal]) + near_loss(norms[~abnormal]),
+            "near": near_loss(norms, abnormal) + near_loss(norms, ~abnormal),
             "smooth": smoothness(scores, mask),
-            "sparse": (scores * mask)[abnormal].norm(),
+            "sparse": (scores * (mask & abnormal[:, None])).norm(),
         }
         return with_total(terms, self.settings)
 
@@ -142,17 +143,23 @@ def far_loss(norms: Tensor, abnormal: Tensor, margin: float) -> Tensor:
         norms: g [V, N, K], L1 norms of the selected segments.
         abnormal: bool [V].
     """
-    abn, nor = paired(norms, abnormal)
-    return mean_or_zero(F.relu(margin - (abn - nor).norm(dim=-1)).square())
+    pairs = pairs_of(abnormal)
+    apart = (norms[pairs.abnormal] - norms[pairs.normal]).norm(dim=-1)
+    return mean_where(F.relu(margin - apart).square(), pairs.taken)
 
 
-def near_loss(norms: Tensor) -> Tensor:
-    """mean_i |g_i - g_{i + half}|^2 of one kind's videos [V, N, K], crop by crop; 0 of a single video.
+def near_loss(norms: Tensor, kind: Tensor) -> Tensor:
+    """mean_i |g_i - g_{i + half}|^2 of the videos of one kind, crop by crop; 0 of a single video.
 
     The public code pairs crops of the same video; the paper contrasts videos.
+
+    Args:
+        norms: g [V, N, K].
+        kind: bool [V], the videos.
     """
-    half = len(norms) // 2
-    return mean_or_zero((norms[:half] - norms[half : 2 * half]).square().sum(dim=-1))
+    half, place, rows = kind.sum() // 2, torch.arange(len(kind), device=kind.device), norms[first(kind)]
+    partner = (place + half).clamp(max=len(kind) - 1)
+    return mean_where((rows - rows[partner]).square().sum(dim=-1), place < half)
 
 
 def build(setting: Setting, settings: peers.Mgfn) -> Mgfn:

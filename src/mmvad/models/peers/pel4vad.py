@@ -97,6 +97,7 @@ class TwoReaches(nn.Module):
 class PEL4VAD(Model[Output]):
     """The network with MIL-BCE over TK(s, 1 on normal bags, K16 on abnormal ones) + lambda KD of the concepts."""
 
+    one_graph = True
     texts: Tensor
 
     def __init__(self, setting: Setting, settings: Pel4Vad) -> None:
@@ -137,17 +138,23 @@ class PEL4VAD(Model[Output]):
         Items of a video are its foreground, with its class (the first in the benchmark's order), and of an abnormal one
         its background with the normal class; j runs over the texts of all items of the batch.
         """
-        foreground, background = (highlighted(features, part, batch.mask) for part in (scores, 1 - scores))
+        items = torch.cat([highlighted(features, part, batch.mask) for part in (scores, 1 - scores)])
         kind = batch.labels.argmax(dim=1)  # argmax gives the first
-        items = torch.cat([foreground, background[batch.abnormal]])
-        labels = torch.cat([kind, torch.zeros_like(kind[batch.abnormal])])
-        wanted = (SHARPNESS * (labels[:, None] == labels[None, :]).float()).log_softmax(dim=1)
+        labels = torch.cat([kind, torch.zeros_like(kind)])
+        there = torch.cat([torch.ones_like(batch.abnormal), batch.abnormal])
+        wanted = _among(SHARPNESS * (labels[:, None] == labels[None, :]).float(), there)
         cosine = F.normalize(items, dim=-1) @ F.normalize(self.texts[labels].float(), dim=-1).T
-        found = (cosine / self.log_temperature.exp()).log_softmax(dim=1)
-        return F.kl_div(found, wanted, reduction="batchmean", log_target=True)
+        found = _among(cosine / self.log_temperature.exp(), there)
+        each = F.kl_div(found, wanted, reduction="none", log_target=True) * (there[:, None] & there[None, :])
+        return each.sum() / there.sum()
 
     def scores(self, output: Output) -> Scores:
         return Scores(torch.sigmoid(output.logits.float()), None)
+
+
+def _among(values: Tensor, there: Tensor) -> Tensor:
+    """Logarithms of the softmax over the columns that are there, bool [J]; finite elsewhere too. [I, J] -> same."""
+    return values - values.masked_fill(~there, float("-inf")).logsumexp(dim=1, keepdim=True)
 
 
 def highlighted(features: Tensor, scores: Tensor, mask: Tensor) -> Tensor:

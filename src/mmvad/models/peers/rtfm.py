@@ -22,6 +22,8 @@ from mmvad.models.peers.setting import Setting
 class Rtfm(Model[Selected]):
     """f = Drop(MTN(x)), s = sigmoid(head(f)). All widths follow the input's: d, d/4, d/16 in the head."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: peers.Rtfm) -> None:
         super().__init__()
         self.settings = settings

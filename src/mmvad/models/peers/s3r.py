@@ -56,6 +56,7 @@ class S3r(Model[Output]):
     `dictionary` M [S, d] is learned from the normal videos before training.
     """
 
+    one_graph = True
     fitted = ("dictionary",)
     dictionary: Tensor
 

@@ -19,6 +19,8 @@ EPSILON = 1e-8
 class Sultani(Model[Tensor]):
     """s = sigmoid(MLP(x / |x|)), each segment on its own: d > 512 (ReLU) > 32 (linear) > 1, dropout between."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: peers.Sultani) -> None:
         super().__init__()
         self.settings = settings
@@ -41,10 +43,11 @@ class Sultani(Model[Tensor]):
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         """`rank` + 8e-5 `smooth` + 8e-5 `sparse`; the last two of abnormal bags, summed over them like `rank`."""
         scores, mask, abnormal = output.float(), batch.mask, batch.abnormal
+        unwanted = mask & abnormal[:, None]
         terms = {
             "rank": ranking_loss(scores.masked_fill(~mask, 0).amax(dim=1), abnormal),
-            "smooth": smoothness(scores[abnormal], mask[abnormal]),
-            "sparse": (scores * mask)[abnormal].sum(),
+            "smooth": smoothness(scores, unwanted),
+            "sparse": (scores * unwanted).sum(),
         }
         return with_total(terms, self.settings)
 
@@ -65,8 +68,8 @@ def ranking_loss(best: Tensor, abnormal: Tensor) -> Tensor:
 
     0 where either kind is missing.
     """
-    hinge = F.relu(1 - best[abnormal][:, None] + best[~abnormal][None, :])
-    return hinge.sum() / max(hinge.shape[1], 1)
+    hinge = F.relu(1 - best[:, None] + best[None, :]) * (abnormal[:, None] & ~abnormal[None, :])
+    return hinge.sum() / (~abnormal).sum().clamp(min=1)
 
 
 def build(setting: Setting, settings: peers.Sultani) -> Sultani:

@@ -28,6 +28,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from mmvad.bags import first
 from mmvad.config.peers import Tpwng
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
@@ -139,6 +140,8 @@ class ScorerLayer(nn.Module):
 class TPWNG(Model[Output]):
     """L_n + L_a + L_dil + L_cl + 0.1 L_sp + 0.01 L_sm; L_cl alone trains the scorer, the others the text side."""
 
+    one_graph = True
+
     def __init__(self, setting: Setting, settings: Tpwng) -> None:
         super().__init__()
         assert setting.encoder is not None
@@ -199,12 +202,9 @@ def partners(abnormal: Tensor) -> Tensor:
 
     A normal video is its own; with fewer normal ones they serve again, without any an abnormal one is its own too.
     """
-    own = torch.arange(len(abnormal), device=abnormal.device)
-    normal = own[~abnormal]
-    if not len(normal):
-        return own
-    turn = abnormal.cumsum(dim=0) - 1
-    return torch.where(abnormal, normal[turn % len(normal)], own)
+    own, normal = torch.arange(len(abnormal), device=abnormal.device), (~abnormal).sum()
+    turn = (abnormal.cumsum(dim=0) - 1) % normal.clamp(min=1)
+    return torch.where(abnormal & (normal > 0), first(~abnormal)[turn.clamp(min=0)], own)
 
 
 def ranking_losses(similarity: Tensor, own: Tensor, adapted: Tensor, batch: Batch, scale: float) -> dict[str, Tensor]:

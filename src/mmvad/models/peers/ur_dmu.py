@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import SEGMENTS_A_PICK, mean_rows, rows_at, top_mean, top_places
+from mmvad.bags import SEGMENTS_A_PICK, mean_rows, mean_where, pairs_of, rows_at, top_mean, top_places
 from mmvad.config.peers import UrDmu as UrDmuSettings
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import normalised_distance
 from mmvad.models.peers.setting import Setting
-from mmvad.objectives import binary_cross_entropy, coarse_loss
+from mmvad.objectives import coarse_loss, each_cross_entropy
 
 HEADS = 4
 SLOTS = 60
@@ -100,6 +100,8 @@ class UrOutput(NamedTuple):
 class UrDmu(Model[UrOutput]):
     """The network; width is that of picture and sound together."""
 
+    one_graph = True
+
     def __init__(self, width: int, settings: UrDmuSettings) -> None:
         super().__init__()
         inner = settings.width
@@ -157,8 +159,7 @@ def memory_loss(output: UrOutput, batch: Batch) -> Tensor:
 
 def _cross_entropy(scores: Tensor, chosen: Tensor, target: int) -> Tensor:
     """Mean over the chosen scores; 0 where there is none."""
-    picked = scores[chosen]
-    return binary_cross_entropy(picked, torch.full_like(picked, target)) if len(picked) else 0 * scores.sum()
+    return mean_where(each_cross_entropy(scores, torch.full_like(scores, target)), chosen)
 
 
 def separation_losses(output: UrOutput, batch: Batch) -> dict[str, Tensor]:
@@ -167,20 +168,18 @@ def separation_losses(output: UrOutput, batch: Batch) -> dict[str, Tensor]:
     P, Q, R are means of rows at the k highest nN, nA and aA: max(0, |P - Q| - |P - R| + 1) of unit vectors, and
     max(0, 100 - |R'| + |P'|) with the latents gA', hN' in the rows' place.
     """
-    normal, abnormal = ((kind.nonzero().squeeze(1)) for kind in (~batch.abnormal, batch.abnormal))
-    pairs = min(len(normal), len(abnormal))
-    if not pairs:
-        return dict.fromkeys(("triplet", "magnitude"), 0 * output.rows.sum())
+    abnormal, normal, both = pairs_of(batch.abnormal)
     by_normal, taken = top_places(output.normal, batch.mask)
     by_abnormal, _ = top_places(output.abnormal, batch.mask)
-    p, q = mean_rows(rows_at(output.rows, by_normal), taken)[torch.stack([normal[:pairs], abnormal[:pairs]])]
-    r = mean_rows(rows_at(output.rows, by_abnormal), taken)[abnormal[:pairs]]
+    p, q = mean_rows(rows_at(output.rows, by_normal), taken)[torch.stack([normal, abnormal])]
+    r = mean_rows(rows_at(output.rows, by_abnormal), taken)[abnormal]
     p, q, r = (F.normalize(v, dim=-1) for v in (p, q, r))
-    small = mean_rows(rows_at(output.normal_latent, by_normal), taken)[normal[:pairs]].norm(dim=-1)
-    large = mean_rows(rows_at(output.abnormal_latent, by_abnormal), taken)[abnormal[:pairs]].norm(dim=-1)
+    small = mean_rows(rows_at(output.normal_latent, by_normal), taken)[normal].norm(dim=-1)
+    large = mean_rows(rows_at(output.abnormal_latent, by_abnormal), taken)[abnormal].norm(dim=-1)
+    triplet = F.triplet_margin_loss(p, q, r, margin=MARGIN, reduction="none")
     return {
-        "triplet": F.triplet_margin_loss(p, q, r, margin=MARGIN),
-        "magnitude": F.relu(FARTHEST - large + small).mean(),
+        "triplet": mean_where(triplet, both),
+        "magnitude": mean_where(F.relu(FARTHEST - large + small), both),
     }
 
 

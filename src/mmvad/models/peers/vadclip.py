@@ -124,6 +124,8 @@ class TwoBranches(nn.Module):
 class VadCLIP(Model[Output]):
     """The network with MIL-BCE(sigmoid z) + class CE(M) + lambda mean_{c >= 1} |cos(t_0, t_c)|."""
 
+    one_graph = True
+
     def __init__(self, setting: Setting, settings: VadClip) -> None:
         super().__init__()
         assert setting.encoder is not None  # the configuration lets no modalities without T through
