@@ -94,6 +94,8 @@ def test_a_bad_event_names_file_and_line(tmp_path: Path, line: str, problem: str
         read_events(path)
     assert f"{path}, line 3: {problem}" in str(caught.value)
     assert "expected:" in str(caught.value)
+    says_form = "triples of class, start and end frame" in str(caught.value)
+    assert says_form == problem.startswith(("'", "event from", "5", "0"))
 
 
 @pytest.mark.parametrize("line", ["a 1", "a 1 2 3", "a one two", "a 9 3"])

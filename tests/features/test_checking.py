@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,16 @@ def test_all_that_is_wrong_is_found_in_one_go(xd: Hand) -> None:
     assert sum(line.startswith("missing     test ") and f"{XD_TEST[0]}__0.npy" in line for line in lines) == 1
     assert lines[-1] == "7 findings"
     assert lines[-3].split() == ["train", "3", "0", "0", "1", "1", "0", "0", "1"]
+
+
+def test_a_missing_folder_of_sound_is_one_finding(xd: Hand) -> None:
+    shutil.rmtree(xd.root / "vggish-features")
+    findings, lines = found("xd_violence", xd.root)
+    assert findings == {("no audio", "", "")}
+    assert lines[0].startswith("no audio    -      (all): ")
+    assert "vggish-features/ missing" in lines[0]
+    assert lines[-1] == "1 findings"
+    assert found("xd_violence", xd.root, audio="none")[0] == set()
 
 
 def test_a_cut_list_is_found_unless_it_is_meant(xd: Hand) -> None:

@@ -15,7 +15,7 @@ from mmvad.report.marks import quirks_of
 from mmvad.report.published import find_published
 from mmvad.report.render import grid
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Results
+from mmvad.report.results import Results, written
 from mmvad.report.scored import Truths
 from mmvad.report.studies import tables_named
 from mmvad.report.tables import fill
@@ -60,6 +60,13 @@ def test_runs_of_two_checkpoint_policies_are_not_averaged(run: Run, tmp_path: Pa
     assert (found.seeds, found.peeked) == ((0, 1), False)
     assert found.cells[0].mean == pytest.approx(sum(aps) / 2)
     assert "UR-DMU 2023: another configuration was run too and left out: select=best_test" in filled.notes
+
+
+def test_long_values_are_shown_by_their_end_and_hashes_by_their_beginning() -> None:
+    assert written("optim.epochs", 3) == "optim.epochs=3"
+    assert written("bank_hash", "0123456789abcdef") == "bank_hash=0123456789ab"
+    path = "/somewhere/very/far/away/on/another/machine/open_clip_model.safetensors"
+    assert written("model.text.weights", path) == f"model.text.weights=...{path[-37:]}"
 
 
 def test_peeking_runs_alone_are_shown_with_their_mark(run: Run, tmp_path: Path) -> None:
@@ -154,6 +161,17 @@ def test_what_does_not_compare_is_said_of_peers_too(run: Run, tmp_path: Path, mo
     said = next(note for note in notes.splitlines() if note.startswith(start))
     assert "optim.epochs=60" in said
     assert "loss." not in said, "a peer reads none"
+
+
+def test_settings_that_nothing_reads_are_not_noted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(BASES.parent)
+    run([*UR_DMU, "model.text.weights=random", "model.text.architecture=tiny", "optim.schedule=constant"])
+    start = "UR-DMU 2023: settings other than those of experiments/peers/ur_dmu_xd.yaml: "
+    said = next(note for note in table(tmp_path).notes if note.startswith(start))
+    assert "optim.epochs=" in said
+    assert "model.text" not in said
+    assert "milestones" not in said
+    assert "cosine_share" not in said
 
 
 def test_shipped_settings_are_not_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,6 +44,9 @@ UCF_CRIME = Benchmark(
 _NORMAL = re.compile(r"(training_|testing_)?normal([_ ].*)?", re.IGNORECASE)
 
 
+EVENTS_LINE = "name, class, start, end, start, end (-1: absent)"
+
+
 def class_of_folder(folder: str, where: object) -> str:
     """The class key of a class folder; both `..._Normal_Videos_Anomaly` folders are the normal class.
 
@@ -74,7 +77,7 @@ def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
     for line in read_lines(path):
         fields = line.text.split()
         if len(fields) != 6:
-            raise UserError(line, f"{len(fields)} fields", expected="name, class, start, end, start, end (-1: absent)")
+            raise UserError(line, f"{len(fields)} fields", expected=EVENTS_LINE)
         name = video_name(fields[0])
         if name in found:
             raise UserError(line, f"the video {name} a second time", expected="one line a video")
@@ -86,7 +89,7 @@ def _events(key: str, frames: list[str], line: Line) -> tuple[Event, ...]:
     UCF_CRIME.class_index(key, line)
     pairs = [(frames[0], frames[1]), (frames[2], frames[3])]
     # absent is -1 twice: half a pair is a mistake that frame_span reports
-    present = [pair for pair in pairs if not all(frame_number(frame, line) == -1 for frame in pair)]
+    present = [pair for pair in pairs if not all(frame_number(frame, line, EVENTS_LINE) == -1 for frame in pair)]
     if present and key == UCF_CRIME.normal:
         raise UserError(line, f"an event of the normal class {key!r}", expected="-1 in all four places")
-    return tuple(Event(key, *frame_span(start, end, line)) for start, end in present)
+    return tuple(Event(key, *frame_span(start, end, line, EVENTS_LINE)) for start, end in present)

@@ -39,6 +39,10 @@ _Value = TypeVar("_Value")
 _LABEL_SUFFIX = re.compile(r"_label_([^_]+)$")
 
 
+INTERVALS_LINE = "a video, then pairs of start and end frames"
+EVENTS_LINE = "a video, then triples of class, start and end frame"
+
+
 def label_in_name(name: str) -> str | None:
     """The label string that a video's name ends with ("..._label_B2-G-0" gives "B2-G-0"), or None."""
     match = _LABEL_SUFFIX.search(name)
@@ -74,9 +78,10 @@ def read_intervals(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
     Raises UserError, naming file and line, for a malformed number, half a pair or a video named twice.
     """
     found: dict[str, tuple[tuple[int, int], ...]] = {}
-    for line, fields in _records(path, 2, "a video, then pairs of start and end frames"):
+    for line, fields in _records(path, 2, INTERVALS_LINE):
         pairs = zip(fields[1::2], fields[2::2])
-        _keep(found, video_name(fields[0]), tuple(frame_span(start, end, line) for start, end in pairs), line)
+        spans = tuple(frame_span(start, end, line, INTERVALS_LINE) for start, end in pairs)
+        _keep(found, video_name(fields[0]), spans, line)
     return found
 
 
@@ -86,7 +91,7 @@ def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
     Raises UserError, naming file and line, for an unknown class, a malformed number, half a triple or a repeated video.
     """
     found: dict[str, tuple[Event, ...]] = {}
-    for line, fields in _records(path, 3, "a video, then triples of class, start and end frame"):
+    for line, fields in _records(path, 3, EVENTS_LINE):
         triples = zip(fields[1::3], fields[2::3], fields[3::3])
         _keep(found, video_name(fields[0]), tuple(_event(*triple, line) for triple in triples), line)
     return found
@@ -95,7 +100,7 @@ def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
 def _event(key: str, start: str, end: str, line: Line) -> Event:
     if XD_VIOLENCE.class_index(key, line) == 0:
         raise UserError(line, f"an event of the normal class {key!r}", expected="a class of anomaly, B1 to G")
-    return Event(key, *frame_span(start, end, line))
+    return Event(key, *frame_span(start, end, line, EVENTS_LINE))
 
 
 def _records(path: Path, size: int, expected: str) -> list[tuple[Line, list[str]]]:

@@ -10,10 +10,9 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from mmvad.config.files import Tree, read_layers
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
-
-Tree = dict[str, Any]
 
 _MEANT = {
     "dict": "keys below it, such as `optim: {epochs: 3}`",
@@ -28,28 +27,18 @@ _MEANT = {
 """What pydantic's kinds of findings expect, by the first part of their name, in our words."""
 
 
-class UniqueKeys(yaml.SafeLoader):
-    """YAML of plain values in which a key that stands twice is an error: the second would hide the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        double = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
-        if double is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {double!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
 def load_config(files: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
     """The configuration of files and overrides, later ones over earlier ones.
 
     Args:
-        files: YAML files; a key that a file does not name keeps its value.
+        files: YAML files; a key that a file does not name keeps its value; what one calls its `base` lies beneath all.
         overrides: `key.sub=value`; the value is read as YAML.
 
-    Raises UserError for a missing or malformed file, an unknown key, a wrong type, a value out of range.
+    Raises UserError for a missing or malformed file, an unknown key, a wrong type, a value out of range, and for files
+    of two benchmarks.
     """
     tree: Tree = {}
-    layers: list[tuple[object, Tree]] = [(file, _read_yaml(file)) for file in files]
+    layers: list[tuple[object, Tree]] = [*read_layers(files)]
     layers += [("command line", _override(text)) for text in overrides]
     for where, layer in layers:
         merge(tree, layer, where)
@@ -131,23 +120,6 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
 
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
-
-
-def _read_yaml(file: Path) -> Tree:
-    try:
-        content = yaml.load(Path(file).read_text(encoding="utf-8"), UniqueKeys)
-    except FileNotFoundError:
-        folder = Path(file).parent
-        found = nearest_name(Path(file).name, [p.name for p in folder.glob("*.yaml")] if folder.is_dir() else [])
-        nearest = str(folder / found) if found else None
-        raise UserError(file, "no such configuration file", nearest=nearest) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
-    except yaml.YAMLError as error:
-        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
-    if content is not None and not isinstance(content, dict):
-        raise UserError(file, f"holds a {type(content).__name__}", expected="a mapping of keys to values")
-    return content or {}
 
 
 def _override(text: str) -> Tree:

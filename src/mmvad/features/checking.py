@@ -16,7 +16,7 @@ from mmvad.features.importing import default_audio
 from mmvad.features.layouts import LayoutName
 from mmvad.features.npy import load_rows
 from mmvad.features.planning import AudioPolicy, Finding, Options, Plan, plan_import
-from mmvad.features.releases import find_release
+from mmvad.features.releases import Release, find_release, require_audio
 from mmvad.progress import progress_bar
 
 Show = Callable[[str], object]
@@ -49,16 +49,26 @@ def check(
     else:
         release = find_release(facts, path, layout)
         videos = read_videos(facts, folder or path)
-        taken = tuple(crops) if crops is not None else None
-        options = Options(visual_width, audio_width, taken, audio or default_audio(release))
+        taken, policy = tuple(crops) if crops is not None else None, audio or default_audio(release)
+        no_audio = list(_no_audio(release)) if policy == "required" else []
+        options = Options(visual_width, audio_width, taken, "none" if no_audio else policy)
         with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
             plan = plan_import(release, videos, options, advance)
-        found, listed = plan.findings + list(_not_finite(plan, progress)), {s: len(videos[s]) for s in videos}
+        listed = {split: len(videos[split]) for split in videos}
+        found = no_audio + plan.findings + list(_not_finite(plan, progress))
     found += _count_findings(facts, path, listed)
     if subset:
         found = [finding for finding in found if finding.kind not in ("missing", "incomplete")]
     _show(found, listed, show)
     return found
+
+
+def _no_audio(release: Release) -> Iterator[Finding]:
+    """The folder of sound, where that is missing: one finding, and not one a video."""
+    try:
+        require_audio(release)
+    except UserError as error:
+        yield Finding("no audio", "", "", error)
 
 
 def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
@@ -123,7 +133,8 @@ def _show(found: Sequence[Finding], listed: Mapping[Split, int], show: Show) -> 
     """Each finding in its lines, then a table: by split the listed videos and the findings of each kind."""
     for finding in found:
         problem, *rest = str(finding.error).splitlines()
-        show(f"{finding.kind:<11} {finding.split or '-':<6} {finding.video or '(the split)'}: {problem}")
+        of = finding.video or ("(the split)" if finding.split else "(all)")
+        show(f"{finding.kind:<11} {finding.split or '-':<6} {of}: {problem}")
         for line in rest:
             show(f"{'':<18} {line}")
     kinds = sorted({finding.kind for finding in found})

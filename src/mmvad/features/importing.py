@@ -79,17 +79,20 @@ def import_release(
         return out
     _check_space(plan, out, dtype)
     print(_summary(plan, options, dtype, out))
-    with (
-        BankWriter(out, facts.name, how, dtype, overwrite=overwrite, resume_key=key) as writer,
-        progress_bar("importing", plan.bytes, in_bytes=True, show=progress) as advance,
-    ):
+    with BankWriter(out, facts.name, how, dtype, overwrite=overwrite, resume_key=key) as writer:
         if writer.count:
             print(f"{out}: goes on behind {writer.count} finished videos")
+        _copy(plan, writer, progress)
+    return out
+
+
+def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
+    """Adds the videos that the bank does not hold yet."""
+    with progress_bar("importing", plan.bytes, in_bytes=True, show=progress) as advance:
         for entry in plan.entries:
             if not writer.holds(entry.video):
                 writer.add(entry.video, *load_entry(entry))
             advance(sum(file.size for file in entry.files))
-    return out
 
 
 def default_audio(release: Release) -> AudioPolicy:

@@ -9,7 +9,7 @@ from typing import Any
 
 from mmvad.report.definitions import Row, Settings, Study, switches, usual
 from mmvad.report.frame import RUN_COLUMNS
-from mmvad.report.results import Record, Results, RowRuns, Selection, equal, matches, place_of
+from mmvad.report.results import Record, Results, RowRuns, Selection, equal, matches, place_of, written
 from mmvad.report.studies import STUDIES
 
 _NOT_CONTEXT = {*RUN_COLUMNS, "seed", "select"} - {"bank_hash", "schema"}
@@ -118,5 +118,4 @@ def _one_a_seed(row: Row, records: list[Record], base: Settings) -> RowRuns:
 
 def _differences(context: Context, chosen: Context) -> str:
     ours = dict(chosen)
-    pairs = [(key, value) for key, value in context if not equal(value, ours.get(key))]
-    return ", ".join(f"{key}={str(value)[:12]}" for key, value in pairs)
+    return ", ".join(written(key, value) for key, value in context if not equal(value, ours.get(key)))

@@ -13,7 +13,7 @@ from mmvad.errors import UserError
 from mmvad.report.definitions import SPELLED, Settings
 from mmvad.report.frame import flat
 from mmvad.report.notes import other_settings
-from mmvad.report.results import Record, Results, equal
+from mmvad.report.results import Record, Results, equal, written
 
 EXPERIMENTS = Path("experiments")
 """The published settings are not installed with the package: like a sweep's, they are looked for from here."""
@@ -100,7 +100,7 @@ def _context(record: Record) -> Settings:
 
 
 def _apart(other: Settings, chosen: Settings) -> str:
-    return ", ".join(f"{key}={str(v)[:12]}" for key, v in other.items() if not equal(v, chosen.get(key)))
+    return ", ".join(written(key, value) for key, value in other.items() if not equal(value, chosen.get(key)))
 
 
 def features_of(record: Record) -> str:
@@ -138,5 +138,12 @@ def _shipped(peer: Measured, benchmark: str, file: Path) -> Settings | None:
     except UserError:
         return None
     marked = {key for key, value in SWITCHES.get(peer.name, {}).items() if equal(peer.runs[0].get(key), value)}
-    read = ("data.", "optim.", "peers.", "model.text.")
-    return {k: v for k, v in settings.items() if k.startswith(read) and k != "data.bank" and k not in marked}
+    read = ("data.", "optim.", "peers.", *(["model.text."] if "t" in settings["modalities"] else []))
+    unread = {"data.bank", *_unread(peer.runs[0]), *marked}
+    return {key: value for key, value in settings.items() if key.startswith(read) and key not in unread}
+
+
+def _unread(settings: Settings) -> set[str]:
+    """Keys of the schedule that the chosen one does not read."""
+    reader = {"optim.milestones": "milestones", "optim.cosine_share": "cosine"}
+    return {key for key, schedule in reader.items() if settings.get("optim.schedule") != schedule}

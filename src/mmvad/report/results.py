@@ -19,6 +19,8 @@ from mmvad.report.frame import FIGURE_COLUMNS
 
 Record = dict[str, Any]
 OURS = "dual_stream"
+LONGEST_VALUE = 40
+"""Characters of a setting that a note shows."""
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
 
 
@@ -120,6 +122,14 @@ def equal(left: Any, right: Any) -> bool:
     if isinstance(left, float) and isinstance(right, int | float) and not isinstance(right, bool):
         return math.isclose(left, right, rel_tol=1e-9)
     return bool(left == right)
+
+
+def written(key: str, value: Any) -> str:
+    """`key=value` for a note: of a hash its beginning, of a long value (a path) its end."""
+    text = str(value)
+    if key.endswith("_hash"):
+        text = text[:12]
+    return f"{key}={text}" if len(text) <= LONGEST_VALUE else f"{key}=...{text[3 - LONGEST_VALUE :]}"
 
 
 def mixtures(records: Sequence[Record]) -> list[str]:

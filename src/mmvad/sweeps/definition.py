@@ -14,7 +14,8 @@ from typing import Any
 import yaml
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.load import UniqueKeys, leaf_keys
+from mmvad.config.files import UniqueKeys
+from mmvad.config.load import leaf_keys
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
 
