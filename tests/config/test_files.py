@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.config.files import read_layers
+from mmvad.config.files import read_layers, written_for
 from mmvad.config.load import load_config
 from mmvad.errors import UserError
+from mmvad.sweeps.cells import expand
+from mmvad.sweeps.definition import read_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 BASES = {"xd": "xd_violence", "ucf": "ucf_crime", "planted": "planted"}
@@ -58,11 +60,56 @@ def test_the_command_line_may_name_another_benchmark(folder: Path) -> None:
     assert load_config([folder / "deep" / "peer.yaml"], ["benchmark=planted"]).benchmark == "planted"
 
 
+def test_two_files_over_bases_of_two_benchmarks_are_refused(folder: Path) -> None:
+    (folder / "ucf.yaml").write_text("benchmark: ucf_crime\n")
+    (folder / "deep" / "other.yaml").write_text("base: ../ucf.yaml\n")
+    with pytest.raises(UserError, match=r"peer.yaml.*written for xd_violence, and .*other.yaml for ucf_crime"):
+        load_config([folder / "deep" / "peer.yaml", folder / "deep" / "other.yaml"])
+
+
+def test_a_base_without_a_benchmark_leaves_the_choice(folder: Path) -> None:
+    (folder / "mine.yaml").write_text("base: own.yaml\nbenchmark: ucf_crime\n")
+    assert load_config([folder / "mine.yaml"]).benchmark == "ucf_crime"
+    (folder / "mine.yaml").write_text("base: own.yaml\nseed: 2\n")
+    config = load_config([folder / "low.yaml", folder / "mine.yaml"])
+    assert (config.benchmark, config.seed, config.optim.epochs) == ("xd_violence", 2, 5)
+    assert written_for(folder / "mine.yaml") is None
+
+
+def test_a_base_of_a_base_lies_lowest(folder: Path) -> None:
+    (folder / "mine.yaml").write_text("base: deep/peer.yaml\noptim: {epochs: 9}\n")
+    assert [file.name for file, _ in read_layers([folder / "mine.yaml"])] == ["low.yaml", "peer.yaml", "mine.yaml"]
+    config = load_config([folder / "mine.yaml"])
+    assert (config.seed, config.optim.epochs, config.optim.learning_rate) == (3, 9, 0.1)
+    assert written_for(folder / "mine.yaml") == "xd_violence"
+
+
+def test_bases_in_a_circle_are_refused(folder: Path) -> None:
+    (folder / "own.yaml").write_text("base: own.yaml\n")
+    with pytest.raises(UserError, match=r"own.yaml.*lies over it or is the file itself"):
+        load_config([folder / "own.yaml"])
+    (folder / "low.yaml").write_text("base: deep/peer.yaml\n")
+    with pytest.raises(UserError, match=r"low.yaml.*peer.yaml, lies over it"):
+        load_config([folder / "deep" / "peer.yaml"])
+
+
 def test_a_base_that_is_missing_or_no_path(folder: Path) -> None:
     peer = folder / "deep" / "peer.yaml"
     peer.write_text("base: ../lov.yaml\n")
-    with pytest.raises(UserError, match=r"(?s)lov.yaml: no such configuration file.*low.yaml"):
+    found = r"(?s)peer.yaml: its base cannot be read: .*lov.yaml: no such configuration file.*low.yaml"
+    with pytest.raises(UserError, match=found):
         load_config([peer])
     peer.write_text("base: 3\n")
     with pytest.raises(UserError, match=r"(?s)peer.yaml: base = 3.*the path of a file"):
         load_config([peer])
+
+
+def test_a_sweeps_overlay_must_be_for_its_benchmark(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    overlay = EXPERIMENTS / "peers" / "vadclip_xd.yaml"
+    file.write_text(
+        "program: mmvad\nmethod: grid\nparameters:\n  benchmark: {value: ucf_crime}\n"
+        f"  config: {{values: [{overlay}]}}\n"
+    )
+    with pytest.raises(UserError, match=r"runs on ucf_crime, and .*vadclip_xd.yaml is written for xd_violence"):
+        expand(read_sweep(file))

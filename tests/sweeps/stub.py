@@ -24,6 +24,7 @@ from mmvad.sweeps.cells import Cell, Resolver, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.sweeps.grid import CellState, run_grid
 from mmvad.sweeps.storage import open_database, storage_url
+from mmvad.sweeps.worker import HELD
 
 TRAINER = "tests.sweeps.stub:sleep"
 SECONDS = "MMVAD_STUB_SECONDS"
@@ -60,6 +61,13 @@ def sleep(config: Config) -> RunFolder:
     return folder
 
 
+def wait_for_the_others(config: Config) -> RunFolder:
+    """`sleep`, but the cell of seed 0 is another process's until two other cells are done."""
+    if config.seed == 0 and len(ledger(config.runtime.results)) < 2:
+        raise UserError(config.runtime.results, HELD)
+    return sleep(config)
+
+
 def climb(config: Config, watch: Callable[[int, dict[str, float]], None]) -> RunFolder:
     """In place of training with validation: a figure that grows towards one that the learning rate and dropout say."""
     identity = identity_of(config)
@@ -91,12 +99,12 @@ def stub_cells(file: Path, results: Path) -> list[Cell]:
 
 
 def run_stub(
-    file: Path, results: Path, *, workers: int = 2, retry_failed: bool = False, storage: str | None = None
+    file: Path, results: Path, *, workers: int = 2, storage: str | None = None, trainer: str = TRAINER, **options: bool
 ) -> list[CellState]:
     """The sweep of a file, run to its end in this process and its workers."""
     database = open_database(storage_url(storage, results))
     cells = stub_cells(file, results)
-    return run_grid(file.stem, cells, database, workers=workers, retry_failed=retry_failed, trainer=TRAINER)
+    return run_grid(file.stem, cells, database, workers=workers, trainer=trainer, **options)
 
 
 def ledger(results: Path) -> list[str]:

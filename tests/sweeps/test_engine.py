@@ -61,6 +61,17 @@ def test_the_same_command_twice_at_once(tmp_path: Path) -> None:
     assert len(ledger(results)) == len(set(ledger(results))) == 27
 
 
+def test_a_cell_that_another_process_has_does_not_hold_up_the_others(tmp_path: Path) -> None:
+    """The first cell is free only once the two others are done."""
+    file, results = tmp_path / "grid.yaml", tmp_path / "runs"
+    file.write_text("program: mmvad\nmethod: grid\nparameters:\n  seed: {values: [0, 1, 2]}\n")
+    states = run_stub(file, results, workers=1, trainer="tests.sweeps.stub:wait_for_the_others")
+    assert [state.state for state in states] == ["done"] * 3
+    first = stub_cells(file, results)[0].identity
+    assert ledger(results)[-1] == first
+    assert len(ledger(results)) == 3
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("undisturbed")

@@ -9,14 +9,16 @@ import pytest
 
 from mmvad.cli import main
 from mmvad.errors import UserError
+from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Resolver
 from mmvad.sweeps.definition import Sweep, read_sweep
 from mmvad.sweeps.engine import Standing
 from mmvad.sweeps.process import this_process
-from mmvad.sweeps.search import SearchWorker, check_search, run_search
+from mmvad.sweeps.search import SearchWorker, check_search, run_search, validation_figure, when_free
 from mmvad.sweeps.storage import Database, open_database, storage_url
 from mmvad.sweeps.study import Queue
 from mmvad.sweeps.trials import ask, counted, give_up, open_study, propose_failed_again, study_name
+from mmvad.sweeps.worker import HELD
 from tests.runs import SMALL
 from tests.small import write_bank
 from tests.sweeps.stub import SECONDS, StubResolver, ledger
@@ -86,6 +88,27 @@ def test_a_search_to_its_cap_and_the_same_again(sweep: Sweep, database: Database
     standing, others = searched(sweep, database, results, given=["model.acp=none"], limit=1)
     assert (standing.total, standing.done, len(others)) == (1, 1, 1)
     assert others[0].user_attrs["config"]["model"]["acp"] == "none", "another search's figures are not this one's"
+
+
+def test_a_trial_waits_for_the_run_that_another_process_is_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmvad.sweeps.search.POLL_SECONDS", 0.0)
+    answers: list[Any] = [UserError("run", HELD), UserError("run", HELD), RunFolder(tmp_path)]
+
+    def train() -> RunFolder:
+        answer = answers.pop(0)
+        if isinstance(answer, UserError):
+            raise answer
+        return answer
+
+    assert when_free(train).path == tmp_path
+    answers = [UserError("loss", "the training loss is nan")]
+    with pytest.raises(UserError, match="nan"):
+        when_free(train)
+
+
+def test_a_pulled_run_has_no_figure_of_held_out_videos(sweep: Sweep, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"(?s)without epochs.csv.*--retry-failed"):
+        validation_figure(RunFolder(tmp_path), check_search(sweep, []), "val/ap")
 
 
 def test_a_search_is_known_by_all_that_its_figures_rest_on(sweep: Sweep) -> None:

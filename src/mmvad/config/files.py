@@ -28,39 +28,62 @@ class UniqueKeys(yaml.SafeLoader):
 
 
 def read_layers(files: Sequence[Path]) -> list[tuple[Path, Tree]]:
-    """The files with their content, the lowest first: those that files call their `base`, then the files themselves.
+    """The files with their content, the lowest first: what files call their `base`, and that its own, then the files.
 
-    A base that is among the files keeps its place there. Raises UserError for a file that cannot be read, and where a
-    file is written for another benchmark than one beside it.
+    A base that is among the files keeps its place there. Raises UserError for a file that cannot be read, a base that
+    lies over itself, and a file that lies over a base and is written for another benchmark than one beside it.
     """
     given = [(Path(file), read_yaml(file)) for file in files]
-    bases: dict[Path, Tree] = {}
-    for file, tree in given:
-        if BASE in tree:
-            base = _base_of(file, tree.pop(BASE))
-            bases[base] = read_yaml(base)
-            _check_benchmark(file, bases[base], given)
-    among = {file.resolve() for file in map(Path, files)}
-    return [(base, tree) for base, tree in bases.items() if base.resolve() not in among] + given
+    chains = [_chain(file, tree) for file, tree in given]
+    _check_benchmarks(chains)
+    beneath = {base: tree for chain in chains for base, tree in chain[:-1]}
+    among = {file.resolve() for file, _ in given}
+    return [(base, tree) for base, tree in beneath.items() if base.resolve() not in among] + given
+
+
+def written_for(file: Path) -> object:
+    """The benchmark that a file or what it lies over names; None where none does."""
+    return _benchmark(_chain(file, read_yaml(file)))
+
+
+def _chain(file: Path, tree: Tree, above: Sequence[Path] = ()) -> list[tuple[Path, Tree]]:
+    """What a file lies over, the lowest first, and the file. Takes `base` out of every content."""
+    if BASE not in tree:
+        return [(file, tree)]
+    above = [*above, file.resolve()]
+    base = _base_of(file, tree.pop(BASE))
+    if base.resolve() in above:
+        raise UserError(file, f"its base, {base}, lies over it or is the file itself", fix="name another base, or none")
+    try:
+        content = read_yaml(base)
+    except UserError as error:
+        raise UserError(file, f"its base cannot be read: {error}") from None
+    return [*_chain(base, content, above), (file, tree)]
 
 
 def _base_of(file: Path, written: object) -> Path:
     if not isinstance(written, str) or not written:
-        raise UserError(
-            file, f"base = {written!r} is not valid", expected="the path of a file, from this file's folder"
-        )
+        expected = "the path of a file, from this file's folder"
+        raise UserError(file, f"base = {written!r} is not valid", expected=expected)
     return Path(os.path.normpath(file.parent / written))
 
 
-def _check_benchmark(file: Path, base: Tree, given: Sequence[tuple[Path, Tree]]) -> None:
-    wanted = base.get("benchmark")
-    for other, tree in given:
-        if tree.get("benchmark", wanted) != wanted:
+def _benchmark(chain: Sequence[tuple[Path, Tree]]) -> object:
+    return next((tree["benchmark"] for _, tree in reversed(chain) if "benchmark" in tree), None)
+
+
+def _check_benchmarks(chains: Sequence[Sequence[tuple[Path, Tree]]]) -> None:
+    """What lies over a base is for one benchmark alone; files without a base may lie over another benchmark's."""
+    named = [(chain[-1][0], _benchmark(chain)) for chain in chains if _benchmark(chain) is not None]
+    for chain in chains:
+        (file, _), wanted = chain[-1], _benchmark(chain)
+        other = next((pair for pair in named if pair[1] != wanted), None)
+        if len(chain) > 1 and wanted is not None and other:
             raise UserError(
                 file,
-                f"is written for {wanted}, and {other} for {tree['benchmark']}",
+                f"is written for {wanted}, and {other[0]} for {other[1]}",
                 expected="files of one benchmark",
-                fix=f"leave {other} out, or take the file for {tree['benchmark']}",
+                fix=f"leave {other[0]} out, or take the file for {other[1]}",
             )
 
 

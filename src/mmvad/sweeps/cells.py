@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmvad.config.files import written_for
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
@@ -39,10 +40,18 @@ class Cell:
 
 
 def configure(sweep: Sweep, values: Values, overrides: Sequence[str] = ()) -> Config:
-    """The configuration of a cell: base files, then the overlay, the cell's values, and the command line's."""
+    """The configuration of a cell: base files, then the overlay, the cell's values, and the command line's.
+
+    Raises UserError for values that are not valid, and for an overlay that is written for another benchmark.
+    """
     overlay = [project_file(str(values[OVERLAY]), sweep.file)] if OVERLAY in values else []
     written = [f"{key}={json.dumps(value)}" for key, value in values.items() if key != OVERLAY]
-    return load_config([*sweep.base, *overlay], [*sweep.command_values, *written, *overrides])
+    config = load_config([*sweep.base, *overlay], [*sweep.command_values, *written, *overrides])
+    for file in overlay:
+        if written_for(file) not in {None, config.benchmark}:
+            problem = f"runs on {config.benchmark}, and {file} is written for {written_for(file)}"
+            raise UserError(sweep.file, problem, fix=f"take the overlay for {config.benchmark}")
+    return config
 
 
 def title(sweep: Sweep, values: Values) -> str:

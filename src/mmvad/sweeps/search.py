@@ -6,7 +6,7 @@ import csv
 import logging
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,7 @@ from mmvad.sweeps.record import PRUNED, RUNNING
 from mmvad.sweeps.storage import PATIENCE_SECONDS, Database, open_database
 from mmvad.sweeps.study import Queue
 from mmvad.sweeps.trials import DIED, ask, counted, give_up, given_out, open_study, propose_failed_again, study_name
-from mmvad.sweeps.worker import DEFAULT_TRAINER, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
+from mmvad.sweeps.worker import DEFAULT_TRAINER, HELD, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
 
 if TYPE_CHECKING:
     import optuna
@@ -98,10 +98,21 @@ class SearchWorker:
         config = configure(self.sweep, database.patiently(lambda: proposed(self.sweep, trial)), self.overrides)
         keep("identity", resolver.identity(config))
         keep("config", plain(config))
-        folder: RunFolder = named_function(self.trainer)(config, watch)
+        folder = when_free(lambda: named_function(self.trainer)(config, watch))
         keep("report", read_json(folder.report))
         keep("manifest", read_json(folder.manifest))
         return validation_figure(folder, config, self.sweep.metric)
+
+
+def when_free(train: Callable[[], RunFolder]) -> RunFolder:
+    """Trains, as soon as no other process has the run: a trial may propose what another one is at."""
+    while True:
+        try:
+            return train()
+        except UserError as error:
+            if HELD not in str(error):
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def proposed(sweep: Sweep, trial: optuna.Trial) -> Values:
@@ -115,7 +126,17 @@ def proposed(sweep: Sweep, trial: optuna.Trial) -> Values:
 
 
 def validation_figure(folder: RunFolder, config: Config, metric: str) -> float:
-    """The held-out videos' figure: of the best epoch under `best_val`, else of the last."""
+    """The held-out videos' figure: of the best epoch under `best_val`, else of the last.
+
+    Raises UserError where the run has no record of its epochs: `mmvad sweep pull` fetches reports alone.
+    """
+    if not folder.epochs.is_file():
+        raise UserError(
+            folder.path,
+            "holds a report without epochs.csv, so it has no figure of held-out videos",
+            expected="a run that was trained on this machine",
+            fix="move the folder away, and say --retry-failed",
+        )
     with open(folder.epochs, newline="", encoding="utf-8") as lines:
         figures = [float(row[metric]) for row in csv.DictReader(lines) if row.get(metric)]
     return max(figures) if config.select == "best_val" else figures[-1]

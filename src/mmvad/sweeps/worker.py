@@ -71,6 +71,8 @@ class GridWorker:
         while True:
             record = queue.claim(order, owner)
             if record is not None:
+                order.remove(record.identity)  # behind the others, should it be held elsewhere
+                order.append(record.identity)
                 if not self.run(queue, record, owner):
                     return RENEW
             elif not any(r.state in {WAITING, RUNNING} for r in queue.states(order).values()):
