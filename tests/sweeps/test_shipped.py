@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.files import written_for
 from mmvad.config.load import leaf_keys, load_config
 from mmvad.sweeps.cells import Cell, configure, expand
 from mmvad.sweeps.definition import read_sweep
@@ -168,7 +169,8 @@ def test_a_cell_is_trained_for_a_step(name: str, benchmark: str, banks: dict[str
 @pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*/*.yaml")), ids=lambda file: file.stem)
 def test_an_overlay_begins_with_the_rows_title(file: Path) -> None:
     assert file.read_text().startswith("# ")
-    load_config([ROOT / "experiments" / "planted.yaml", file])
+    over = ROOT / "experiments" / f"{written_for(file) or 'planted'}.yaml"
+    load_config([over, file])
 
 
 def test_the_format_check_sees_faults() -> None:
