@@ -100,6 +100,15 @@ def test_printing_the_configuration(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert load_config([tmp_path / "printed.yaml"]) == load_config([file], ["model.layers=2", "loss.embed=off"])
 
 
+def test_keys_that_the_model_does_not_read_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["train", "--model.name=rtfm", "--modalities=v", "--data.balanced=on", f"--data.bank={tmp_path / 'none'}"]
+    assert main([*words, "--model.layers=3", "--loss.contrast=off", "--peers.rtfm.margin=5"]) == 2
+    said = capsys.readouterr().err
+    assert "warning: rtfm does not read model.layers, loss.contrast: nothing changes by that" in said
+    assert main(words) == 2
+    assert "warning" not in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "words",
     [

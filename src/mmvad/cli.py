@@ -165,6 +165,7 @@ def _run_train(options: argparse.Namespace) -> int:
     if options.print_config:
         print(dump(config), end="")
         return 0
+    _warn_of_unread([text.partition("=")[0] for text in options.overrides], config.model.name)
     from mmvad.features.bank import open_bank
 
     open_bank(config.data.bank)  # a wrong path is refused before torch is waited for
@@ -174,6 +175,14 @@ def _run_train(options: argparse.Namespace) -> int:
 
     print_report(train(config))
     return 0
+
+
+def _warn_of_unread(keys: list[str], model: str) -> None:
+    from mmvad.config.identity import is_read
+
+    unread = [key for key in keys if not is_read(key, model)]
+    if unread:
+        print(f"warning: {model} does not read {', '.join(unread)}: nothing changes by that", file=sys.stderr)
 
 
 def _run_test(options: argparse.Namespace) -> int:

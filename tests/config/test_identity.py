@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import pytest
 
 from mmvad.config import identity
-from mmvad.config.identity import run_identity, run_name
+from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config, plain
 from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
@@ -78,6 +78,13 @@ def test_a_peers_key_changes_that_peer_alone(override: str) -> None:
 @pytest.mark.parametrize("override", variants("loss.") + ["model.window=5"])
 def test_our_networks_keys_change_no_peer(override: str) -> None:
     assert identify(*as_peer("rtfm"), override) == identify(*as_peer("rtfm"))
+
+
+@pytest.mark.parametrize("override", [*variants("model."), *variants("loss."), *variants("peers."), "data.test_crop=3"])
+@pytest.mark.parametrize("model", ["dual_stream", "rtfm", "tpwng"])
+def test_a_key_is_read_where_it_changes_the_identity(model: str, override: str) -> None:
+    key, over = override.partition("=")[0], as_peer(model) if model in PEERS else []
+    assert is_read(key, model) == (identify(*over, override) != identify(*over))
 
 
 def test_precision_in_use_changes_it() -> None:

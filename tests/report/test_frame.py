@@ -27,6 +27,13 @@ def test_one_row_for_each_run_and_metric(results: Path) -> None:
     )
 
 
+def test_a_peer_has_no_settings_of_our_network(bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, bank, ["model.name=rtfm", "modalities=v", "data.balanced=on"])
+    columns = config_columns(collect([tmp_path]).frame)
+    assert {"model.name", "model.text.weights", "peers.rtfm.margin"} <= set(columns)
+    assert not [c for c in columns if c.startswith(("loss.", "model.acp", "model.dropout"))]
+
+
 def test_values_are_those_of_the_reports(results: Path) -> None:
     frame = collect([results]).frame
     for path, rows in frame.groupby("path"):

@@ -154,6 +154,18 @@ def test_a_dry_run_without_a_bank_lists_the_cells(
     assert "there is no bank" in text
 
 
+def test_what_is_swept_and_not_read_is_said(tmp_path: Path, bank: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "layers.yaml"
+    file.write_text(
+        "program: mmvad\nmethod: grid\nparameters:\n  model.name: {value: rtfm}\n  modalities: {value: v}\n"
+        "  data.balanced: {value: true}\n  model.layers: {values: [1, 2, 3]}\n"
+    )
+    assert main(words("run", file, bank, tmp_path / "runs", "--dry-run")) == 0
+    said = capsys.readouterr().out
+    assert "note: rtfm does not read model.layers; rows that differ in nothing else are one" in said
+    assert "1 cells on planted" in said
+
+
 def test_wandbs_copy_runs_the_same_cells(
     sweep_file: Path, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

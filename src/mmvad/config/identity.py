@@ -47,14 +47,26 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
     those of `model.name` count.
     """
     tree = without_later_keys(plain(config))
-    name = config.model.name
-    if name != "dual_stream":
+    if config.model.name != "dual_stream":
         del tree["loss"]
-        tree["model"] = {"name": name, "text": tree["model"]["text"]}
+        tree["model"] = {"name": config.model.name, "text": tree["model"]["text"]}
     del tree["runtime"], tree["data"]["bank"]
     tree["model"]["text"]["weights"] = text_hash
     tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def is_read(key: str, model: str) -> bool:
+    """Whether a dotted key (or section) can change the results of a model, by its `model.name`.
+
+    Of `model` and `loss` the peers read the text tower alone, of `peers` every model its own part.
+    """
+    section, _, rest = key.partition(".")
+    if section == "peers":
+        return rest.partition(".")[0] == model
+    if model == "dual_stream" or section not in {"model", "loss"}:
+        return True
+    return section == "model" and rest.partition(".")[0] in {"name", "text"}
 
 
 def run_name(config: Config, identity: str) -> str:

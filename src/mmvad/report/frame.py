@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from mmvad.config.identity import is_read
 from mmvad.errors import UserError
 from mmvad.progress import track
 from mmvad.runs import RunFolder, read_json
@@ -119,7 +120,9 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     """
     report = read_json(folder.report)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
-    run = {**_origin(folder, report, manifest), **flat(report["config"])}
+    name = report["config"]["model"]["name"]
+    config = {key: value for key, value in flat(report["config"]).items() if is_read(key, name)}
+    run = {**_origin(folder, report, manifest), **config}
     figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
     for figure in figures:
         _check(figure)

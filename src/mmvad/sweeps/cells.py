@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmvad.config.files import written_for
-from mmvad.config.identity import run_identity, run_name
+from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
@@ -71,6 +72,18 @@ def expand(sweep: Sweep, overrides: Sequence[str] = ()) -> list[tuple[Values, Co
     if sweep.method != "grid":
         raise UserError(sweep.file, f"method {sweep.method} has no list of cells", expected="method: grid")
     return [(values, configure(sweep, values, overrides)) for values in sweep.cells()]
+
+
+def unread(sweep: Sweep, expanded: Sequence[tuple[Values, Config]]) -> list[str]:
+    """What is swept and not read, a line a model: rows that differ in it alone are one run."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for values, config in expanded:
+        name = config.model.name
+        found[name] |= {key for key in sweep.swept if key in values and key != OVERLAY and not is_read(key, name)}
+    lines = {name: ", ".join(key for key in sweep.swept if key in keys) for name, keys in found.items() if keys}
+    return [
+        f"note: {name} does not read {keys}; rows that differ in nothing else are one" for name, keys in lines.items()
+    ]
 
 
 class Resolver:

@@ -83,16 +83,18 @@ def run_sweep(args: argparse.Namespace) -> int:
         return run_status(args)
     if sweep.method != "grid":
         return _run_search(args, sweep, overrides)
-    from mmvad.sweeps.cells import Resolver, expand
+    from mmvad.sweeps.cells import Resolver, expand, unread
     from mmvad.sweeps.ending import conclude
     from mmvad.sweeps.grid import cell_states, limited, run_grid
     from mmvad.sweeps.study import Queue
 
-    cells = Resolver().cells(sweep, expand(sweep, overrides))
+    expanded = expand(sweep, overrides)
+    cells = Resolver().cells(sweep, expanded)
     database = _open(args)
     states = cell_states(cells, Queue(database))
     before = sum(state.finished for state in states)
     print(f"{sweep.file}: {len(cells)} cells on {sweep.benchmark}, {before} finished; queue {database.shown}")
+    print("".join(f"{line}\n" for line in unread(sweep, expanded)), end="")
     taken = limited(states, args.limit, retry_failed=args.retry_failed)
     run_grid(
         f"{sweep.name} on {sweep.benchmark}", taken, database, workers=args.workers, retry_failed=args.retry_failed
@@ -103,7 +105,7 @@ def run_sweep(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     """Lists the cells, or what a search would draw from."""
     from mmvad.errors import UserError
-    from mmvad.sweeps.cells import Resolver, expand, title
+    from mmvad.sweeps.cells import Resolver, expand, title, unread
     from mmvad.sweeps.grid import cell_states
     from mmvad.sweeps.study import Queue
 
@@ -111,6 +113,7 @@ def run_status(args: argparse.Namespace) -> int:
     if sweep.method != "grid":
         return _describe_search(sweep, overrides)
     expanded = expand(sweep, overrides)
+    print("".join(f"{line}\n" for line in unread(sweep, expanded)), end="")
     try:
         cells = Resolver().cells(sweep, expanded)
     except UserError as error:
