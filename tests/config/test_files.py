@@ -104,6 +104,15 @@ def test_a_base_that_is_missing_or_no_path(folder: Path) -> None:
         load_config([peer])
 
 
+def test_a_sweeps_bad_value_is_the_files_and_not_the_command_lines(tmp_path: Path) -> None:
+    file = tmp_path / "sweep.yaml"
+    file.write_text("program: mmvad\nmethod: grid\nparameters:\n  optim.epochs: {values: [3, -1]}\n")
+    with pytest.raises(UserError, match=r"sweep.yaml: optim.epochs = -1 is not valid"):
+        expand(read_sweep(file))
+    with pytest.raises(UserError, match=r"command line: optim.epochs = 0 is not valid"):
+        expand(read_sweep(file), ["optim.epochs=0"])
+
+
 def test_a_sweeps_overlay_must_be_for_its_benchmark(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     overlay = EXPERIMENTS / "peers" / "vadclip_xd.yaml"

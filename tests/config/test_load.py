@@ -136,6 +136,8 @@ def test_off_is_a_word_where_words_are_expected(text: str, tmp_path: Path) -> No
         ("loss.lambda1=0.2", "loss.lambda_"),
         ("model.text.weight=random", "model.text.weights"),
         ("optim.epoch=3", "optim.epochs"),
+        ("optim.lr=3", "optim.learning_rate"),
+        ("bs=3", "data.batch_size"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(override: str, nearest: str, tmp_path: Path) -> None:

@@ -27,19 +27,24 @@ _MEANT = {
 """What pydantic's kinds of findings expect, by the first part of their name, in our words."""
 
 
-def load_config(files: Sequence[Path], overrides: Sequence[str] = ()) -> Config:
-    """The configuration of files and overrides, later ones over earlier ones.
+def load_config(
+    files: Sequence[Path], overrides: Sequence[str] = (), *, settings: tuple[object, Sequence[str]] = ("", ())
+) -> Config:
+    """The configuration of files, settings and overrides, later ones over earlier ones.
 
     Args:
         files: YAML files; a key that a file does not name keeps its value; what one calls its `base` lies beneath all.
         overrides: `key.sub=value`; the value is read as YAML.
+        settings: where they stand, as errors name it, and settings written like overrides.
 
     Raises UserError for a missing or malformed file, an unknown key, a wrong type, a value out of range, and for files
     of two benchmarks.
     """
     tree: Tree = {}
     layers: list[tuple[object, Tree]] = [*read_layers(files)]
-    layers += [("command line", _override(text)) for text in overrides]
+    layers += [
+        (where, _override(text, where)) for where, texts in (settings, ("command line", overrides)) for text in texts
+    ]
     for where, layer in layers:
         merge(tree, layer, where)
     return parse(tree, layers)
@@ -106,7 +111,7 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
         if field is None:
             known = leaf_keys()
             full = f"{prefix}{key}"
-            by_last = [k for k in known if k.rpartition(".")[2] == str(key)]
+            by_last = [k for k in known if str(key) in {last := k.rpartition(".")[2], _initials(last)}]
             raise UserError(
                 where,
                 f"unknown key {full!r}",
@@ -118,17 +123,23 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
             _check_keys(value, inner, f"{prefix}{key}.", where)
 
 
+def _initials(name: str) -> str:
+    """`learning_rate` as lr, which many write; nothing of a single word."""
+    words = name.split("_")
+    return "".join(word[:1] for word in words) if len(words) > 1 else ""
+
+
 def _section_of(annotation: Any) -> type[BaseModel] | None:
     return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
 
 
-def _override(text: str) -> Tree:
+def _override(text: str, where: object) -> Tree:
     """`a.b=1` as {a: {b: 1}}."""
     key, _, written = text.partition("=")
     try:
         value: Any = yaml.safe_load(written) if written else written
     except yaml.YAMLError:
-        raise UserError("command line", f"--{key}: {written!r} is no valid YAML value") from None
+        raise UserError(where, f"--{key}: {written!r} is no valid YAML value") from None
     for part in reversed(key.split(".")):
         value = {part: value}
     return value

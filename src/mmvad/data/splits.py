@@ -124,5 +124,6 @@ def _crop_place(video: BankVideo, crop: int) -> int:
             f"data.test_crop: {crop}",
             f"the bank holds no such crop of {video.name}",
             expected=f"one of {', '.join(map(str, video.crops))}",
+            fix=f"say data.test_crop={video.crops[0]}, or import the release with crop {crop}",
         )
     return video.crops.index(crop)
