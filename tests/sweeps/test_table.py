@@ -18,7 +18,7 @@ from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Cell, configure
 from mmvad.sweeps.definition import Sweep, Values, read_sweep
 from mmvad.sweeps.grid import CellState
-from mmvad.sweeps.table import sweep_table
+from mmvad.sweeps.table import lines_of, own_rows, sweep_table
 from tests.report.synthetic import make_bank, make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +126,40 @@ def test_a_sweep_of_ones_own_is_named_by_its_values(bank: Path, tmp_path: Path) 
     assert labels(table) == [f"dropout {d}, epochs {e}" for d in (0.1, 0.3) for e in (2, 4)]
     assert table.rows[0].base, "no row is the base configuration: the first one is compared to"
     assert all(r.seeds == (3,) for r in table.rows)
+
+
+def overlaid(folder: Path, *contents: str) -> str:
+    """The parameter `config` over overlays of these models, each with a comment of its own."""
+    files = [folder / f"overlay{i}.yaml" for i in range(len(contents))]
+    for i, (file, content) in enumerate(zip(files, contents)):
+        file.write_text(f"# comment {i}\n{content}\n")
+    return f"config: {{values: [{', '.join(map(str, files))}]}}"
+
+
+SVM, RTFM = (
+    "{modalities: v, model: {name: one_class_svm}}",
+    "{modalities: v, model: {name: rtfm}, data: {balanced: on}}",
+)
+
+
+@pytest.mark.parametrize(
+    ("overlays", "wanted"),
+    [
+        (["model: {name: dual_stream}", SVM, RTFM], ["ours", "One-class SVM", "RTFM 2021"]),
+        ([SVM, RTFM, f"{RTFM[:-1]}, optim: {{epochs: 3}}}}"], ["One-class SVM", "comment 1", "comment 2"]),
+        (["loss: {fine: off}", "loss: {fine: on}", SVM], ["comment 0", "comment 1", "One-class SVM"]),
+        (["optim: {epochs: 3}"], ["comment 0"]),
+        (["optim: {epochs: 3}", "optim: {epochs: 4}"], ["comment 0", "comment 1"]),
+    ],
+)
+def test_overlays_of_methods_are_named_by_them(overlays: Sequence[str], wanted: Sequence[str], tmp_path: Path) -> None:
+    sweep = written(tmp_path, overlaid(tmp_path, *overlays))
+    states = [
+        CellState(Cell(values, "", configure(sweep, values), f"{i:064d}"), "new", "")
+        for i, values in enumerate(sweep.cells())
+    ]
+    varied, lines = lines_of(states)
+    assert [row.label for row in own_rows(sweep, varied, lines)[1]] == wanted
 
 
 def test_a_single_row(bank: Path, tmp_path: Path) -> None:
