@@ -173,6 +173,14 @@ def test_the_base_is_the_row_of_the_base_configuration(bank: Path, tmp_path: Pat
     assert [r.base for r in table.rows] == [False, True], "experiments/planted.yaml has 0.3"
 
 
+def test_differences_across_crops_are_said(bank: Path, tmp_path: Path) -> None:
+    table = table_of(written(tmp_path, "data.test_crop: {values: [0, 5, 6]}"), bank, tmp_path / "runs")
+    across = "where a row's crop is not that of 0, its difference is the crop's too"
+    assert f"tested on different crops: 5 (5), 6 (6), 0 (0); {across}" in table.notes
+    table = table_of(written(tmp_path, "model.dropout: {values: [0.1, 0.3]}"), bank, tmp_path / "more")
+    assert not any("different crops" in note for note in table.notes)
+
+
 def test_failed_and_missing_cells_are_marked(bank: Path, tmp_path: Path) -> None:
     sweep = written(tmp_path, "modalities: {values: [v, vt, vat]}, seed: {values: [0, 1]}")
     ended = {1: "the training loss is nan", 2: "OutOfMemoryError: CUDA", 3: "OutOfMemoryError: CUDA", 5: "new"}
