@@ -42,6 +42,7 @@ def test_the_curves_over_one_another_are_the_two_runs_scores(pair: list[str], ba
     np.testing.assert_array_equal(drawn["before"], frame_scores(before[:1])["combined"])
     np.testing.assert_array_equal(drawn["combined"], frame_scores(after[:1])["combined"])
     assert not np.array_equal(drawn["before"], drawn["combined"])
+    assert set(drawn) == {"before", "combined"}
 
 
 def test_frames_of_the_videos_that_are_at_hand(

@@ -77,6 +77,31 @@ def test_of_two_configurations_with_as_many_seeds_the_newest_counts(tmp_path: Pa
     assert found.cells[0].mean == pytest.approx(100 * newest["scores"]["combined"]["ap"])
 
 
+def test_what_the_figures_are_of_is_said(results: Path) -> None:
+    here = ", in the rows that were run here"
+    assert f"AP: of the combined score{here}" in table(results, "III").notes
+    assert f"mAP: the published variant{here}" in table(results, "V").notes
+    assert "AP: of the combined score; mAP: the published variant" in table(results, "VI").notes
+    acp = "AP, AUC, Ano-AUC: of the combined score; mAP: the published variant"
+    assert acp in table(results, "VIII").notes
+    assert acp in latex(table(results, "VIII"))
+    assert "coarse" not in table(results, "III").name + table(results, "IV").name
+
+
+def test_different_crops_are_said(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", "xd_violence")
+    crops = {"model.name=vadclip": ("vt", 5), "model.name=hl_net": ("v", 0), "model.name=dual_stream": ("vat", 5)}
+    for model, (modalities, crop) in crops.items():
+        changes = [model, f"modalities={modalities}", f"data.test_crop={crop}"]
+        make_run(tmp_path / "runs", tmp_path / "bank", changes)
+    said = "tested on different crops: 0 (HL-Net 2020), 5 (the others)"
+    assert said in table(tmp_path / "runs", "III").notes
+    assert not any("different crops" in note for note in table(tmp_path / "runs", "V").notes), "no HL-Net there"
+    make_run(tmp_path / "runs", tmp_path / "bank", [*RTFM, "quirks.all_crops=on"])
+    said = "tested on different crops: 0 (HL-Net 2020), all (RTFM 2021), 5 (the others)"
+    assert said in table(tmp_path / "runs", "III").notes
+
+
 def test_marks_are_set_and_explained(results: Path) -> None:
     filled = table(results, "III")
     names = {line[0] for line in grid(filled)[1]}
@@ -102,6 +127,23 @@ def test_fine_tables_hold_methods_that_say_what_happens(results: Path) -> None:
     names = [r.lead[0] for r in table(results, "V").rows]
     assert "VadCLIP 2024" in names
     assert "RTFM 2021" not in names
+
+
+def test_ours_without_runs_on_planted_reads_what_its_bank_has(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank")
+    make_run(tmp_path / "runs", tmp_path / "bank", VADCLIP)
+    (wanted,) = tables_named(["methods"])
+    filled = fill(wanted, "planted", Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
+    ours = row(filled, "ours")
+    assert ours.absent == "make compare BENCHMARK=planted"
+    assert ours.lead == ("ours", "weak", "planted", "V+A+T")
+
+
+def test_ours_without_runs_on_a_release(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", "xd_violence")
+    make_run(tmp_path / "runs", tmp_path / "bank", VADCLIP)
+    leads = {r.lead[1:] for r in table(tmp_path / "runs", "IV").rows if r.lead[0] == "ours"}
+    assert leads == {("CLIP", "V"), ("CLIP+VGGish", "V+A"), ("CLIP", "V+T"), ("CLIP+VGGish", "V+A+T")}
 
 
 def test_peers_do_not_stand_in_our_rows_nor_in_our_studies(results: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import mmvad
+from tests.report.synthetic import make_bank, make_runs
 from tests.small import write_bank
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +46,8 @@ def test_parameters_come_first_and_the_rest_is_thin(notebook: Path) -> None:
         assert not any(word in source for word in ("def ", "os.environ", "'../", '"../'))
 
 
-def run(notebook: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
-    """All outputs of a notebook that ran to its end."""
+def run(notebook: Path, environment: dict[str, str], place: Path = ROOT) -> list[dict[str, Any]]:
+    """All outputs of a notebook whose kernel was started in `place` and that ran to its end."""
     try:
         import ipykernel  # noqa: F401
         import nbformat
@@ -57,7 +58,7 @@ def run(notebook: Path, environment: dict[str, str]) -> list[dict[str, Any]]:
     book = nbformat.read(notebook, as_version=4)
     nbformat.validate(book)
     path = os.pathsep.join([str(Path(mmvad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    client = NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}})
+    client = NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(place)}})
     client.execute(env={**os.environ, "PYTHONPATH": path, **environment})
     return [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
 
@@ -88,6 +89,42 @@ def test_the_notebook_of_features_runs(tmp_path: Path) -> None:
         ROOT / "notebooks" / "features.ipynb", {"MMVAD_BANK": str(bank), "MMVAD_FIGURES": str(tmp_path / "figures")}
     )
     assert pictures(outputs) == 3
+    assert "test: 8 videos" in text(outputs)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with `runs`, made from a bank at another place, and `notebooks`, where Jupyter starts its kernels."""
+    make_bank(tmp_path / "made")
+    make_runs(tmp_path / "runs", tmp_path / "made", [([], 2.6), (["model.acp=none"], 2.2)], seeds=1)
+    for name in ("banks", "notebooks"):
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_scores_find_their_bank_from_the_folder_of_notebooks(project: Path) -> None:
+    (project / "made").rename(project / "banks" / "planted")
+    outputs = run(ROOT / "notebooks" / "qualitative.ipynb", {}, project / "notebooks")
+    assert pictures(outputs) == 4
+
+
+@pytest.mark.slow
+def test_a_bank_that_is_not_found_is_asked_for(project: Path) -> None:
+    (project / "made").rename(project / "elsewhere")
+    with pytest.raises(Exception, match="set MMVAD_BANKS=DIR"):
+        run(ROOT / "notebooks" / "qualitative.ipynb", {}, project / "notebooks")
+    outputs = run(
+        ROOT / "notebooks" / "qualitative.ipynb", {"MMVAD_BANKS": str(project / "elsewhere")}, project / "notebooks"
+    )
+    assert pictures(outputs) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["planted", "planted-0"])
+def test_the_bank_that_is_there_is_looked_at(name: str, project: Path) -> None:
+    write_bank(project / "banks" / name)
+    outputs = run(ROOT / "notebooks" / "features.ipynb", {}, project / "notebooks")
     assert "test: 8 videos" in text(outputs)
 
 

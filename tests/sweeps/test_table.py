@@ -18,7 +18,7 @@ from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Cell, configure
 from mmvad.sweeps.definition import Sweep, Values, read_sweep
 from mmvad.sweeps.grid import CellState
-from mmvad.sweeps.table import sweep_table
+from mmvad.sweeps.table import lines_of, own_rows, sweep_table
 from tests.report.synthetic import make_bank, make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -128,6 +128,40 @@ def test_a_sweep_of_ones_own_is_named_by_its_values(bank: Path, tmp_path: Path) 
     assert all(r.seeds == (3,) for r in table.rows)
 
 
+def overlaid(folder: Path, *contents: str) -> str:
+    """The parameter `config` over overlays of these models, each with a comment of its own."""
+    files = [folder / f"overlay{i}.yaml" for i in range(len(contents))]
+    for i, (file, content) in enumerate(zip(files, contents)):
+        file.write_text(f"# comment {i}\n{content}\n")
+    return f"config: {{values: [{', '.join(map(str, files))}]}}"
+
+
+SVM, RTFM = (
+    "{modalities: v, model: {name: one_class_svm}}",
+    "{modalities: v, model: {name: rtfm}, data: {balanced: on}}",
+)
+
+
+@pytest.mark.parametrize(
+    ("overlays", "wanted"),
+    [
+        (["model: {name: dual_stream}", SVM, RTFM], ["ours", "One-class SVM", "RTFM 2021"]),
+        ([SVM, RTFM, f"{RTFM[:-1]}, optim: {{epochs: 3}}}}"], ["One-class SVM", "comment 1", "comment 2"]),
+        (["loss: {fine: off}", "loss: {fine: on}", SVM], ["comment 0", "comment 1", "One-class SVM"]),
+        (["optim: {epochs: 3}"], ["comment 0"]),
+        (["optim: {epochs: 3}", "optim: {epochs: 4}"], ["comment 0", "comment 1"]),
+    ],
+)
+def test_overlays_of_methods_are_named_by_them(overlays: Sequence[str], wanted: Sequence[str], tmp_path: Path) -> None:
+    sweep = written(tmp_path, overlaid(tmp_path, *overlays))
+    states = [
+        CellState(Cell(values, "", configure(sweep, values), f"{i:064d}"), "new", "")
+        for i, values in enumerate(sweep.cells())
+    ]
+    varied, lines = lines_of(states)
+    assert [row.label for row in own_rows(sweep, varied, lines)[1]] == wanted
+
+
 def test_a_single_row(bank: Path, tmp_path: Path) -> None:
     table = table_of(written(tmp_path, "seed: {values: [0, 1, 2]}"), bank, tmp_path / "runs")
     assert labels(table) == ["mine"]
@@ -137,6 +171,14 @@ def test_a_single_row(bank: Path, tmp_path: Path) -> None:
 def test_the_base_is_the_row_of_the_base_configuration(bank: Path, tmp_path: Path) -> None:
     table = table_of(written(tmp_path, "model.dropout: {values: [0.1, 0.3]}"), bank, tmp_path / "runs")
     assert [r.base for r in table.rows] == [False, True], "experiments/planted.yaml has 0.3"
+
+
+def test_differences_across_crops_are_said(bank: Path, tmp_path: Path) -> None:
+    table = table_of(written(tmp_path, "data.test_crop: {values: [0, 5, 6]}"), bank, tmp_path / "runs")
+    across = "where a row's crop is not that of 0, its difference is the crop's too"
+    assert f"tested on different crops: 5 (5), 6 (6), 0 (0); {across}" in table.notes
+    table = table_of(written(tmp_path, "model.dropout: {values: [0.1, 0.3]}"), bank, tmp_path / "more")
+    assert not any("different crops" in note for note in table.notes)
 
 
 def test_failed_and_missing_cells_are_marked(bank: Path, tmp_path: Path) -> None:

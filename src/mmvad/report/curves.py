@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -100,11 +99,11 @@ def chosen_videos(
 
 def draw_over(axes: Axes, benchmark: Benchmark, before: ScoredVideo, after: ScoredVideo) -> None:
     """Two runs' combined scores of one video over one another."""
-    earlier, later = (frame_scores([video])["combined"] for video in (before, after))
-    edges = snippet_edges(benchmark, len(earlier))
-    # The branches would be three curves a run: the combined score alone stands in for the coarse one.
-    curve_on(axes, benchmark, replace(after, coarse=later, class_probabilities=None))
-    axes.stairs(earlier, edges, color=BEFORE, linewidth=1.3, baseline=None, label="before")
+    earlier = frame_scores([before])["combined"]
+    curve_on(axes, benchmark, after, ["combined"])
+    axes.stairs(
+        earlier, snippet_edges(benchmark, len(earlier)), color=BEFORE, linewidth=1.3, baseline=None, label="before"
+    )
     name_panel(axes, benchmark, after)
 
 

@@ -62,11 +62,14 @@ def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
     return _save(figure, path)
 
 
-def curve_on(axes: Axes, benchmark: Benchmark, video: ScoredVideo) -> None:
-    """Draws one test video's curves and shaded ground truth on axes."""
+def curve_on(
+    axes: Axes, benchmark: Benchmark, video: ScoredVideo, names: Sequence[str] = ("combined", "coarse", "fine")
+) -> None:
+    """Draws one test video's curves of these names, as far as it has them, and shaded ground truth on axes."""
     rate = benchmark.frames_per_second
     truth = [(start / rate, end / rate) for start, end in video.intervals]
-    scores_on(axes, frame_scores([video]), snippet_edges(benchmark, video.snippets), truth)
+    scores = {name: values for name, values in frame_scores([video]).items() if name in names}
+    scores_on(axes, scores, snippet_edges(benchmark, video.snippets), truth)
 
 
 def snippet_edges(benchmark: Benchmark, snippets: int) -> np.ndarray:

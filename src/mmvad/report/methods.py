@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from mmvad.config.peers import PUBLISHED_SCORES
 from mmvad.report.choosing import select
-from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison, Metric
+from mmvad.report.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.marks import mark_notes, quirks_of
 from mmvad.report.measured import Measured, features_of, measured, peer_notes
-from mmvad.report.notes import OURS_NAME, honesty_notes, row_notes
+from mmvad.report.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.report.published import PAPER, Published, confidence_notes, find_published, published_figures
 from mmvad.report.render import cell_text
-from mmvad.report.results import Results, RowRuns, Selection, cell
+from mmvad.report.results import Record, Results, RowRuns, Selection, cell
 from mmvad.report.studies import MODALITIES
 
 
@@ -29,9 +29,11 @@ def fill_comparison(table: Comparison, results: Results) -> FilledTable:
         rows.sort(key=lambda row: order.index(row.lead[-1]))
     headings = ("method", *(("supervision",) if table.supervision else ()), "features", "modality")
     published = [figure for row in rows for figure in (*(c.published for c in row.cells), *row.paper) if figure]
-    notes = [*mark_notes(rows), *score_notes(table, results, run_here, peers)]
+    notes = [*figure_note(metrics, published=True), *mark_notes(rows), *score_notes(table, results, run_here, peers)]
     notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
-    notes += honesty_notes(table.benchmark, selection, {peer.title: peer.runs for peer in peers})
+    runs = {peer.title: peer.runs for peer in peers}
+    notes += honesty_notes(table.benchmark, selection, runs)
+    notes += crop_note({OURS_NAME: [run for row in selection.rows for run in row.runs], **runs})
     notes += confidence_notes(published)
     return FilledTable(
         table.key, table.title, table.benchmark, headings, metrics, tuple(rows), tuple(notes), study=False
@@ -62,7 +64,7 @@ def _our_rows(table: Comparison, results: Results, selection: Selection) -> list
 
 
 def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
-    features = features_of(runs.runs[0]) if runs.runs else "CLIP+VGGish" if "A" in runs.row.label else "CLIP"
+    features = features_of(runs.runs[0] if runs.runs else _not_run(table.benchmark, runs.row.settings))
     lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
         return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command(table.benchmark))
@@ -73,6 +75,11 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
         peeked=runs.runs[0]["select"] == "best_test",
         quirks=quirks_of(runs.runs[0]),
     )
+
+
+def _not_run(benchmark: str, settings: Settings) -> Record:
+    """What is known of a row without runs: `planted` has features of its own."""
+    return {**settings, "features": "planted" if benchmark == "planted" else "CLIP"}
 
 
 def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:

@@ -45,6 +45,19 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     return notes
 
 
+def figure_note(metrics: Sequence[Metric], *, published: bool = False) -> list[str]:
+    """Of which score a table's figures are, and which variant its mAP is.
+
+    Args:
+        published: the table has rows of published figures too, whose sources say what they are.
+    """
+    frame = [metric.heading for metric in metrics if metric.score == "combined"]
+    said = [f"{', '.join(frame)}: of the combined score"] if frame else []
+    said += ["mAP: the published variant"] if any(metric.score == "events" for metric in metrics) else []
+    where = ", in the rows that were run here" if published else ""
+    return [f"{'; '.join(said)}{where}"] if said else []
+
+
 def _short(row: FilledRow) -> str:
     return row.lead[0] if len(row.lead) == 1 else f"{row.lead[0]} ({row.lead[-1]})"
 
@@ -90,6 +103,30 @@ def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
     banks = _by(records, "bank_hash")
     named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
     return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
+
+
+def crop_note(records: Mapping[str, Sequence[Record]], base: str | None = None) -> list[str]:
+    """Which rows were tested on which crops, where they differ.
+
+    Args:
+        records: the runs of each row, by its name.
+        base: the row that the others' differences are to.
+    """
+    rows: dict[str, list[str]] = {}
+    for name, runs in records.items():
+        for crop in dict.fromkeys(_crop(run) for run in runs):
+            rows.setdefault(crop, []).append(name)
+    if len(rows) < 2:
+        return []
+    most = max(rows, key=lambda crop: len(rows[crop]))
+    crops = [f"{crop} ({', '.join(rows[crop])})" for crop in rows if crop != most]
+    others = "the others" if len(rows[most]) > 1 else rows[most][0]
+    across = f"; where a row's crop is not that of {base}, its difference is the crop's too" if base else ""
+    return [f"tested on different crops: {', '.join(crops)}, {most} ({others}){across}"]
+
+
+def _crop(record: Record) -> str:
+    return "all" if record.get("quirks.all_crops") else f"{record['data.test_crop']:g}"
 
 
 def _settings_notes(benchmark: str, selection: Selection) -> list[str]:

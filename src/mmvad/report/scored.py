@@ -24,9 +24,11 @@ class Truths:
 
     Attributes:
         banks: banks to look into besides the one that a run names, for results that were made elsewhere.
+        fix: how the reader of an error says where a bank is.
     """
 
     banks: Sequence[Path] = ()
+    fix: str = "mmvad report --bank DIR"
     _read: dict[str, tuple[BankVideo, ...]] = field(default_factory=dict)
 
     def of(self, bank_hash: str, recorded: str | None) -> tuple[BankVideo, ...]:
@@ -36,9 +38,7 @@ class Truths:
             place = next((path for path in places if _content_hash(path) == bank_hash), None)
             if place is None:
                 named = recorded or f"with content {bank_hash[:12]}"
-                raise UserError(
-                    f"bank {named}", "is not here, so there is no ground truth", fix="mmvad report --bank DIR"
-                )
+                raise UserError(f"bank {named}", "is not here, so there is no ground truth", fix=self.fix)
             self._read[bank_hash] = _test_videos(place)
         return self._read[bank_hash]
 

@@ -184,12 +184,12 @@ _XD_FRAME = {"ap": Metric("combined", "ap", "AP")}
 _PLANTED = {**_XD_FRAME, "auc": Metric("combined", "auc", "AUC"), "map_avg": EVENTS["map_avg"], **COSTS}
 
 COMPARISONS: tuple[Comparison, ...] = (
-    Comparison("I", "Methods, coarse", "ucf_crime", _UCF_FRAME | COSTS, _make("compare"), supervision=True),
+    Comparison("I", "Methods, frame level", "ucf_crime", _UCF_FRAME | COSTS, _make("compare"), supervision=True),
     Comparison("II", "Methods, fine", "ucf_crime", EVENTS, _make("compare"), fine=True),
-    Comparison("III", "Methods, coarse", "xd_violence", _XD_FRAME | COSTS, _make("compare"), supervision=True),
+    Comparison("III", "Methods, frame level", "xd_violence", _XD_FRAME | COSTS, _make("compare"), supervision=True),
     Comparison(
         "IV",
-        "Methods by modality, coarse",
+        "Methods by modality, frame level",
         "xd_violence",
         _XD_FRAME,
         _make("ablation-modalities"),

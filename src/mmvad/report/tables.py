@@ -10,7 +10,7 @@ from mmvad.report.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.report.filled import Cell, FilledRow, FilledTable
 from mmvad.report.marks import mark_notes, quirks_of
 from mmvad.report.methods import fill_comparison
-from mmvad.report.notes import honesty_notes, interval_note, paper_notes, row_notes, seed_notes
+from mmvad.report.notes import crop_note, figure_note, honesty_notes, interval_note, paper_notes, row_notes, seed_notes
 from mmvad.report.published import PAPER, find_published
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import OURS, Results, RowRuns, Selection, cell
@@ -30,7 +30,9 @@ def fill_study(
     metrics = tuple(study.metrics(benchmark))
     rows = [_study_row(study, benchmark, results, resampler, runs, selection) for runs in selection.rows]
     notes = [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
-    notes += [*seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
+    notes += [*figure_note(metrics), *seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
+    base = selection.base.row.label if selection.base else None
+    notes += crop_note({row.row.label: row.runs for row in selection.rows}, base)
     notes += [*honesty_notes(benchmark, selection), *paper_notes(rows, benchmark)]
     heading = study.over.key if study.over else "row"
     return FilledTable(study.key, study.title, benchmark, (heading,), metrics, tuple(rows), tuple(notes), True)

@@ -5,19 +5,21 @@ A sweep that varies what one of the paper's tables varies gets that table's row 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mmvad.config.load import plain
+from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
 from mmvad.report.bootstrap import RESAMPLES
 from mmvad.report.definitions import Row, Study, headline_and_map
 from mmvad.report.filled import FilledTable
 from mmvad.report.frame import collect_folders, flat
+from mmvad.report.notes import OURS_NAME
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Record, Results, RowRuns, Selection, equal, matches, place_of
+from mmvad.report.results import OURS, Record, Results, RowRuns, Selection, equal, matches, place_of
 from mmvad.report.scored import Truths
 from mmvad.report.studies import STUDIES
 from mmvad.report.tables import fill_study
@@ -90,7 +92,8 @@ def paper_rows(varied: Sequence[str], lines: Sequence[Line], benchmark: str) -> 
 
 def own_rows(sweep: Sweep, varied: Sequence[str], lines: Sequence[Line]) -> tuple[Study, list[Row]]:
     """The table of any other sweep, its rows named by the swept values."""
-    rows = [Row(_label(sweep, line.values), {key: line.settings.get(key) for key in varied}) for line in lines]
+    titles = _titles(sweep, lines)
+    rows = [Row(_label(sweep, line.values, titles), {key: line.settings.get(key) for key in varied}) for line in lines]
     return Study("sweep", f"Sweep {sweep.name}", tuple(varied), lambda _: rows, headline_and_map, ""), rows
 
 
@@ -99,17 +102,32 @@ def _row_of(study: Study, benchmark: str, settings: Settings) -> Row | None:
     return next((row for row in [*study.rows(benchmark), *further] if matches(settings, row.settings)), None)
 
 
-def _label(sweep: Sweep, values: Values) -> str:
+def _label(sweep: Sweep, values: Values, titles: Mapping[str, str]) -> str:
     """`lambda_contrast 0.1, lambda_embed 0.0002`; a single swept key is named by its values alone."""
     keys = [key for key in sweep.swept if key != "seed" and key in values]
-    words = {key: _title(sweep, values[key]) if key == OVERLAY else shown(values[key]) for key in keys}
+    words = {key: titles[values[key]] if key == OVERLAY else shown(values[key]) for key in keys}
     if len(words) < 2:
         return next(iter(words.values()), sweep.name)
     return ", ".join(f"{key.rpartition('.')[2]} {word}" for key, word in words.items())
 
 
-def _title(sweep: Sweep, overlay: str) -> str:
-    """An overlay's row title: the comment that it begins with."""
+def _titles(sweep: Sweep, lines: Sequence[Line]) -> dict[str, str]:
+    """What each overlay is called: its method, where peers are compared and no other overlay is of the same."""
+    models = [(line.values[OVERLAY], line.states[0].cell.config.model.name) for line in lines if OVERLAY in line.values]
+    pairs = list(dict.fromkeys(models))
+    overlays, names = [overlay for overlay, _ in pairs], [name for _, name in pairs]
+    methods = {name: peer.title for name, peer in PEERS.items()}
+    if not methods.keys().isdisjoint(names):
+        methods[OURS] = OURS_NAME
+    titles = {}
+    for overlay, name in pairs:
+        alone = overlays.count(overlay) == names.count(name) == 1
+        titles[overlay] = methods[name] if alone and name in methods else _comment(sweep, overlay)
+    return titles
+
+
+def _comment(sweep: Sweep, overlay: str) -> str:
+    """The comment that an overlay begins with, or else its file's name."""
     first = project_file(overlay, sweep.file).read_text(encoding="utf-8").partition("\n")[0]
     return first.lstrip("# ").strip() if first.startswith("#") else Path(overlay).stem
 
