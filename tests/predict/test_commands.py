@@ -18,7 +18,7 @@ from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.predict import commands
 from mmvad.predict.job import Predictor, Wishes
 from mmvad.predict.sources import Request, request_files
-from mmvad.predict.trained import load_run
+from mmvad.predict.trained import SILENT, load_run
 from mmvad.predict.truth import bank_truth
 from mmvad.runs import RunFolder
 
@@ -71,8 +71,26 @@ def test_feature_files_give_the_scores_of_the_runs_test(
         assert (out / name / "curves.png").stat().st_size > 5_000
         with open(out / name / "events.csv", newline="") as lines:
             assert len(list(csv.DictReader(lines))) == len(result["events"])
-    assert json.loads((out / "test03" / "prediction.json").read_text())["notes"][0].startswith("no sound")
+    (note,) = json.loads((out / "test03" / "prediction.json").read_text())["notes"]
+    assert note == f"{SILENT} ({features / 'test03__vggish.npy'} is not there)"
     assert not list(out.rglob("*.partial"))
+
+
+def test_an_unfinished_run_says_how_far_it_is(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what it gave is done again when the run is finished."""
+    run, words = tmp_path / "run", ["--features", files_of(features)[0], "--audio", features]
+    shutil.copytree(trained.path, run, ignore=shutil.ignore_patterns("report.json"))
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    assert "note: epoch 2 of 2; the run is not finished" in capsys.readouterr().out
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    assert "done before" in capsys.readouterr().out
+    shutil.copy(trained.report, run)
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    said = capsys.readouterr().out
+    assert "done before" not in said
+    assert "not finished" not in said
 
 
 def bank_facts():  # type: ignore[no-untyped-def]

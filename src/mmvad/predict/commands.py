@@ -79,14 +79,14 @@ def _check_words(options: argparse.Namespace) -> None:
 
 def _predict_features(options: argparse.Namespace, run: Any) -> int:
     from mmvad.features.video_files import find_videos, video_name
-    from mmvad.predict.sources import audio_file, by_video, request_files
+    from mmvad.predict.sources import by_video, request_files
 
     media = {video_name(path): path for path in find_videos(options.videos)} if options.videos else {}
     videos, usual = by_video(options.features), run.benchmark.frames_per_second
     _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
     _check_truth(options, len(videos))
     requests = [
-        request_files(name, visual, audio_file(options.audio, name), media.get(name), usual, options.fps)
+        request_files(name, visual, options.audio, media.get(name), usual, options.fps)
         for name, visual in videos.items()
     ]
     return _all(_predictor(options, run, (), None), requests)
