@@ -236,12 +236,10 @@ def test_a_bad_file_is_named_and_the_others_go_on(
 ) -> None:
     files = files_of(features)
     files[0].write_bytes(b"nothing")
-    missing = features / "gone__0.npy"
-    assert predict(trained, tmp_path / "out", "--features", *files, missing) == 1
+    assert predict(trained, tmp_path / "out", "--features", *files) == 1
     err = capsys.readouterr().err
     assert "test01__0.npy: no .npy file" in err
-    assert "gone__0.npy: cannot be read" in err
-    assert "2 of 4 failed" in err
+    assert "1 of 3 failed" in err
     assert sorted(p.parent.name for p in (tmp_path / "out").glob("*/prediction.json")) == ["test02", "test03"]
 
 
@@ -288,12 +286,32 @@ def test_a_wrong_truth_is_said(
         (["a.mp4", "--audio", "a__vggish.npy"], "leave out --audio"),
         (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
         (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
+        (["--features", "a.npy", "--audio", "nowhere"], "nowhere: no such file or folder"),
     ],
 )
 def test_wrong_arguments(
-    words: list[str], message: str, trained: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    message: str,
+    trained: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "TRUTH").touch()
-    words = [str(tmp_path / "TRUTH") if word == "TRUTH" else word for word in words]
+    monkeypatch.chdir(tmp_path)
+    Path("b").mkdir()
+    for name in ("TRUTH", "a.npy", "b.npy", "b/a__0.npy"):
+        Path(name).touch()
     assert predict(trained, tmp_path / "out", *words) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["gone"], ["list.txt"], ["--features", "a.npy", "gone"]])
+def test_a_missing_file_is_said_before_the_run_is_loaded(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is not there either, and is not what is missed."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.npy").touch()
+    Path("list.txt").write_text("a.npy\ngone\n")
+    assert main(["predict", *words, "--checkpoint", "no_run"]) == 2
+    assert "gone: no such file" in capsys.readouterr().err

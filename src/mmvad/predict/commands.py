@@ -51,6 +51,7 @@ def add_predict_parser(subparsers: Any) -> None:
 def run_predict(options: argparse.Namespace) -> int:
     """Predicts; 0 when every video has its result, 1 where some failed."""
     _check_words(options)
+    _check_files(options)
     if options.videos or not options.features:
         require_packages()
     from mmvad.disk import sole_writer
@@ -75,6 +76,18 @@ def _check_words(options: argparse.Namespace) -> None:
             raise UserError(f"--{word}", problem, fix=f"leave out --{word}, or give --features")
     if options.fps is not None and not 0 < options.fps < float("inf"):
         raise UserError("--fps", f"{options.fps:g} frames a second", expected="a number above 0")
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raises UserError for a file that is named and not there, before any weights are waited for."""
+    from mmvad.features.video_files import find_videos
+
+    videos = find_videos(options.videos) if options.videos else []
+    kinds = {"a video": videos, "features (.npy)": options.features, "audio features (.npy)": [options.audio]}
+    for kind, paths in kinds.items():
+        for path in paths:
+            if path is not None and not path.exists():
+                raise UserError(path, "no such file or folder", expected=kind)
 
 
 def _predict_features(options: argparse.Namespace, run: Any) -> int:
