@@ -39,7 +39,8 @@ def check(
     """All that is wrong with the release or bank at `path`; each finding and a table of counts are shown.
 
     Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
-    without a file and lists that are cut are no fault. Raises UserError where there is nothing to check.
+    without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
+    there is nothing to check, and for crops that are not there.
     """
     facts, path = benchmark(benchmark_name), Path(path)
     folder = Path(lists) if lists else None
@@ -58,7 +59,7 @@ def check(
         found = no_audio + plan.findings + list(_not_finite(plan, progress))
     found += _count_findings(facts, path, listed)
     if subset:
-        found = [finding for finding in found if finding.kind not in ("missing", "incomplete")]
+        found = [finding for finding in found if finding.kind != "missing"]
     _show(found, listed, show)
     return found
 
