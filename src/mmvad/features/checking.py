@@ -1,4 +1,7 @@
-"""Holding a release or a bank against the official split, file by file, without stopping at the first fault."""
+"""Holding a release or a bank against the official split, file by file.
+
+A fault does not stop it, but the first finding of each video may hide others of that video.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def check(
     progress: bool = True,
     show: Show = print,
 ) -> list[Finding]:
-    """All that is wrong with the release or bank at `path`; each finding and a table of counts are shown.
+    """What is wrong with the release or bank at `path`; each finding and a table of counts are shown.
 
     Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
     without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where

@@ -1,4 +1,4 @@
-"""Holding a release against the official split: which files make which video, and all that is wrong with them.
+"""Holding a release against the official split: which files make which video, and what is wrong with them.
 
 Headers are read, rows are not. `mmvad data import` follows the plan, `mmvad data check` prints its findings.
 """
