@@ -12,7 +12,7 @@ from mmvad.checkpoints import LAST
 from mmvad.cli import main
 from mmvad.runs import RunFolder
 from mmvad.train import prepare, train
-from tests.runs import arguments, configured, refusal, report
+from tests.runs import MEASURED, arguments, configured, refusal, report
 from tests.small import write_bank
 
 
@@ -68,6 +68,36 @@ def test_a_broken_checkpoint_is_refused(
     copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
     last = copy.checkpoints / LAST
     last.write_bytes(last.read_bytes()[:5000] if content is None else content)
-    assert "is no checkpoint of mmvad" in refusal(capsys, ["test", str(copy.path)])
+    text = refusal(capsys, ["test", str(copy.path)])
+    assert "is no checkpoint of mmvad" in text
+    assert "remove it and report.json, then train again" in text
     last.unlink()
-    assert "no such checkpoint" in refusal(capsys, ["test", str(copy.path)])
+    text = refusal(capsys, ["test", str(copy.path)])
+    assert "no such checkpoint" in text
+    assert "remove report.json, then train again" in text
+
+
+@pytest.mark.parametrize(("select", "name"), [("last", "last.ckpt"), ("best_val", "best.ckpt")])
+def test_what_is_said_of_a_broken_checkpoint_mends_it(
+    select: str, name: str, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(bank, tmp_path, MEASURED, f"select={select}", "optim.epochs=2")
+    run = train(config)
+    file = run.checkpoints / name
+    file.write_bytes(file.read_bytes()[:5000])
+    (mend,) = [line for line in refusal(capsys, ["test", str(run.path)]).splitlines() if "remove it" in line]
+    file.unlink()
+    for left in (run.report, run.checkpoints / LAST):
+        if left.name in mend:
+            left.unlink()
+    train(config)
+    assert main(["test", str(run.path)]) == 0
+
+
+def test_an_unfinished_run_is_said_to_be_one(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(finished.path, tmp_path / "copy", ignore=shutil.ignore_patterns("report.json")))
+    text = refusal(capsys, ["test", str(copy)])
+    assert "the run is not finished" in text
+    assert "the same `mmvad train` command goes on with it" in text

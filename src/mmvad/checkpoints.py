@@ -78,7 +78,7 @@ class RunCheckpoints(Checkpoint):
 def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
     """A checkpoint's content. Raises UserError where it is missing, unreadable, or another run's."""
     if not path.is_file():
-        raise UserError(path, "no such checkpoint", fix="run `mmvad train` for this configuration first")
+        raise UserError(path, "no such checkpoint", fix=_made_again(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         owner = content["mmvad"]["identity"]
@@ -87,7 +87,7 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
             path,
             f"is no checkpoint of mmvad ({type(error).__name__})",
             expected="a file that torch reads with weights_only=True and that mmvad wrote",
-            fix="remove it and train again",
+            fix=_made_again(path),
         ) from error
     if owner != identity:
         raise UserError(
@@ -97,3 +97,14 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
             fix="test the run folder that it came from",
         )
     return content
+
+
+def _made_again(path: Path) -> str:
+    """How a run makes a checkpoint anew: what would keep it from that is removed first.
+
+    A report ends the run, and one that goes on from its last epoch finds no best one.
+    """
+    beside = [path.with_name(LAST)] if path.name == BEST else []
+    found = [file.name for file in (*beside, path.parent.parent / "report.json") if file.is_file()]
+    names = [*(["it"] if path.is_file() else []), *found]
+    return f"remove {' and '.join(names)}, then train again" if names else "run `mmvad train` for this configuration"

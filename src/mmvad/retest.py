@@ -10,7 +10,7 @@ from mmvad.checkpoints import BEST, LAST, read_checkpoint
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.report.terminal import frame_table, map_table
-from mmvad.runs import LOG, RunFolder, read_json, run_config
+from mmvad.runs import LOG, RunFolder, read_json, require_finished, run_config
 from mmvad.train import assemble, prepare, test
 
 EQUAL_WITHIN = 1e-6
@@ -25,9 +25,12 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
         checkpoint: a checkpoint file; by default the one that the run's policy names.
 
     Returns: 0 where the figures equal the report's within 1e-6, else 1.
+
+    Raises UserError for what is no finished run, and for what is not the run's own.
     """
     folder = RunFolder(path)
     config = run_config(folder, overrides)
+    require_finished(folder)
     prepared = prepare(config)
     wanted = read_json(folder.manifest)["identity"]
     if prepared.identity != wanted:

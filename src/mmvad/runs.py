@@ -79,6 +79,13 @@ def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
     return load_config([folder.config], overrides)
 
 
+def require_finished(folder: RunFolder) -> None:
+    """Raises UserError for a run whose training or test has not come to its end."""
+    if not folder.finished:
+        fix = "the same `mmvad train` command goes on with it"
+        raise UserError(folder.path, "the run is not finished (report.json is missing)", fix=fix)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Writes JSON whole or not at all; NaN is refused."""
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())

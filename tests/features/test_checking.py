@@ -67,6 +67,27 @@ def test_a_cut_list_is_found_unless_it_is_meant(xd: Hand) -> None:
     assert {kind for kind, _, _ in findings} == {"extra"}
 
 
+def test_a_subset_may_lack_videos_but_not_crops(xd: Hand) -> None:
+    xd.visual(XD_TEST[0]).unlink()
+    assert found("xd_violence", xd.root, subset=True)[0] == set()
+    xd.visual(XD_TRAIN[0], 1).unlink()
+    assert found("xd_violence", xd.root, subset=True)[0] == {("incomplete", "train", XD_TRAIN[0])}
+
+
+@pytest.mark.parametrize("crops", [(7,), (0, 7)])
+def test_crops_that_no_file_has_are_an_error(crops: tuple[int, ...], xd: Hand, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"--crops: .* the release has no crop 7\n.*expected: of 0, 1"):
+        check("xd_violence", xd.root, crops=crops, subset=True)
+    with pytest.raises(UserError, match="has no crop 7"):
+        import_release("xd_violence", xd.root, tmp_path / "bank", crops=crops)
+
+
+def test_crops_of_the_other_split_alone_are_an_error(xd: Hand) -> None:
+    xd.visual(XD_TEST[0]).rename(xd.visual(XD_TEST[0]).with_name(f"{XD_TEST[0]}__3.npy"))
+    with pytest.raises(UserError, match=r"the train split has no crop 3\n.*expected: of 0, 1"):
+        check("xd_violence", xd.root, crops=(3,), subset=True)
+
+
 def test_a_file_of_ucf_that_no_split_names_is_one_finding(ucf: Hand) -> None:
     save(ucf.root / "UCFClipFeatures" / "Arson" / "Arson999_x264__0.npy", rows(2, 512, 1))
     findings, lines = found("ucf_crime", ucf.root)

@@ -173,7 +173,7 @@ def test_a_damaged_release_is_named_and_leaves_nothing(xd: Hand, tmp_path: Path,
     assert not (tmp_path / "banks").exists() or list((tmp_path / "banks").iterdir()) == []
 
 
-def test_subset_imports_what_is_there(xd: Hand, tmp_path: Path) -> None:
+def test_subset_imports_what_is_there(xd: Hand, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     break_list(xd)
     xd.visual(XD_TEST[1]).unlink()
     xd.visual(XD_TRAIN[0], 1).unlink()
@@ -181,6 +181,9 @@ def test_subset_imports_what_is_there(xd: Hand, tmp_path: Path) -> None:
     assert {video.name: video.crops for video in bank.train.videos} == {XD_TRAIN[0]: (0,), XD_TRAIN[1]: (0, 1)}
     assert [video.name for video in bank.test.videos] == [XD_TEST[0], XD_TEST[2]]
     assert bank.manifest["how"]["subset"] is True
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if "crops" in line]
+    assert warning.startswith("warning: 1 videos lack crops that others have, first ")
+    assert f"{XD_TRAIN[0]}__1.npy" in warning
 
 
 def test_subset_drops_a_test_video_without_the_tested_crop(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.predict import commands
 from mmvad.predict.job import Predictor, Wishes
 from mmvad.predict.sources import Request, request_files
-from mmvad.predict.trained import load_run
+from mmvad.predict.trained import SILENT, load_run
 from mmvad.predict.truth import bank_truth
 from mmvad.runs import RunFolder
 
@@ -71,8 +71,26 @@ def test_feature_files_give_the_scores_of_the_runs_test(
         assert (out / name / "curves.png").stat().st_size > 5_000
         with open(out / name / "events.csv", newline="") as lines:
             assert len(list(csv.DictReader(lines))) == len(result["events"])
-    assert json.loads((out / "test03" / "prediction.json").read_text())["notes"][0].startswith("no sound")
+    (note,) = json.loads((out / "test03" / "prediction.json").read_text())["notes"]
+    assert note == f"{SILENT} ({features / 'test03__vggish.npy'} is not there)"
     assert not list(out.rglob("*.partial"))
+
+
+def test_an_unfinished_run_says_how_far_it_is(
+    trained: RunFolder, features: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And what it gave is done again when the run is finished."""
+    run, words = tmp_path / "run", ["--features", files_of(features)[0], "--audio", features]
+    shutil.copytree(trained.path, run, ignore=shutil.ignore_patterns("report.json"))
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    assert "note: epoch 2 of 2; the run is not finished" in capsys.readouterr().out
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    assert "done before" in capsys.readouterr().out
+    shutil.copy(trained.report, run)
+    assert predict(RunFolder(run), tmp_path / "out", *words) == 0
+    said = capsys.readouterr().out
+    assert "done before" not in said
+    assert "not finished" not in said
 
 
 def bank_facts():  # type: ignore[no-untyped-def]
@@ -218,12 +236,10 @@ def test_a_bad_file_is_named_and_the_others_go_on(
 ) -> None:
     files = files_of(features)
     files[0].write_bytes(b"nothing")
-    missing = features / "gone__0.npy"
-    assert predict(trained, tmp_path / "out", "--features", *files, missing) == 1
+    assert predict(trained, tmp_path / "out", "--features", *files) == 1
     err = capsys.readouterr().err
     assert "test01__0.npy: no .npy file" in err
-    assert "gone__0.npy: cannot be read" in err
-    assert "2 of 4 failed" in err
+    assert "1 of 3 failed" in err
     assert sorted(p.parent.name for p in (tmp_path / "out").glob("*/prediction.json")) == ["test02", "test03"]
 
 
@@ -270,12 +286,32 @@ def test_a_wrong_truth_is_said(
         (["a.mp4", "--audio", "a__vggish.npy"], "leave out --audio"),
         (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
         (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
+        (["--features", "a.npy", "--audio", "nowhere"], "nowhere: no such file or folder"),
     ],
 )
 def test_wrong_arguments(
-    words: list[str], message: str, trained: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    words: list[str],
+    message: str,
+    trained: RunFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    (tmp_path / "TRUTH").touch()
-    words = [str(tmp_path / "TRUTH") if word == "TRUTH" else word for word in words]
+    monkeypatch.chdir(tmp_path)
+    Path("b").mkdir()
+    for name in ("TRUTH", "a.npy", "b.npy", "b/a__0.npy"):
+        Path(name).touch()
     assert predict(trained, tmp_path / "out", *words) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["gone"], ["list.txt"], ["--features", "a.npy", "gone"]])
+def test_a_missing_file_is_said_before_the_run_is_loaded(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is not there either, and is not what is missed."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.npy").touch()
+    Path("list.txt").write_text("a.npy\ngone\n")
+    assert main(["predict", *words, "--checkpoint", "no_run"]) == 2
+    assert "gone: no such file" in capsys.readouterr().err

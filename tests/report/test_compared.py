@@ -71,12 +71,34 @@ def test_frames_of_the_videos_that_are_at_hand(
 
 
 @pytest.mark.parametrize(
-    ("extra", "message"), [(["--videos", "video99"], "did you mean: video0"), (["--bank", "x"], "")]
+    ("extra", "message"),
+    [
+        (["--videos", "video99"], "did you mean: video0"),
+        (["--videos", "nothere"], "did you mean: video0"),
+        (["--bank", "nothere"], "nothere: no such folder\n  expected: a bank"),
+        (["--media", "nothere"], "nothere: no such folder\n  expected: videos"),
+    ],
 )
-def test_an_unknown_video(extra: list[str], message: str, pair: list[str], tmp_path: Path, capsys) -> None:  # type: ignore[no-untyped-def]
-    code = main(["curves", *pair, *extra, "--out", str(tmp_path / "o")])
-    assert code == (2 if message else 0)
+def test_what_is_not_there_is_said(
+    extra: list[str], message: str, pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["curves", *pair, *extra, "--out", str(tmp_path / "o")]) == 2
     assert message in capsys.readouterr().err
+    assert not list(tmp_path.glob("o*"))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [("o.pdf", ["o.pdf"]), ("o.JPG", ["o.JPG"]), ("o.svg", ["o.png", "o.svg"]), ("o.v2", ["o.v2.png", "o.v2.svg"])],
+)
+def test_the_ending_decides_what_is_written(
+    name: str, written: list[str], pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "figures"
+    assert main(["curves", *pair, "--videos", "video000", "--out", str(out / name)]) == 0
+    assert sorted(path.name for path in out.iterdir()) == written
+    assert capsys.readouterr().out.split() == [str(out / file) for file in written]
+    assert not name.endswith(".pdf") or (out / name).read_bytes().startswith(b"%PDF")
 
 
 def test_runs_of_different_test_sets_are_not_laid_over_one_another(

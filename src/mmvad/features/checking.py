@@ -1,4 +1,7 @@
-"""Holding a release or a bank against the official split, file by file, without stopping at the first fault."""
+"""Holding a release or a bank against the official split, file by file.
+
+A fault does not stop it, but the first finding of each video may hide others of that video.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +39,11 @@ def check(
     progress: bool = True,
     show: Show = print,
 ) -> list[Finding]:
-    """All that is wrong with the release or bank at `path`; each finding and a table of counts are shown.
+    """What is wrong with the release or bank at `path`; each finding and a table of counts are shown.
 
     Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
-    without a file and lists that are cut are no fault. Raises UserError where there is nothing to check.
+    without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
+    there is nothing to check, and for crops that are not there.
     """
     facts, path = benchmark(benchmark_name), Path(path)
     folder = Path(lists) if lists else None
@@ -58,7 +62,7 @@ def check(
         found = no_audio + plan.findings + list(_not_finite(plan, progress))
     found += _count_findings(facts, path, listed)
     if subset:
-        found = [finding for finding in found if finding.kind not in ("missing", "incomplete")]
+        found = [finding for finding in found if finding.kind != "missing"]
     _show(found, listed, show)
     return found
 

@@ -21,7 +21,7 @@ from mmvad.features.bank_writer import BankWriter, partial_of
 from mmvad.features.joining import join_audio
 from mmvad.features.layouts import LayoutName
 from mmvad.features.npy import load_rows
-from mmvad.features.planning import AudioPolicy, Entry, Finding, Options, Plan, plan_import
+from mmvad.features.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, plan_import
 from mmvad.features.releases import Release, find_release, require_audio
 from mmvad.progress import progress_bar
 
@@ -123,13 +123,18 @@ def judge(plan: Plan, videos: dict[Split, list[Video]], subset: bool, dtype: str
         raise _missing(plan.release, missing, sum(map(len, videos.values())))
     if wrong:
         raise _first_of(plan.release, wrong)
-    extra = [finding for finding in plan.findings if finding.kind == "extra"]
-    if extra:
-        print(f"warning: {len(extra)} files belong to no listed video, first {extra[0].detail}", file=sys.stderr)
+    _warn_of(plan, "extra", "files belong to no listed video")
+    _warn_of(plan, "incomplete", "videos lack crops that others have")
     tested = plan.release.benchmark.test_crop
     if tested not in plan.crops["test"]:
         found = ", ".join(map(str, plan.crops["test"])) or "none"
         print(f"warning: crop {tested}, the tested one, is missing; set data.test_crop ({found})", file=sys.stderr)
+
+
+def _warn_of(plan: Plan, kind: Kind, what: str) -> None:
+    found = [finding for finding in plan.findings if finding.kind == kind]
+    if found:
+        print(f"warning: {len(found)} {what}, first {found[0].detail}", file=sys.stderr)
 
 
 def load_entry(entry: Entry) -> tuple[dict[int, np.ndarray], np.ndarray | None]:

@@ -1,4 +1,4 @@
-"""Holding a release against the official split: which files make which video, and all that is wrong with them.
+"""Holding a release against the official split: which files make which video, and what is wrong with them.
 
 Headers are read, rows are not. `mmvad data import` follows the plan, `mmvad data check` prints its findings.
 """
@@ -94,7 +94,11 @@ class Plan:
 def plan_import(
     release: Release, videos: Mapping[Split, Sequence[Video]], options: Options, advance: Callable[[int], object]
 ) -> Plan:
-    """The plan for the listed videos; `advance(1)` is called for each. Findings are collected, not raised."""
+    """The plan for the listed videos; `advance(1)` is called for each. Findings are collected, not raised.
+
+    Raises UserError for a crop that no file of the release has, and for a split that has none of the crops.
+    """
+    _require_crops(release, options.crops or ())
     plan = Plan(release)
     for split in get_args(Split):
         names = {video.name for video in videos[split]}
@@ -109,12 +113,27 @@ def plan_import(
     return plan
 
 
+def _require_crops(release: Release, crops: Sequence[int]) -> None:
+    there = {crop for videos in release.visual.values() for files in videos.values() for crop in files}
+    if absent := set(crops) - there:
+        raise _no_crop(release, "release", absent, there)
+
+
+def _no_crop(release: Release, part: str, absent: set[int], there: set[int]) -> UserError:
+    """The error of a part of the release (all of it, or a split) that has none of the `absent` crops."""
+    missed, has = (", ".join(map(str, sorted(crops))) for crops in (absent, there))
+    return UserError("--crops", f"{release.root}: the {part} has no crop {missed}", expected=f"of {has}")
+
+
 def _wanted_crops(release: Release, split: Split, names: set[str], crops: tuple[int, ...] | None) -> tuple[int, ...]:
     """The crops that a whole video of the split has; of test videos the tested crop is always among them."""
     found = {crop for name, files in release.visual[split].items() if name in names for crop in files}
-    if crops is not None:
-        found &= set(crops) | ({release.benchmark.test_crop} if split == "test" else set())
-    return tuple(sorted(found))
+    if crops is None:
+        return tuple(sorted(found))
+    wanted = set(crops) | ({release.benchmark.test_crop} if split == "test" else set())
+    if found and not found & wanted:
+        raise _no_crop(release, f"{split} split", wanted, found)
+    return tuple(sorted(found & wanted))
 
 
 def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Options) -> Entry | None:

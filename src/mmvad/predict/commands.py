@@ -51,6 +51,7 @@ def add_predict_parser(subparsers: Any) -> None:
 def run_predict(options: argparse.Namespace) -> int:
     """Predicts; 0 when every video has its result, 1 where some failed."""
     _check_words(options)
+    _check_files(options)
     if options.videos or not options.features:
         require_packages()
     from mmvad.disk import sole_writer
@@ -77,16 +78,28 @@ def _check_words(options: argparse.Namespace) -> None:
         raise UserError("--fps", f"{options.fps:g} frames a second", expected="a number above 0")
 
 
+def _check_files(options: argparse.Namespace) -> None:
+    """Raises UserError for a file that is named and not there, before any weights are waited for."""
+    from mmvad.features.video_files import find_videos
+
+    videos = find_videos(options.videos) if options.videos else []
+    kinds = {"a video": videos, "features (.npy)": options.features, "audio features (.npy)": [options.audio]}
+    for kind, paths in kinds.items():
+        for path in paths:
+            if path is not None and not path.exists():
+                raise UserError(path, "no such file or folder", expected=kind)
+
+
 def _predict_features(options: argparse.Namespace, run: Any) -> int:
     from mmvad.features.video_files import find_videos, video_name
-    from mmvad.predict.sources import audio_file, by_video, request_files
+    from mmvad.predict.sources import by_video, request_files
 
     media = {video_name(path): path for path in find_videos(options.videos)} if options.videos else {}
     videos, usual = by_video(options.features), run.benchmark.frames_per_second
     _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
     _check_truth(options, len(videos))
     requests = [
-        request_files(name, visual, audio_file(options.audio, name), media.get(name), usual, options.fps)
+        request_files(name, visual, options.audio, media.get(name), usual, options.fps)
         for name, visual in videos.items()
     ]
     return _all(_predictor(options, run, (), None), requests)

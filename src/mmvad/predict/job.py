@@ -133,7 +133,7 @@ class Predictor:
             "html": wishes.html,
             "every_run": wishes.every_run,
             "overlap": wishes.overlap,
-            "notes": list(wishes.notes),
+            "notes": [*wishes.notes, *([self.run.unfinished] if self.run.unfinished else [])],
         }
 
     def _made_by(self) -> str:

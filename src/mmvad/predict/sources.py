@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Source:
         audio: [n, d_a], or None.
         edges: seconds at which the snippets begin, and the last one's end: float64 [n + 1].
         media: the video itself, where it is at hand.
+        sought: the file of sound that was looked for and is not there.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Source:
     edges: np.ndarray
     media: Path | None
     notes: tuple[str, ...] = ()
+    sought: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,17 @@ def request_video(path: Path, extractor: Extractor) -> Request:
 
 
 def request_files(
-    name: str, visual: Mapping[int, Path], audio: Path | None, media: Path | None, usual: float, fps: float | None
+    name: str, visual: Mapping[int, Path], place: Path | None, media: Path | None, usual: float, fps: float | None
 ) -> Request:
-    """A video whose features lie in files; the arguments are those of `from_files`."""
+    """A video whose features lie in files; the sound is what `audio_file` finds, the rest as in `from_files`."""
+    audio = audio_file(place, name)
+    sought = None if place is None or audio is not None else _audio_places(place, name)[0]
     beside = [path for path in (audio, media) if path is not None]
-    return Request(name, (*visual.values(), *beside), lambda: from_files(name, visual, audio, media, usual, fps))
+
+    def read() -> Source:
+        return replace(from_files(name, visual, audio, media, usual, fps), sought=sought)
+
+    return Request(name, (*visual.values(), *beside), read)
 
 
 def from_video(path: Path, extractor: Extractor) -> Source:
@@ -154,4 +162,8 @@ def audio_file(place: Path | None, name: str) -> Path | None:
         return place
     if not place.is_dir():
         raise UserError(place, "no such file or folder", expected="audio features (.npy), or a folder of them")
-    return next((file for file in (place / f"{name}__vggish.npy", place / f"{name}.npy") if file.is_file()), None)
+    return next((file for file in _audio_places(place, name) if file.is_file()), None)
+
+
+def _audio_places(folder: Path, name: str) -> tuple[Path, Path]:
+    return folder / f"{name}__vggish.npy", folder / f"{name}.npy"

@@ -39,6 +39,7 @@ class TrainedRun:
         checkpoint: the file that the weights came from.
         extraction: how the bank's features were made; None where the bank does not say.
         bank: where the bank lay when the run was made.
+        unfinished: the epoch of the weights, in words, where the run is not finished; else None.
     """
 
     folder: RunFolder
@@ -51,6 +52,7 @@ class TrainedRun:
     place: Place
     extraction: dict[str, Any] | None
     bank: Path
+    unfinished: str | None
 
     @property
     def listens(self) -> bool:
@@ -79,7 +81,10 @@ class TrainedRun:
 
     def note(self, source: Source) -> tuple[str, ...]:
         """What a reader of the scores must know of how they came about."""
-        return (SILENT,) if self.listens and source.audio is None else ()
+        notes = (self.unfinished,) if self.unfinished else ()
+        if not self.listens or source.audio is not None:
+            return notes
+        return (*notes, f"{SILENT} ({source.sought} is not there)" if source.sought else SILENT)
 
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
@@ -127,9 +132,9 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
             fix="give the run's own text weights (--model.text.weights), and change only runtime.* keys",
         )
     checkpoint = path if path.is_file() else chosen_checkpoint(config, folder)
-    weights = read_checkpoint(checkpoint, identity)["state_dict"]
+    content = read_checkpoint(checkpoint, identity)
     module = AnomalyModule(build_model(config, widths, benchmark, encoder), config.optim, config.seed, None)
-    module.load_weights(weights)
+    module.load_weights(content["state_dict"])
     bank, place = manifest["bank"], choose_place(config.runtime)
     return TrainedRun(
         folder,
@@ -142,7 +147,12 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
         place,
         bank.get("extraction"),
         Path(bank["path"]),
+        None if folder.finished else _unfinished(config, content),
     )
+
+
+def _unfinished(config: Config, checkpoint: dict[str, Any]) -> str:
+    return f"epoch {checkpoint['mmvad']['epoch'] + 1} of {config.optim.epochs}; the run is not finished"
 
 
 def _widths(folder: RunFolder, manifest: dict[str, Any]) -> Widths:

@@ -53,7 +53,13 @@ def add_curves_parser(subparsers: Any) -> None:
         "--videos", nargs="+", default=[], metavar="NAME", help="test videos, by name or the start of it"
     )
     parser.add_argument("--media", type=Path, metavar="DIR", help="where the videos themselves lie")
-    parser.add_argument("--out", type=Path, default=Path("curves"), metavar="FILE", help="FILE.png, FILE.svg (curves)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("curves"),
+        metavar="FILE",
+        help="FILE.png and FILE.svg (curves); FILE alone if it ends otherwise, such as in .pdf",
+    )
     parser.add_argument(
         "--bank", type=Path, action="append", default=[], metavar="DIR", help="where the bank lies now; may be repeated"
     )
@@ -91,7 +97,6 @@ def run_curves(options: argparse.Namespace) -> int:
 
     if len(options.runs) > 2:
         raise UserError("command line", f"{len(options.runs)} runs", expected="one run, or two to compare")
-    out = options.out.with_suffix("") if options.out.suffix in {".png", ".svg"} else options.out
-    files = draw_curves(options.runs, options.videos, out, media=options.media, banks=options.bank)
+    files = draw_curves(options.runs, options.videos, options.out, media=options.media, banks=options.bank)
     print("\n".join(map(str, files)))
     return 0

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.disk import disk_errors
 from mmvad.errors import UserError, nearest_name
 from mmvad.features.snippets import fill
 from mmvad.features.video_files import SUFFIXES, video_name
@@ -19,6 +24,7 @@ from mmvad.report.scored import Truths, scored_videos
 from mmvad.report.strip import Shot, frames_above, shots_of
 from mmvad.runs import LOG, RunFolder, read_json
 
+PAIR = (".png", ".svg")
 SHOTS = 5
 ROOM = 1.0
 """Inches over a panel for its frames."""
@@ -37,16 +43,21 @@ class RunScores:
 def draw_curves(
     runs: Sequence[Path], named: Sequence[str], out: Path, *, media: Path | None = None, banks: Sequence[Path] = ()
 ) -> tuple[Path, ...]:
-    """Writes the figure as PNG and SVG; gives the files.
+    """Writes the figure as PNG and SVG, or as what else `out` ends with; gives the files.
 
     Args:
         runs: one run folder or two; the second's curves lie over the first's.
         named: test videos, each by its name or the start of it; some spread over the names without any.
         media: folder with the videos themselves, named as in the bank; those that are there show frames.
+        out: a file with an ending that matplotlib knows; PNG and SVG also for those two, and where there is no such.
         banks: where banks lie now, for runs that were made elsewhere.
 
-    Raises UserError for what is no run, runs of different test sets, an unknown video, a video that cannot be read.
+    Raises UserError for what is no run, runs of different test sets, an unknown video, a video that cannot be read, and
+    a folder that is not there.
     """
+    for folder in (*banks, *([media] if media else [])):
+        if not folder.is_dir():
+            raise UserError(folder, "no such folder", expected="videos" if folder == media else "a bank")
     truths = Truths(banks)
     scored = [_run_scores(run, truths) for run in runs]
     if len({run.bank_hash for run in scored}) > 1:
@@ -66,7 +77,18 @@ def draw_curves(
         name_panel(axes, scored[0].benchmark, video, frames_above(axes, frames, WIDTH / 2 - 0.7))
     names = {"before": scored[0].name, "combined": scored[-1].name}
     shared_legend(figure, panels[0], names if len(scored) == 2 else {n: n for n in ("combined", "coarse", "fine")})
-    return save(figure, out.parent, out.name)
+    return _save(figure, out)
+
+
+def _save(figure: Figure, out: Path) -> tuple[Path, ...]:
+    ending = out.suffix.lower()
+    if ending in PAIR or ending[1:] not in FigureCanvasAgg.get_supported_filetypes():
+        return save(figure, out.parent, out.stem if ending in PAIR else out.name)
+    with disk_errors(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        FigureCanvasAgg(figure)
+        figure.savefig(out, dpi=130, metadata={"CreationDate": None} if ending == ".pdf" else None)
+    return (out,)
 
 
 def _run_scores(path: Path, truths: Truths) -> RunScores:
@@ -83,8 +105,9 @@ def _require_known(named: Sequence[str], run: RunScores) -> None:
     names = sorted(video.name for video in run.videos)
     for start in named:
         if not any(name.startswith(start) for name in names):
-            nearest = nearest_name(start, names)
-            raise UserError("--videos", f"{run.name} has no test video {start!r}", nearest=nearest)
+            problem = f"{run.name} has no test video {start!r}"
+            nearest = nearest_name(start, names) or next(iter(get_close_matches(start, names, n=1, cutoff=0.0)), None)
+            raise UserError("--videos", problem, nearest=nearest)
     wanted = sum(name.startswith(start) for name in names for start in named)
     if wanted > MOST:
         LOG.info(f"{wanted} test videos have these names; the first {MOST} are drawn")
