@@ -47,18 +47,17 @@ def video_name(text: str) -> str:
     return re.split(r"[/\\]", text.strip())[-1].removesuffix(".mp4")
 
 
-def frame_number(text: str, where: object, form: str | None = None) -> int:
+def frame_number(text: str, where: object, form: str) -> int:
     """A frame as an integer. Raises UserError, naming `where` and the `form` of its line, for anything else."""
     if not re.fullmatch(r"-?[0-9]+", text):
-        expected = "a whole number of frames, such as 1517" + (f"; a line is {form}" if form else "")
+        expected = f"a whole number of frames, such as 1517; a line is {form}"
         raise UserError(where, f"{text!r} is no frame number", expected=expected)
     return int(text)
 
 
-def frame_span(start: str, end: str, where: object, form: str | None = None) -> tuple[int, int]:
+def frame_span(start: str, end: str, where: object, form: str) -> tuple[int, int]:
     """An event's (start, end) in frames. Raises UserError where it is malformed, negative or empty."""
     first, last = frame_number(start, where, form), frame_number(end, where, form)
     if first < 0 or last <= first:
-        expected = "0 <= start < end" + (f"; a line is {form}" if form else "")
-        raise UserError(where, f"event from frame {first} to {last}", expected=expected)
+        raise UserError(where, f"event from frame {first} to {last}", expected=f"0 <= start < end; a line is {form}")
     return first, last

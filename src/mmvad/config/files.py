@@ -74,16 +74,15 @@ def _benchmark(chain: Sequence[tuple[Path, Tree]]) -> object:
 
 def _check_benchmarks(chains: Sequence[Sequence[tuple[Path, Tree]]]) -> None:
     """What lies over a base is for one benchmark alone; files without a base may lie over another benchmark's."""
-    named = [(chain[-1][0], _benchmark(chain)) for chain in chains if _benchmark(chain) is not None]
-    for chain in chains:
-        (file, _), wanted = chain[-1], _benchmark(chain)
-        other = next((pair for pair in named if pair[1] != wanted), None)
-        if len(chain) > 1 and wanted is not None and other:
+    named = [(chain[-1][0], name, len(chain) > 1) for chain in chains if (name := _benchmark(chain)) is not None]
+    for file, wanted, has_base in named:
+        other, its = next(((file, name) for file, name, _ in named if name != wanted), (None, None))
+        if has_base and other:
             raise UserError(
                 file,
-                f"is written for {wanted}, and {other[0]} for {other[1]}",
+                f"is written for {wanted}, and {other} for {its}",
                 expected="files of one benchmark",
-                fix=f"leave {other[0]} out, or take the file for {other[1]}",
+                fix=f"leave {other} out, or take the file for {its}",
             )
 
 

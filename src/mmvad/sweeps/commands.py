@@ -94,7 +94,8 @@ def run_sweep(args: argparse.Namespace) -> int:
     states = cell_states(cells, Queue(database))
     before = sum(state.finished for state in states)
     print(f"{sweep.file}: {len(cells)} cells on {sweep.benchmark}, {before} finished; queue {database.shown}")
-    print("".join(f"{line}\n" for line in unread(sweep, expanded)), end="")
+    for line in unread(sweep, expanded):
+        print(line)
     taken = limited(states, args.limit, retry_failed=args.retry_failed)
     run_grid(
         f"{sweep.name} on {sweep.benchmark}", taken, database, workers=args.workers, retry_failed=args.retry_failed
@@ -113,7 +114,8 @@ def run_status(args: argparse.Namespace) -> int:
     if sweep.method != "grid":
         return _describe_search(sweep, overrides)
     expanded = expand(sweep, overrides)
-    print("".join(f"{line}\n" for line in unread(sweep, expanded)), end="")
+    for line in unread(sweep, expanded):
+        print(line)
     try:
         cells = Resolver().cells(sweep, expanded)
     except UserError as error:
