@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmvad.models import dual_stream, fusion, temporal
-from mmvad.models.layout import Fixed, Packed, choose_layout, join, mix, spread
+from mmvad.models.layout import DRAWN_AT_ONCE, Fixed, Packed, choose_layout, drawn, join, mix, spread
 from mmvad.objectives import objective
 from tests.small import batch, gradients, losses, network
 
@@ -79,6 +79,17 @@ def test_gradients_come_back_where_the_segments_were(kind: type) -> None:
     through(x).backward()
     wanted = 2 * x.detach().sin() * x.detach().cos() * weight
     torch.testing.assert_close(x.grad, wanted)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 0.9, 1.0])
+@pytest.mark.parametrize("shape", [(7,), (3, DRAWN_AT_ONCE // 2 + 5), (2 * DRAWN_AT_ONCE,)])
+def test_masks_are_those_of_bernoulli(share: float, shape: tuple[int, ...]) -> None:
+    """And the generator stands where it would, so that what is drawn next is the same as well."""
+    torch.manual_seed(3)
+    expected, after = torch.empty(shape, dtype=torch.bool).bernoulli_(share), torch.rand(3)
+    torch.manual_seed(3)
+    assert torch.equal(drawn(share, shape), expected)
+    assert torch.equal(torch.rand(3), after)
 
 
 def test_dropout_draws_what_torch_draws_for_the_padded_batch() -> None:

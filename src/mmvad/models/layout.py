@@ -6,6 +6,7 @@ that rows are spread over and collected from. `choose_layout` alone decides whic
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -13,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+DRAWN_AT_ONCE = 2**16
+"""Entries of a dropout mask for which doubles are held: half a megabyte, which stays in a CPU's cache."""
 BLOCK_SLACK = 1.15
 """How much longer than its shortest video a block's longest may be: more wastes arithmetic, less makes many blocks."""
 
@@ -157,9 +160,9 @@ class Packed:
     def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
         if not layer.training or not layer.p:
             return rows
-        kept = torch.empty(*self.mask.shape, *rows.shape[1:], dtype=torch.bool).bernoulli_(1 - layer.p)
+        kept = drawn(1 - layer.p, (self.mask.numel(), *rows.shape[1:]))
         scale = 0.0 if layer.p == 1 else 1 / (1 - layer.p)
-        return rows * (kept.flatten(0, 1).index_select(0, self.index).to(rows.dtype) * scale)
+        return rows * (kept.index_select(0, self.index).to(rows.dtype) * scale)
 
 
 class PackedGrid:
@@ -220,6 +223,18 @@ class FixedGrid:
     def collect(self, x: Tensor) -> Tensor:
         batch, length = self.shape
         return x.reshape(batch, length + self.more, *x.shape[2:])[:, :length].flatten(0, 1)
+
+
+def drawn(share: float, shape: Sequence[int]) -> Tensor:
+    """bool [shape], True with the probability `share`: what `bernoulli_` draws on a CPU, in less than half its time.
+
+    Both compare a uniform double an entry with the share; `bernoulli_` does all of it entry by entry.
+    """
+    kept = torch.empty(math.prod(shape), dtype=torch.bool)
+    uniform = torch.empty(min(len(kept), DRAWN_AT_ONCE), dtype=torch.float64)
+    for part in kept.split(DRAWN_AT_ONCE):
+        torch.lt(uniform[: len(part)].uniform_(), share, out=part)
+    return kept.view(tuple(shape))
 
 
 def _put(rows: Tensor, slots: Tensor, count: int) -> Tensor:
