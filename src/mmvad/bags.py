@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+from mmvad.models.layout import packs
 
 SEGMENTS_A_PICK = 16
 
@@ -30,10 +33,13 @@ def top_mean(scores: Tensor, mask: Tensor) -> Tensor:
     Returns: [B] or [B, C].
     """
     flat = scores if scores.dim() == 3 else scores.unsqueeze(-1)
-    k = bag_size(mask)
-    highest = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(largest_bag(mask.shape[1]), dim=1)[0]
-    chosen = torch.arange(highest.shape[1], device=mask.device) < k[:, None]
-    mean = highest.masked_fill(~chosen.unsqueeze(-1), 0).sum(dim=1) / k.unsqueeze(-1)
+    highest, places = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(largest_bag(mask.shape[1]), dim=1)
+    chosen = _own(highest, mask).unsqueeze(-1)
+    if packs(mask):
+        total = highest.masked_fill(~chosen, 0).sum(dim=1)
+    else:  # the gradient of topk would be put in its places by sorting them
+        total = flat.where((_is_at(places, mask.shape[1]) & chosen.unsqueeze(-1)).any(dim=1).mT, 0).sum(dim=1)
+    mean = total / bag_size(mask).unsqueeze(-1)
     return mean if scores.dim() == 3 else mean.squeeze(-1)
 
 
@@ -48,12 +54,34 @@ def top_places(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[T
     """
     filled = scores.detach().masked_fill(~mask, float("inf") if lowest else float("-inf"))
     places = filled.topk(largest_bag(mask.shape[1]), dim=1, largest=not lowest).indices
-    return places, torch.arange(places.shape[1], device=mask.device) < bag_size(mask)[:, None]
+    return places, _own(places, mask)
+
+
+def _own(picked: Tensor, mask: Tensor) -> Tensor:
+    """Of a video's K picks those within its own k: [B, K, ...], bool [B, L] -> bool [B, K]."""
+    return torch.arange(picked.shape[1], device=mask.device) < bag_size(mask)[:, None]
+
+
+def _is_at(places: Tensor, length: int) -> Tensor:
+    """Whether a pick is the segment: int64 [...] of places -> bool [..., L]."""
+    return places.unsqueeze(-1) == torch.arange(length, device=places.device)
 
 
 def rows_at(features: Tensor, places: Tensor) -> Tensor:
-    """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d]."""
-    return features.gather(1, places.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+    """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d].
+
+    Off the CPU by a product with ones and zeros: a gather's gradient is added up there by sorting all its places.
+    """
+    if packs(features):
+        return features.gather(1, places.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+    return _is_at(places, features.shape[1]).to(features.dtype) @ features
+
+
+def rows_at_each(features: Tensor, *places: Tensor) -> Sequence[Tensor]:
+    """`rows_at` for several choices of places; off the CPU by one product for all."""
+    if packs(features):
+        return [rows_at(features, each) for each in places]
+    return rows_at(features, torch.cat(places, dim=1)).split([each.shape[1] for each in places], dim=1)
 
 
 class Pairs(NamedTuple):

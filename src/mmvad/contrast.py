@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvad.bags import mean_rows, rows_at, top_places
+from mmvad.bags import mean_rows, rows_at_each, top_places
 from mmvad.models.layout import packs
 
 TEMPERATURE = 0.1
@@ -52,7 +52,7 @@ def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
     """The mini-bags of every video, with k = floor(n / 16) + 1."""
     highest, taken = top_places(scores, mask)
     lowest, _ = top_places(scores, mask, lowest=True)
-    top, bottom = (F.normalize(rows_at(features, places), dim=-1) for places in (highest, lowest))
+    top, bottom = (F.normalize(rows, dim=-1) for rows in rows_at_each(features, highest, lowest))
     return MiniBags(top, bottom, taken, highest != lowest)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.layout import Grid, Layout, choose_layout, join, mix, spread
+from mmvad.models.layout import Grid, Layout, choose_layout, join, mix, packs, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -86,16 +86,48 @@ class GraphConvolution(nn.Module):
         x = x * mask.unsqueeze(-1)
         return adjacency @ self.weight(x) + self.skip(x, mask)
 
-    def on_rows(self, x: Tensor, adjacencies: Sequence[Tensor], grids: Sequence[Grid]) -> Tensor:
-        """With one adjacency a grid, grids of whole videos."""
-        parts = zip(spread(self.weight(x), grids), adjacencies, strict=True)
-        mixed = join([grid.collect(adjacency.to(support.dtype) @ support) for (grid, support), adjacency in parts])
-        return mixed + (mix(self.skip, x, grids) if isinstance(self.residual, nn.Conv1d) else x)
-
     def skip(self, x: Tensor, mask: Tensor) -> Tensor:
         """R(x), x zero on padding."""
         del mask
-        return self.residual(x.transpose(1, 2)).transpose(1, 2) if isinstance(self.residual, nn.Conv1d) else x
+        residual = self.residual
+        return along_time(x, residual.weight, residual.bias) if isinstance(residual, nn.Conv1d) else x
+
+    def skip_rows(self, x: Tensor, grids: Sequence[Grid]) -> Tensor:
+        """R(x) on rows [R, d]."""
+        return mix(self.skip, x, grids) if isinstance(self.residual, nn.Conv1d) else x
+
+
+def supports_and_skips(
+    layers: Sequence[GraphConvolution], x: Tensor, grids: Sequence[Grid]
+) -> list[tuple[Tensor, Tensor]]:
+    """x W and R(x) of each of some layers that read the same rows [R, d]: [R, d_out] both.
+
+    Off the CPU one product and one convolution make those of all layers.
+    """
+    if packs(x) or not isinstance(layers[0].residual, nn.Conv1d):
+        return [(layer.weight(x), layer.skip_rows(x, grids)) for layer in layers]
+    weight = torch.cat([layer.weight.weight for layer in layers])
+    kernel, bias = (torch.cat([getattr(layer.residual, name) for layer in layers]) for name in ("weight", "bias"))
+    skips = mix(lambda part, mask: along_time(part, kernel, bias), x, grids)
+    return list(zip(F.linear(x, weight).chunk(len(layers), dim=-1), skips.chunk(len(layers), dim=-1), strict=True))
+
+
+def convolved(support: Tensor, skip: Tensor, adjacencies: Sequence[Tensor], grids: Sequence[Grid]) -> Tensor:
+    """A (x W) + R(x) of `supports_and_skips`, with one adjacency a grid, grids of whole videos: [R, d_out]."""
+    parts = zip(spread(support, grids), adjacencies, strict=True)
+    return join([grid.collect(adjacency.to(each.dtype) @ each) for (grid, each), adjacency in parts]) + skip
+
+
+def along_time(x: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
+    """A convolution over segments that keeps their number: [N, n, d], kernel [d_out, d, odd] -> [N, n, d_out].
+
+    Off the CPU as one over pictures of one line, whose layout with the channels last is what x lies in.
+    """
+    margin = kernel.shape[-1] // 2
+    if packs(x):
+        return F.conv1d(x.transpose(1, 2), kernel, bias, padding=margin).transpose(1, 2)
+    lines = x.transpose(1, 2).unsqueeze(2)
+    return F.conv2d(lines, kernel.unsqueeze(2), bias, padding=(0, margin)).squeeze(2).transpose(1, 2)
 
 
 class GraphBranches(nn.Module):
@@ -119,13 +151,19 @@ class GraphBranches(nn.Module):
         grids = layout.windows(0)
         similarity = [similarity_graph(part, grid.mask) for grid, part in spread(x, grids)]
         distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
+        layers = [list(cast(Iterable[GraphConvolution], each)) for each in (self.similarity, self.distance)]
+        firsts = supports_and_skips([first for first, *_ in layers], x, grids)
         branches = []
-        for layers, adjacencies in ((self.similarity, similarity), (self.distance, distance)):
-            h = x
-            for layer in cast(Iterable[GraphConvolution], layers):
-                h = layout.dropout(self.activation(layer.on_rows(h, adjacencies, grids)), self.dropout)
+        for (_, *later), adjacencies, read in zip(layers, (similarity, distance), firsts, strict=True):
+            h = self.activated(convolved(*read, adjacencies, grids), layout)
+            for layer in later:
+                (read,) = supports_and_skips([layer], h, grids)
+                h = self.activated(convolved(*read, adjacencies, grids), layout)
             branches.append(h)
         return self.output(torch.cat(branches, dim=-1))
+
+    def activated(self, rows: Tensor, layout: Layout) -> Tensor:
+        return layout.dropout(self.activation(rows), self.dropout)
 
 
 def similarity_graph(x: Tensor, mask: Tensor) -> Tensor:
@@ -166,7 +204,7 @@ class LocalConvolution(nn.Module):
     def neighbours(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [N, n, d], zero on padding -> same."""
         del mask
-        return self.convolution(x.transpose(1, 2)).transpose(1, 2)
+        return along_time(x, self.convolution.weight, self.convolution.bias)
 
 
 class TemporalSettings(NamedTuple):
