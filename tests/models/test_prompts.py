@@ -49,15 +49,14 @@ def test_sentences_stop_at_the_longest_end() -> None:
     words = {"normal": 1, "car accident": 2}
     ends = {name: int(end) for name, end in zip(PROMPTS, sentences.end)}
     assert {name: ends[name] for name in words} == {name: 20 + n + 1 for name, n in words.items()}
-    assert max(int(tree.tree.place.max()) for tree in sentences.trees) == int(sentences.end.max())
+    assert int(sentences.forest.place.max()) == int(sentences.end.max())
 
 
 def test_learned_vectors_are_shared_by_all_classes() -> None:
     sentences = PromptSentences(tiny_encoder(), PROMPTS, 10)
     assert sentences.vectors.shape == (20, 64)
     assert [name for name, _ in sentences.named_parameters()] == ["vectors"]
-    (tree,) = sentences.trees
-    rows, tokens = tree(sentences.vectors.unsqueeze(0))[0], tree.tree
+    rows, tokens = sentences.embeddings(sentences.vectors.unsqueeze(0))[0], sentences.forest
     torch.testing.assert_close(rows[1:11], sentences.vectors[:10])  # the trunk
     for c, end in enumerate(sentences.end.tolist()):
         own = (tokens.sentence == c) & (tokens.place >= end - 10) & (tokens.place < end)

@@ -7,7 +7,7 @@ import torch
 
 from mmvad.benchmarks.ucf_crime import UCF_CRIME
 from mmvad.models.prompts import PromptSentences
-from mmvad.models.sentence_tree import MOST_BRANCHES, SentenceTree, grow_trees
+from mmvad.models.sentence_tree import MOST_BRANCHES, MOST_TOKENS, SentenceForest, SentenceTree, grow_forest
 from mmvad.models.text_encoder import build_text_encoder
 from tests.plain import network as plain
 from tests.small import PROMPTS, tiny_encoder
@@ -28,12 +28,32 @@ def test_a_small_tree_by_hand() -> None:
 
 def test_tokens_are_counted_once() -> None:
     """XD's sentences: 11 tokens in common, then every class's name, 10 vectors and EOS; 7 x 24 = 168 otherwise."""
-    tree = PromptSentences(tiny_encoder(), PROMPTS, 10).trees[0].tree
-    assert len(tree.place) == 11 + sum(int(end) - 10 for end in PromptSentences(tiny_encoder(), PROMPTS, 10).end)
-    assert len(tree.place) < 105
-    trees = grow_trees(torch.full((100,), 24), 11)
-    assert max(len(tree.end) for tree in trees) <= MOST_BRANCHES
-    assert sum(len(tree.place) for tree in trees) == 100 * 14 + 11 * len(trees)
+    sentences = PromptSentences(tiny_encoder(), PROMPTS, 10)
+    assert len(sentences.forest.trees) == 1
+    assert len(sentences.forest.place) == 11 + sum(int(end) - 10 for end in sentences.end)
+    assert len(sentences.forest.place) < 105
+
+
+@pytest.mark.parametrize(("classes", "end", "trunk"), [(100, 24, 11), (14, 31, 15), (7, 24, 11), (3, 76, 2)])
+def test_a_forest_is_of_small_trees(classes: int, end: int, trunk: int) -> None:
+    """No token twice but the trunks, one a tree; every EOS where it says."""
+    forest = grow_forest(torch.full((classes,), end), trunk)
+    sizes = [(len(tree.end), len(tree.place)) for tree in forest.trees]
+    assert all(branches <= MOST_BRANCHES and (tokens <= MOST_TOKENS or branches == 1) for branches, tokens in sizes)
+    assert len(forest.place) == classes * (end + 1 - trunk) + trunk * len(sizes)
+    assert forest.sentence[forest.end].tolist() == list(range(classes))
+    assert forest.place[forest.end].tolist() == [end] * classes
+
+
+def test_tokens_see_nothing_of_other_trees() -> None:
+    """A forest's features are those of each tree by itself."""
+    encoder = tiny_encoder()
+    trees = [SentenceTree([0, 1], [4, 6], 2), SentenceTree([2], [5], 2), SentenceTree([3, 4, 5], [3, 3, 7], 2)]
+    forest = SentenceForest(trees)
+    x = torch.randn(3, len(forest.place), encoder.width, generator=torch.Generator().manual_seed(0))
+    parts = x.split([len(tree.place) for tree in trees], dim=1)
+    wanted = [encoder.encode_forest(part, SentenceForest([tree])) for part, tree in zip(parts, trees, strict=True)]
+    torch.testing.assert_close(encoder.encode_forest(x, forest), torch.cat(wanted, 1), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("names", [PROMPTS[:1], PROMPTS, MANY])

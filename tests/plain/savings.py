@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from mmvad.models import layout, sentence_tree, text_encoder
-from mmvad.models.sentence_tree import SentenceTree
+from mmvad.models.sentence_tree import SentenceForest
 
 
-def whole_last_block(block: Any, x: Tensor, tree: SentenceTree) -> Tensor:
+def whole_last_block(block: Any, x: Tensor, forest: SentenceForest) -> Tensor:
     """The tower's last block over all tokens, of which the EOS are then picked."""
-    return block(x, attn_mask=tree.mask)[:, tree.end]
+    return text_encoder._block(block, x, forest.masks("mask"))[:, forest.end]
 
 
 def written_out(self: Any, x: Tensor) -> Tensor:

@@ -104,9 +104,9 @@ def spread(rows: Tensor, grids: Sequence[Grid]) -> Iterator[tuple[Grid, Tensor]]
         yield grid, grid.spread(part)
 
 
-def join(parts: Sequence[Tensor]) -> Tensor:
-    """What the grids collected, as rows again."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+def join(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Parts one after the other, as what the grids collected as rows again; a single one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
 
 
 class Packed:

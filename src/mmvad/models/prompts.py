@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import cast
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.sentence_tree import SentenceTree, grow_trees
+from mmvad.models.sentence_tree import grow_forest
 from mmvad.models.text_encoder import QuickGELU, TextEncoder, tokenize
 
 
@@ -31,16 +30,24 @@ class PromptSentences(nn.Module):
     """
 
     end: Tensor
+    frozen: Tensor
+    learned: Tensor
 
     def __init__(self, encoder: TextEncoder, prompts: Sequence[str], prompt_half: int) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.empty(2 * prompt_half, encoder.width).normal_(std=0.01))
         tokens, slot, end = sentence_layout(tokenize(list(prompts)), prompt_half)
+        self.forest = grow_forest(end, 1 + prompt_half)
+        slot = slot[self.forest.sentence, self.forest.place]
         with torch.no_grad():
-            frozen = encoder.embed_tokens(tokens)
-        self.register_buffer("end", end, persistent=False)
-        trees = grow_trees(end, 1 + prompt_half)
-        self.trees = nn.ModuleList(PromptTree(tree, frozen, slot, 2 * prompt_half) for tree in trees)
+            frozen = encoder.embed_tokens(tokens[self.forest.sentence, self.forest.place])
+        named = {
+            "end": end,
+            "frozen": frozen * (slot < 0).unsqueeze(-1),
+            "learned": (slot.unsqueeze(1) == torch.arange(2 * prompt_half)).float(),
+        }
+        for name, value in named.items():
+            self.register_buffer(name, value, persistent=False)
 
     def encoded(self, encoder: TextEncoder, shift: Tensor | None = None) -> Tensor:
         """Text features of all sentences, [1, C, d], or [B, C, d] with a shift a video; what they share, done once.
@@ -49,31 +56,13 @@ class PromptSentences(nn.Module):
             shift: [B, width], added to every v.
         """
         vectors = self.vectors.unsqueeze(0) if shift is None else self.vectors + shift.unsqueeze(1)
-        trees = cast(Iterable[PromptTree], self.trees)
-        return torch.cat([encoder.encode_tree(tree(vectors), tree.tree) for tree in trees], dim=1)
+        return encoder.encode_forest(self.embeddings(vectors), self.forest)
 
+    def embeddings(self, vectors: Tensor) -> Tensor:
+        """What stands at the forest's tokens: of class names, SOS and EOS the frozen ones, else a learned vector.
 
-class PromptTree(nn.Module):
-    """The embeddings of a tree's tokens: of class names, SOS and EOS the frozen ones, else a learned vector's.
-
-    Args:
-        frozen: [C, T, width] of all sentences.
-        slot: [C, T], the index of the learned vector that stands there, or -1.
-        count: M, the number of learned vectors.
-    """
-
-    frozen: Tensor
-    learned: Tensor
-
-    def __init__(self, tree: SentenceTree, frozen: Tensor, slot: Tensor, count: int) -> None:
-        super().__init__()
-        self.tree = tree
-        slot = slot[tree.sentence, tree.place]
-        self.register_buffer("frozen", frozen[tree.sentence, tree.place] * (slot < 0).unsqueeze(-1), persistent=False)
-        self.register_buffer("learned", (slot.unsqueeze(1) == torch.arange(count)).float(), persistent=False)
-
-    def forward(self, vectors: Tensor) -> Tensor:
-        """[N, M, width] -> [N, S, width]: by a product with ones and zeros, whose gradient needs no sorting."""
+        [N, M, width] -> [N, T, width]: by a product with ones and zeros, whose gradient needs no sorting.
+        """
         with torch.autocast(vectors.device.type, enabled=False):
             return self.frozen + self.learned @ vectors.float()
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 MOST_BRANCHES = 8
 """Attention in a tree looks at all its branches; more of them in one tree cost more than trunks saved."""
+MOST_TOKENS = 128
+"""Two tiles of an attention kernel: a tree of a few more takes three times as long there."""
 
 
 class SentenceTree(nn.Module):
@@ -49,7 +51,38 @@ class SentenceTree(nn.Module):
             self.register_buffer(name, value, persistent=False)
 
 
-def grow_trees(end: Tensor, trunk: int) -> list[SentenceTree]:
-    """Trees of at most `MOST_BRANCHES` sentences that hold all, in order; `end` [C] as in `sentence_layout`."""
-    groups = torch.arange(len(end)).chunk(-(-len(end) // MOST_BRANCHES))
-    return [SentenceTree(group.tolist(), end[group].tolist(), trunk) for group in groups]
+class SentenceForest(nn.Module):
+    """All sentences in trees, whose T tokens stand one tree after the other.
+
+    Attributes:
+        trees: as they follow each other.
+        sentence, place: int64 [T], as in a tree.
+        end: int64 [C], where each sentence's EOS stands.
+    """
+
+    sentence: Tensor
+    place: Tensor
+    end: Tensor
+
+    def __init__(self, trees: Sequence[SentenceTree]) -> None:
+        super().__init__()
+        self.trees = nn.ModuleList(trees)
+        before = [sum(len(tree.place) for tree in trees[:nth]) for nth in range(len(trees))]
+        ends = torch.cat([start + tree.end for start, tree in zip(before, trees, strict=True)])
+        named = {name: torch.cat([getattr(tree, name) for tree in trees]) for name in ("sentence", "place")}
+        for name, value in {**named, "end": ends}.items():
+            self.register_buffer(name, value, persistent=False)
+
+    def masks(self, name: str) -> list[Tensor]:
+        """`mask` or `end_mask` of every tree."""
+        return [getattr(tree, name) for tree in self.trees]
+
+
+def grow_forest(end: Tensor, trunk: int) -> SentenceForest:
+    """As few trees as hold all sentences in order, none too large; `end` [C] as in `sentence_layout`."""
+    for count in range(-(-len(end) // MOST_BRANCHES), len(end) + 1):
+        groups = torch.arange(len(end)).chunk(count)
+        trees = [SentenceTree(group.tolist(), end[group].tolist(), trunk) for group in groups]
+        if all(len(tree.place) <= MOST_TOKENS for tree in trees):
+            break
+    return SentenceForest(trees)

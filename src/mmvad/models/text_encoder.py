@@ -6,6 +6,7 @@ are random. Random weights are the same for every run, as published ones would b
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash, tower_state
-from mmvad.models.layout import pick
-from mmvad.models.sentence_tree import SentenceTree
+from mmvad.models.layout import join, pick
+from mmvad.models.sentence_tree import SentenceForest
 
 CONTEXT_LENGTH = 77
 ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
@@ -74,46 +75,51 @@ class TextEncoder(nn.Module):
         tower, length = self.tower, embeddings.shape[1]
         x = embeddings + tower.positional_embedding[:length].to(embeddings.dtype)
         for block in tower.transformer.resblocks:
-            x = _block(block, x, tower.attn_mask[:length, :length])
+            x = _block(block, x, [tower.attn_mask[:length, :length]])
         x = x[torch.arange(len(x), device=x.device), end]
         return tower.ln_final(x) @ tower.text_projection
 
-    def encode_tree(self, embeddings: Tensor, tree: SentenceTree) -> Tensor:
-        """Features of the sentences of a tree: what `forward` gives for each alone.
+    def encode_forest(self, embeddings: Tensor, forest: SentenceForest) -> Tensor:
+        """Features of the sentences of a forest: what `forward` gives for each alone.
 
         Args:
-            embeddings: [N, S, width] without positions, the tree's tokens for each of N.
+            embeddings: [N, T, width] without positions, the forest's tokens for each of N.
 
-        Returns: [N, c, output_width] for the tree's c sentences, not normalised.
+        Returns: [N, C, output_width] for its C sentences, not normalised.
         """
         tower = self.tower
-        x = embeddings + tower.positional_embedding[tree.place].to(embeddings.dtype)
+        x = embeddings + tower.positional_embedding[forest.place].to(embeddings.dtype)
         *blocks, last = tower.transformer.resblocks
+        masks = forest.masks("mask")
         for block in blocks:
-            x = _block(block, x, tree.mask)
-        return tower.ln_final(_last_block(last, x, tree)) @ tower.text_projection
+            x = _block(block, x, masks)
+        return tower.ln_final(_last_block(last, x, forest)) @ tower.text_projection
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Token embeddings: int64 [..., T] -> [..., T, width]."""
         return self.tower.token_embedding(tokens)
 
 
-def _block(block: Any, x: Tensor, mask: Tensor) -> Tensor:
-    """One of the tower's blocks, CLIP's pre-norm transformer layer: [N, S, width] -> same."""
+def _block(block: Any, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """One of the tower's blocks, CLIP's pre-norm transformer layer: [N, T, width] -> same."""
     seen = block.ln_1(x)
-    x = x + _attend(block.attn, seen, seen, mask)
+    x = x + _attend(block.attn, seen, seen, masks)
     return x + block.mlp(block.ln_2(x))
 
 
-def _last_block(block: Any, x: Tensor, tree: SentenceTree) -> Tensor:
-    """The tower's last block where only the EOS are read: [N, S, width] -> [N, c, width]."""
+def _last_block(block: Any, x: Tensor, forest: SentenceForest) -> Tensor:
+    """The tower's last block where only the EOS are read: [N, T, width] -> [N, C, width]."""
     seen = block.ln_1(x)
-    ends = pick(x, tree.end, 1) + _attend(block.attn, pick(seen, tree.end, 1), seen, tree.end_mask)
+    asking = pick(seen, forest.end, 1)
+    ends = pick(x, forest.end, 1) + _attend(block.attn, asking, seen, forest.masks("end_mask"))
     return ends + block.mlp(block.ln_2(ends))
 
 
-def _attend(attention: Any, asking: Tensor, seen: Tensor, mask: Tensor) -> Tensor:
-    """What nn.MultiheadAttention computes of [N, Q, width] over [N, S, width], without its copies to and fro."""
+def _attend(attention: Any, asking: Tensor, seen: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """What nn.MultiheadAttention computes of [N, Q, width] over [N, T, width], without its copies to and fro.
+
+    Both hold one tree after the other; each has a mask [q, s] of its own, whose tokens see nothing of the others.
+    """
     width, heads = seen.shape[-1], attention.num_heads
     weight, bias = attention.in_proj_weight, attention.in_proj_bias
     if asking is seen:
@@ -122,8 +128,15 @@ def _attend(attention: Any, asking: Tensor, seen: Tensor, mask: Tensor) -> Tenso
         others = F.linear(seen, weight[width:], bias[width:]).chunk(2, dim=-1)
         inputs = (F.linear(asking, weight[:width], bias[:width]), *others)
     query, key, value = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in inputs)
-    found = F.scaled_dot_product_attention(query, key, value, attn_mask=mask.to(query.dtype))
+    found = _by_tree(query, key, value, [mask.to(query.dtype) for mask in masks])
     return attention.out_proj(found.transpose(1, 2).flatten(2))
+
+
+def _by_tree(query: Tensor, key: Tensor, value: Tensor, masks: Sequence[Tensor]) -> Tensor:
+    """softmax(q k^T / sqrt(d) + mask) v of tree after tree: [N, heads, Q or T, d] -> [N, heads, Q, d]."""
+    asked, seen = zip(*(mask.shape for mask in masks), strict=True)
+    parts = zip(query.split(asked, 2), key.split(seen, 2), value.split(seen, 2), masks, strict=True)
+    return join([F.scaled_dot_product_attention(q, k, v, attn_mask=mask) for q, k, v, mask in parts], dim=2)
 
 
 def build_text_encoder(architecture: str, weights: str, output_width: int | None = None) -> TextEncoder:
