@@ -16,10 +16,13 @@ from tests.small import batch, gradients, losses, network
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
+@pytest.mark.parametrize("steps", [(), (16, 40)])
 @pytest.mark.parametrize("changes", [{}, {"contrast_pairing": "foreground", "fine_pooling": "class"}])
-def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(changes: dict[str, object]) -> None:
+def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(
+    changes: dict[str, object], steps: tuple[int, ...]
+) -> None:
     """`fullgraph` refuses whatever waits for a value or has shapes that depend on one."""
-    model, videos = DualStreamModel(network(), losses(**changes)), batch([5, 20, 33, 8], 40)
+    model, videos = DualStreamModel(network(), losses(**changes)), batch([5, 8, 20, 33], 40)._replace(steps=steps)
     found = {}
     for name, function in {
         "plain": batch_losses,

@@ -154,7 +154,9 @@ def test_batches_made_ahead_are_those_of_a_plain_loader(bank: Bank) -> None:
     )
     for _ in range(2):
         for found, wanted in zip(ahead, plain, strict=True):
-            assert all(torch.equal(f, w) for f, w in zip(found[:-1], wanted[:-1], strict=True))
+            tensors = [(f, w) for f, w in zip(found, wanted, strict=True) if isinstance(w, torch.Tensor)]
+            assert len(tensors) == 5
+            assert all(torch.equal(f, w) for f, w in tensors)
     next(iter(ahead))  # an epoch that is not gone through leaves no thread behind
     assert [t for t in threading.enumerate() if t.name.startswith("ThreadPool")] == []
 

@@ -17,6 +17,7 @@ from mmvad.config.schema import Config
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
 from mmvad.data.splits import Placement, chunk_samples, training_samples
+from mmvad.data.steps import steps_of
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.features.bank import Bank, BankVideo
@@ -71,6 +72,7 @@ class FeatureDataModule(lightning.LightningDataModule):
 
     Attributes:
         train_videos, validation: the training split less the held-out videos, and those as a scoring set (or None).
+        by_length: whether training batches have steps, their videos by length (`Batch.steps`); set before training.
         test: the test split as a scoring set.
     """
 
@@ -107,6 +109,7 @@ class FeatureDataModule(lightning.LightningDataModule):
                 fix="set data.validation_share higher, or take a larger bank",
             )
         self._train: Samples | None = None
+        self.by_length = False
         crop = config.data.test_crop
         self.test = self._scoring_set(bank.test.videos, "test", crop)
         self.validation = (
@@ -126,7 +129,8 @@ class FeatureDataModule(lightning.LightningDataModule):
         samples = self.train_samples
         abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
-        return loader_of(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+        sampler = EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced)
+        return loader_of(in_steps(samples, sampler) if self.by_length else samples, sampler)
 
     def train_batches(self) -> Iterator[Batch]:
         """Every training sample once, in order, one a batch: for what a model fits before training."""
@@ -190,6 +194,13 @@ def _free_memory() -> int:
             return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 0
+
+
+def in_steps(samples: Samples, sampler: Iterable[np.ndarray]) -> Samples:
+    """Samples whose batches have the steps that a whole epoch of this sampler fits in; a few later ones may not."""
+    if samples.crops > 1:
+        return samples
+    return samples._replace(steps=steps_of(map(samples.visual.lengths, sampler), samples.visual.segments))
 
 
 def loader_of(samples: Samples, sampler: Any) -> DataLoader[Batch]:

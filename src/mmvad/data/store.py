@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from mmvad.data.segments import segment_count, to_segments
+from mmvad.data.steps import fit
 from mmvad.models.model import Batch
 
 
@@ -109,6 +110,7 @@ class Samples(NamedTuple):
         crops: rows that make one sample together (`data.crops: together`).
         tight: a batch is as long as its longest sample, not L: for videos that are scored whole.
         pinned: batches lie in pinned memory and are made one ahead: for a GPU that they go to.
+        steps: `Batch.steps` of the batches that fit in; their videos stand by length.
     """
 
     visual: FeatureStore
@@ -117,6 +119,7 @@ class Samples(NamedTuple):
     crops: int = 1
     tight: bool = False
     pinned: bool = False
+    steps: Sequence[int] = ()
 
     @property
     def size(self) -> int:
@@ -125,6 +128,7 @@ class Samples(NamedTuple):
     def batch(self, samples: np.ndarray) -> Batch:
         """The samples as one padded batch, on the device where the features lie."""
         rows = (np.asarray(samples)[:, None] * self.crops + np.arange(self.crops)).reshape(-1)
+        rows, steps = self._by_length(rows) if self.steps else (rows, ())
         valid = self.visual.lengths(rows)
         length = int(valid.max()) if self.tight else self.visual.segments
         visual = self.visual.gather(rows, length)
@@ -135,4 +139,10 @@ class Samples(NamedTuple):
             audio = self.audio.gather(rows, length)
             heard = on_device(self.audio.lengths(rows) > 0, device)
         labels = on_device(self.labels.numpy()[rows], device)
-        return Batch(visual, audio, heard, mask, labels, self.crops)
+        return Batch(visual, audio, heard, mask, labels, self.crops, steps)
+
+    def _by_length(self, rows: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
+        """The rows by length, and the steps if they fit in them."""
+        valid = self.visual.lengths(rows)
+        order = valid.argsort(kind="stable")
+        return rows[order], self.steps if fit(valid[order], self.steps) else ()

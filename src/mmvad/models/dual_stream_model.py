@@ -13,6 +13,7 @@ class DualStreamModel(Model[Output]):
     """The network with `loss.*`; a branch whose loss is off is not scored."""
 
     one_graph = True
+    by_length = True
     known_to_pay = True
 
     def __init__(self, network: DualStream, settings: LossSettings) -> None:

@@ -88,7 +88,7 @@ class TextEncoder(nn.Module):
         Returns: [N, C, output_width] for its C sentences, not normalised.
         """
         tower = self.tower
-        x = embeddings + tower.positional_embedding[forest.place].to(embeddings.dtype)
+        x = in_stream(embeddings + tower.positional_embedding[forest.place].to(embeddings.dtype))
         *blocks, last = tower.transformer.resblocks
         masks = forest.masks("mask")
         for block in blocks:
@@ -98,6 +98,19 @@ class TextEncoder(nn.Module):
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Token embeddings: int64 [..., T] -> [..., T, width]."""
         return self.tower.token_embedding(tokens)
+
+
+def in_stream(x: Tensor) -> Tensor:
+    """What goes from block to block: in bfloat16 on a GPU whose products are, where half the step waits for memory.
+
+    What the tower gives is then 1.1 % away from single precision in place of 0.8 %, its gradients 1.3 % in place of
+    0.9 % (random weights). Layer norms are computed in single precision all the same.
+    """
+    device = x.device.type
+    if device == "cpu" or not torch.is_autocast_enabled(device):
+        return x
+    half = torch.get_autocast_dtype(device)
+    return x.to(half) if half == torch.bfloat16 else x
 
 
 def _block(block: Any, x: Tensor, masks: Sequence[Tensor]) -> Tensor:

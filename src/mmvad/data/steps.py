@@ -1,0 +1,36 @@
+"""Lengths that a batch's videos can be padded to, when they stand by length in groups of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+GROUPS = 4
+MULTIPLE = 16
+WORTH = 0.95
+"""Share of the padded segments above which groups are not worth their smaller products."""
+
+
+def steps_of(batches: Iterable[np.ndarray], length: int) -> Sequence[int]:
+    """The lengths of `GROUPS` groups that all these batches fit in: multiples of 16, at most L.
+
+    Args:
+        batches: the valid segments of each batch's videos, int64 [B]; those that cannot be cut in groups are passed by.
+        length: L.
+
+    Returns: the steps, rising; none where they would save less than 5 % of the segments.
+    """
+    ends = [np.sort(valid).reshape(GROUPS, -1)[:, -1] for valid in batches if len(valid) and not len(valid) % GROUPS]
+    if not ends or length % MULTIPLE:
+        return ()
+    highest = -(-np.max(ends, axis=0) // MULTIPLE) * MULTIPLE
+    steps = tuple(np.minimum(highest, length).tolist())
+    return steps if sum(steps) <= WORTH * GROUPS * length else ()
+
+
+def fit(valid: np.ndarray, steps: Sequence[int]) -> bool:
+    """Whether videos of so many valid segments, rising, int64 [B], fit in these steps; no for none."""
+    if not steps or len(valid) % len(steps):
+        return False
+    return bool((valid.reshape(len(steps), -1)[:, -1] <= steps).all())
