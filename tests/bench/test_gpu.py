@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import multiprocessing
+import os
+import queue
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from mmvad.bench import tables
+from mmvad.bench.cells import A_PROMPT_A_VIDEO, CROPS, ONE_TEXT, TRAINING_VIDEOS, anchors, cells
 from mmvad.bench.gpu import FORMS, gpu_rows
 from mmvad.bench.made import configuration
-from mmvad.bench.tables import CROPS, TRAINING_VIDEOS, anchors, cells, growth, project, projection_table
-from mmvad.bench.training import Trained, drawn_samples, train_steps
-from mmvad.config.schema import Runtime
-from mmvad.environment import choose_place
+from mmvad.bench.tables import Anchor, Pair, hours_beside, measure, project, projection_table, projections
+from mmvad.bench.together import _collect, train_together
+from mmvad.bench.training import SAMPLES, Trained, drawn_samples, train_steps
+from mmvad.config.schema import Config, Runtime
+from mmvad.environment import Place, choose_place
 
 SMALL = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=4")
+SULTANI = (*SMALL, "model.name=sultani", "modalities=v", "data.balanced=on")
 CPU = torch.device("cpu")
+PAIR = Pair("sultani", 0.02, 0.006)
 
 
 @pytest.mark.slow
@@ -34,6 +47,25 @@ def test_steps_are_timed_without_the_warm_ones() -> None:
     assert spent.memory == 0
 
 
+def test_the_first_step_may_be_the_last_warm_one() -> None:
+    spent = train_steps(configuration("xd_violence", *SMALL), choose_place(Runtime(device="cpu")), warm=1, steps=1)
+    assert spent.first > 0
+    assert 0 < spent.seconds < 30
+
+
+def test_no_end_of_an_epoch_is_timed() -> None:
+    config = configuration("xd_violence", *SMALL, "data.batch_size=128", "data.crops=together")
+    with pytest.raises(ValueError, match="an epoch of dual_stream has 26"):
+        train_steps(config, choose_place(Runtime(device="cpu")), warm=6, steps=21)
+
+
+@pytest.mark.parametrize("benchmark", TRAINING_VIDEOS)
+def test_every_anchor_is_timed_within_an_epoch(benchmark: str) -> None:
+    for name, config in anchors(cells(benchmark), benchmark).items():
+        crops = CROPS if config.data.crops == "together" else 1
+        assert SAMPLES // crops // config.data.batch_size > tables.WARM + tables.PEER_STEPS, name
+
+
 def test_drawn_samples_are_as_the_configuration_wants_them() -> None:
     samples = drawn_samples(configuration("ucf_crime", *SMALL), CPU)
     assert samples.audio is None
@@ -51,25 +83,148 @@ def test_steps_of_a_run(benchmark: str, epochs: int, batch: int) -> None:
     assert base.steps == epochs * -(-10 * a_batch // batch)
 
 
+def test_an_epoch_that_ends_with_a_smaller_batch_has_two_shapes() -> None:
+    shapes = {cell.anchor: cell.shapes for cell in cells("xd_violence")}
+    assert shapes[A_PROMPT_A_VIDEO] == 2  # 39,540 = 308 x 128 + 116
+    assert shapes["sultani"] == 1  # 20,490 normal = 683 x 30
+
+
+@pytest.mark.parametrize("benchmark", TRAINING_VIDEOS)
+def test_anchors_stand_for_every_cell_with_its_own_shape(benchmark: str) -> None:
+    listed = [cell for cell in cells(benchmark) if cell.learns]
+    wanted = anchors(listed, benchmark)
+    assert wanted[A_PROMPT_A_VIDEO] == configuration(benchmark)
+    for cell in listed:
+        own, found = cell.config, wanted[cell.anchor]
+        assert own.model.name == found.model.name
+        assert (own.data.batch_size, own.data.segment_length) == (found.data.batch_size, found.data.segment_length)
+        if cell.a_prompt_a_video:
+            assert own.model.prompt_half == found.model.prompt_half
+    own = [name for name, config in wanted.items() if config.model.name == "dual_stream"]
+    assert {A_PROMPT_A_VIDEO, ONE_TEXT, "prompt a video, L 64", "prompt a video, B 32", "prompt a video, M/2 7"} < {
+        *own
+    }
+    assert len(own) == 11
+    assert {"random_scores", "one_class_svm"}.isdisjoint(wanted)
+
+
 def test_the_hours_are_those_of_all_cells_counted_one_by_one() -> None:
     listed = cells("xd_violence")
-    wanted = anchors(listed, "xd_violence")
-    assert {"prompt a video", "one text or none", "vadclip", "avadclip"} < set(wanted)
-    assert {"random_scores", "one_class_svm"}.isdisjoint(wanted)
-    measured = {name: Trained(0.01 if name == "prompt a video" else 0.0, 36.0, 0) for name in wanted}
-    found = project("xd_violence", listed, wanted, measured)
-    ours = [cell for cell in listed if cell.anchor == "prompt a video"]
-    steps = sum(cell.steps * growth(cell.config, wanted["prompt a video"]) for cell in ours)
-    compiling = 36 * sum(cell.anchor in wanted for cell in listed)
-    assert sum(found.hours.values()) == pytest.approx(3 * (0.01 * steps + compiling) / 3600)
+    measured = {
+        name: Anchor(0.001 * i, 36 + i, 20 + i, 7 + i) for i, name in enumerate(anchors(listed, "xd_violence"), 1)
+    }
+    seconds: dict[bool, float] = {True: 0.0, False: 0.0}
+    started = []
+    for cell in listed:
+        if cell.config.model.name in {"random_scores", "one_class_svm"}:
+            continue
+        spent = measured[cell.anchor]
+        for _ in range(3):
+            seconds[cell.config.model.name == "dual_stream"] += cell.steps * spent.step
+        for _ in range(cell.shapes):
+            first = spent.related if cell.anchor in started else spent.cold
+            seconds[cell.config.model.name == "dual_stream"] += first + spent.again + spent.again
+        started.append(cell.anchor)
+    found = project("xd_violence", listed, measured, PAIR)
+    assert sum(found.hours.values()) == pytest.approx(sum(seconds.values()) / 3600)
+    assert found.peers == pytest.approx(seconds[False] / 3600)
     assert found.runs == 3 * len(listed)
-    assert "| xd_violence | lambda_grid |" in projection_table([found])
+    assert sum(found.cells.values()) == len(started)
+    slower = (0.02 / measured[A_PROMPT_A_VIDEO].step, 0.006 / measured["sultani"].step)
+    assert found.beside == pytest.approx(hours_beside(seconds[True] / 3600, found.peers, *slower))
 
 
-def test_growth_is_in_proportion_and_never_below_the_base() -> None:
-    base = configuration("xd_violence")
-    assert growth(base, base) == 1
-    assert growth(configuration("xd_violence", "data.batch_size=32"), base) == 0.25
-    assert growth(configuration("xd_violence", "data.segment_length=512"), base) == 2
-    assert growth(configuration("xd_violence", "data.segment_length=64"), base) == 1
-    assert growth(configuration("xd_violence", "model.prompt_half=21"), base) == 2
+@pytest.mark.parametrize(
+    ("ours", "peers", "slower", "hours"),
+    [
+        (10, 4, (1.25, 1.0), 10.8),  # in the peers' 4 hours ours do 3.2 of their own; 6.8 are left
+        (10, 4, (1.25, 1.5), 11.2),  # the peers take 6, ours do 4.8 of their own meanwhile; 5.2 are left
+        (2, 4, (1.5, 1.2), 4.5),  # ours take 3, the peers do 2.5 of their own meanwhile; 1.5 are left
+        (5, 5, (2.0, 2.0), 10.0),  # nothing gained
+        (3, 0, (1.5, 1.5), 3.0),
+    ],
+)
+def test_hours_beside_each_other(ours: float, peers: float, slower: tuple[float, float], hours: float) -> None:
+    assert hours_beside(ours, peers, *slower) == pytest.approx(hours)
+
+
+def test_the_table_says_hours_and_anchors() -> None:
+    listed = cells("xd_violence")
+    measured = {name: Anchor(0.0123, 36.04, 20.06, 7.08) for name in anchors(listed, "xd_violence")}
+    printed = projection_table([project("xd_violence", listed, measured, PAIR)])
+    assert "| xd_violence | lambda_grid |" in printed
+    assert "| xd_violence | prompt a video, L 64 | 1 | 12.3 | 36.0 | 20.1 | 7.1 |" in printed
+    assert "(ours and sultani at once: 20.0 and 6.0 ms a step)" in printed
+    missing = project("xd_violence", listed, measured, Pair("sultani", problem="out of memory"))
+    printed = projection_table([missing])
+    assert "| all | 3 seeds, the peers beside ours | not measured |" in printed
+    assert "not measured: out of memory" in printed
+
+
+def test_an_anchor_starts_cold_and_again() -> None:
+    config = configuration("xd_violence", *SULTANI)
+    found = measure(config, config, choose_place(Runtime(device="cpu", threads=1)))
+    assert 0 < found.step < 30
+    assert found.cold > 0
+    assert found.related == found.again > 0
+
+
+def test_what_is_measured_for_a_projection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each anchor twice, those of several cells three times; the costliest peer beside ours; in a cache of its own."""
+    timed: list[tuple[Config, int, int]] = []
+    caches = set()
+
+    def steps(config: Config, place: Place, *, compiled: bool, warm: int, steps: int) -> Trained:
+        assert compiled
+        timed.append((config, warm, steps))
+        caches.add(os.environ["TORCHINDUCTOR_CACHE_DIR"])
+        return Trained(0.02 if config.model.name == "mgfn" else 0.01, {1: 7.0}.get(warm, 36.0), 0)
+
+    def together(configs: Sequence[Config], place: Place) -> list[float]:
+        assert [config.model.name for config in configs] == ["dual_stream", "mgfn"]
+        raise RuntimeError("mgfn: out of memory")
+
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/a/used/one")
+    monkeypatch.setattr(tables, "train_steps", steps)
+    monkeypatch.setattr(tables, "train_together", together)
+    (found,) = projections(choose_place(Runtime(device="cpu")), ("ucf_crime",))
+    assert len(caches) == 1
+    assert "/a/used/one" not in caches
+    assert found.measured["mgfn"] == Anchor(0.02, 36.0, 7.0, 7.0)
+    assert json.loads(json.dumps(asdict(found)))["measured"]["mgfn"] == {
+        "step": 0.02,
+        "cold": 36.0,
+        "related": 7.0,
+        "again": 7.0,
+    }
+    assert len(timed) == 2 * len(found.measured) + 2
+    assert {(config.model.name == "dual_stream", n) for config, warm, n in timed if warm > 1} == {
+        (True, 15),
+        (False, 30),
+    }
+    assert (found.pair, found.beside) == (Pair("mgfn", problem="mgfn: out of memory"), None)
+
+
+@pytest.mark.slow
+def test_two_train_at_the_same_time() -> None:
+    configs = (configuration("xd_violence", *SMALL), configuration("xd_violence", *SULTANI))
+    place = choose_place(Runtime(device="cpu", threads=1))
+    ours, peer = train_together(configs, place, seconds=0.5)
+    assert 0 < peer < ours < 30
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_ends_the_other() -> None:
+    configs = (configuration("xd_violence", *SMALL), configuration("xd_violence", *SULTANI))
+    with pytest.raises(RuntimeError, match=r"(dual_stream|sultani): ValueError: .*8-odd"):
+        train_together(configs, Place(CPU, "8-odd", ""), seconds=0.5)
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_that_takes_too_long_or_dies_is_said() -> None:
+    configs = (configuration("xd_violence", *SMALL),)
+    with pytest.raises(RuntimeError, match=r"not done after 0\.1 s"):
+        train_together(configs, choose_place(Runtime(device="cpu")), limit=0.1)
+    dead = SimpleNamespace(exitcode=-9)
+    with pytest.raises(RuntimeError, match="ended with code -9"):
+        _collect([dead], queue.Queue(), 60)

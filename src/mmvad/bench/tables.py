@@ -2,127 +2,173 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
 
-import numpy as np
+from torch._inductor.utils import fresh_cache
 
+from mmvad.bench.cells import A_PROMPT_A_VIDEO, OURS, Cell, anchors, cells
 from mmvad.bench.gpu import BENCHMARKS
-from mmvad.bench.made import configuration
-from mmvad.bench.training import CROPS, Trained, train_steps
-from mmvad.config.identity import run_identity
+from mmvad.bench.together import train_together
+from mmvad.bench.training import train_steps
 from mmvad.config.schema import Config
-from mmvad.data.sampling import EpochSampler
 from mmvad.environment import Place
 from mmvad.progress import track
-from mmvad.sweeps.cells import expand
-from mmvad.sweeps.definition import read_sweep
 
-LAMBDAS = ("lambda_contrast", "lambda_embed", "lambda_grid")
-OTHERS = ("components", "acp", "losses", "segments", "learning_rate", "batch_size", "prompts")
-SWEEPS = ("compare", "modalities", *OTHERS, *LAMBDAS)
-"""Those of Tables I to XII and figure 5."""
-TRAINING_VIDEOS = {"xd_violence": (2049, 1905), "ucf_crime": (800, 810)}
-"""Normal and abnormal."""
 SEEDS = 3
+WARM, OUR_STEPS, PEER_STEPS = 5, 15, 30
+"""Steps before those that are timed, and of these: a peer's are short."""
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A row of the tables, for one seed: its sweep and configuration."""
+class Anchor:
+    """What an anchor's configuration took, in seconds.
 
-    sweep: str
-    config: Config
+    Attributes:
+        step: a step.
+        cold: until the first step had ended, its kernels built anew.
+        related: the same in the first run of another cell of this anchor: its graph is another (weights of losses are
+            constants in it), most of its kernels are in torch's cache.
+        again: the same in a later run of a cell, which finds the whole graph there.
+    """
 
-    @cached_property
-    def steps(self) -> int:
-        """Of a whole run on the benchmark's own training videos."""
-        data = self.config.data
-        crops = 1 if data.crops == "together" else CROPS
-        normal, abnormal = (crops * videos for videos in TRAINING_VIDEOS[self.config.benchmark])
-        kinds = np.repeat([False, True], [normal, abnormal])
-        return self.config.optim.epochs * len(EpochSampler(kinds, data.batch_size, 0, data.balanced))
-
-    @property
-    def anchor(self) -> str:
-        """What stands for its step: a peer's own; ours with a prompt a video, or with one text for all, or without."""
-        if self.config.model.name != "dual_stream":
-            return self.config.model.name
-        return "prompt a video" if self.a_prompt_a_video else "one text or none"
-
-    @property
-    def a_prompt_a_video(self) -> bool:
-        return self.config.uses_text and self.config.model.acp in {"pre", "pre_post"}
+    step: float
+    cold: float
+    related: float
+    again: float
 
 
-def cells(benchmark: str, seed: int = 0) -> list[Cell]:
-    """The distinct runs of all tables for one seed, in the order of the sweeps."""
-    root = Path(__file__).resolve().parents[3] / "sweeps"
-    found: dict[str, Cell] = {}
-    for sweep in SWEEPS:
-        for _, config in expand(read_sweep(root / f"{sweep}.yaml", benchmark, (seed,)), ["model.text.weights=random"]):
-            found.setdefault(run_identity(config, benchmark, None, ""), Cell(sweep, config))
-    return list(found.values())
+@dataclass(frozen=True)
+class Pair:
+    """Ours and a peer trained at the same time: seconds a step of each, or why there are none."""
 
-
-def anchors(listed: Iterable[Cell], benchmark: str) -> dict[str, Config]:
-    """One configuration to measure for every anchor: the base one, one without the context prompt, each peer's."""
-    own = {"prompt a video": configuration(benchmark), "one text or none": configuration(benchmark, "model.acp=none")}
-    peers = {cell.anchor: cell.config for cell in listed if cell.anchor not in own}
-    return own | {name: config for name, config in peers.items() if name not in {"random_scores", "one_class_svm"}}
+    peer: str
+    our_step: float = 0.0
+    peer_step: float = 0.0
+    problem: str = ""
 
 
 @dataclass(frozen=True)
 class Projection:
-    """Hours of one benchmark's tables, all seeds: by sweep; and the measured anchors."""
+    """Hours of one benchmark's tables, all seeds.
+
+    Attributes:
+        runs: how many there are, those that learn nothing included.
+        hours: by sweep, one run at a time.
+        peers: hours of these that are the peers'.
+        measured: the anchors.
+        cells: how many cells each anchor stands for.
+        pair: the step of ours and of a peer beside each other.
+        beside: hours of all where the peers run beside ours; None where that was not measured.
+    """
 
     benchmark: str
     runs: int
     hours: dict[str, float]
-    measured: dict[str, Trained]
+    peers: float
+    measured: dict[str, Anchor]
+    cells: dict[str, int]
+    pair: Pair
+    beside: float | None
 
 
 def projections(place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Projection]:
-    """Measures the anchors of a benchmark and adds its cells up."""
-    for name in benchmarks:
-        listed = cells(name)
-        wanted = anchors(listed, name)
-        ours = {"prompt a video", "one text or none"}
-        measured = {
-            anchor: train_steps(config, place, compiled=anchor in ours, warm=5, steps=15 if anchor in ours else 6)
-            for anchor, config in track(wanted.items(), f"steps of {name}", len(wanted))
-        }
-        yield project(name, listed, wanted, measured)
+    """Measures the anchors of a benchmark and adds its cells up. What was compiled before is not used."""
+    with fresh_cache():
+        for name in benchmarks:
+            listed = cells(name)
+            wanted, last = anchors(listed, name), {cell.anchor: cell.config for cell in listed}
+            tracked = track(wanted.items(), f"steps of {name}", len(wanted))
+            measured = {anchor: measure(config, last[anchor], place) for anchor, config in tracked}
+            yield project(name, listed, measured, measure_pair(listed, wanted, measured, place))
 
 
-def project(benchmark: str, listed: list[Cell], wanted: dict[str, Config], measured: dict[str, Trained]) -> Projection:
-    """Every cell's steps times its anchor's step, as much longer as `growth` says, and what comes before the first."""
+def measure(config: Config, related: Config, place: Place) -> Anchor:
+    """Trains a few steps, and begins twice more: once with a related cell's configuration, which may be the same."""
+    steps = OUR_STEPS if config.model.name == OURS else PEER_STEPS
+    trained = train_steps(config, place, compiled=True, warm=WARM, steps=steps)
+    begun = [train_steps(c, place, compiled=True, warm=1, steps=1).first for c in dict.fromkeys((related, config))]
+    return Anchor(trained.seconds, trained.first, begun[0], begun[-1])
+
+
+def measure_pair(
+    listed: Sequence[Cell], wanted: Mapping[str, Config], measured: Mapping[str, Anchor], place: Place
+) -> Pair:
+    """Ours beside the peer that takes the most hours."""
+    hours = hours_by(lambda cell: cell.anchor, [cell for cell in listed if not cell.is_ours], measured)
+    peer = max(hours, key=lambda name: hours[name])
+    try:
+        ours, theirs = train_together((wanted[A_PROMPT_A_VIDEO], wanted[peer]), place)
+        return Pair(peer, ours, theirs)
+    except RuntimeError as error:  # the anchors took a quarter of an hour: they are kept
+        return Pair(peer, problem=str(error))
+
+
+def project(benchmark: str, listed: Sequence[Cell], measured: dict[str, Anchor], pair: Pair) -> Projection:
+    """Adds up the cells, one run at a time and with the peers' runs beside ours."""
+    hours = hours_by(lambda cell: cell.sweep, listed, measured)
+    of = hours_by(lambda cell: "ours" if cell.is_ours else "peers", listed, measured)
+    counts = {name: sum(cell.learns and cell.anchor == name for cell in listed) for name in measured}
+    beside = None
+    if not pair.problem:
+        slower = (pair.our_step / measured[A_PROMPT_A_VIDEO].step, pair.peer_step / measured[pair.peer].step)
+        beside = hours_beside(of["ours"], of["peers"], *slower)
+    return Projection(benchmark, SEEDS * len(listed), hours, of["peers"], measured, counts, pair, beside)
+
+
+def hours_by(group: Callable[[Cell], str], listed: Iterable[Cell], measured: Mapping[str, Anchor]) -> dict[str, float]:
+    """Hours of all seeds, one run at a time, in groups: steps and starts; only a cell's first run builds kernels.
+
+    A run whose epochs end with a smaller batch compiles that shape too: its start counts twice.
+    """
     hours: dict[str, float] = {}
+    begun: set[str] = set()
     for cell in listed:
-        if cell.anchor in measured:
-            spent = measured[cell.anchor]
-            seconds = cell.steps * spent.seconds * growth(cell.config, wanted[cell.anchor]) + spent.first
-            hours[cell.sweep] = hours.get(cell.sweep, 0.0) + SEEDS * seconds / 3600
-    return Projection(benchmark, SEEDS * len(listed), hours, measured)
+        if cell.learns:
+            anchor = measured[cell.anchor]
+            first = anchor.related if cell.anchor in begun else anchor.cold
+            begun.add(cell.anchor)
+            starts = first + (SEEDS - 1) * anchor.again
+            seconds = SEEDS * cell.steps * anchor.step + cell.shapes * starts
+            hours[group(cell)] = hours.get(group(cell), 0.0) + seconds / 3600
+    return hours
 
 
-def growth(config: Config, base: Config) -> float:
-    """How much longer a step is taken to be: in proportion to videos, and to a longer L or prompt."""
-    videos = config.data.batch_size / base.data.batch_size
-    length = config.data.segment_length / base.data.segment_length
-    prompt = (1 + config.model.prompt_half) / (1 + base.model.prompt_half)
-    return videos * max(1.0, length) * max(1.0, prompt)
+def hours_beside(ours: float, peers: float, ours_slower: float, peers_slower: float) -> float:
+    """Hours until both are done, begun together: each `slower` times as slow until the other is done, then alone."""
+    both = min(ours * ours_slower, peers * peers_slower)
+    return both + max(ours - both / ours_slower, peers - both / peers_slower)
 
 
 def projection_table(found: Iterable[Projection]) -> str:
     """Hours by sweep, and the steps that they rest on, in Markdown."""
-    lines, total = ["| benchmark | sweep | hours |", "|---|---|---|"], 0.0
-    notes = []
+    found = list(found)
+    lines = ["| benchmark | sweep | hours |", "|---|---|---|"]
     for each in found:
         lines += [f"| {each.benchmark} | {sweep} | {hours:.2f} |" for sweep, hours in each.hours.items()]
-        total += sum(each.hours.values())
-        steps = ", ".join(f"{name} {1000 * t.seconds:.1f}" for name, t in each.measured.items())
-        notes.append(f"- {each.benchmark}: {each.runs} runs; milliseconds a step: {steps}")
-    return "\n".join([*lines, f"| both | all, {SEEDS} seeds | {total:.1f} |", "", *notes])
+    total = sum(sum(each.hours.values()) for each in found)
+    beside = [each.beside for each in found if each.beside is not None]
+    lines.append(f"| all | {SEEDS} seeds, one run at a time | {total:.1f} |")
+    said = f"{sum(beside):.1f}" if len(beside) == len(found) else "not measured"
+    lines.append(f"| all | {SEEDS} seeds, the peers beside ours | {said} |")
+    return "\n\n".join(["\n".join(lines), anchor_table(found), "\n".join(map(_note, found))])
+
+
+def anchor_table(found: Iterable[Projection]) -> str:
+    """Every anchor's step and starts, in Markdown."""
+    head = ["benchmark", "steps of", "cells", "ms a step", "start, cold s", "related s", "again s"]
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+    for each in found:
+        for name, a in each.measured.items():
+            times = f"{1000 * a.step:.1f} | {a.cold:.1f} | {a.related:.1f} | {a.again:.1f}"
+            lines.append(f"| {each.benchmark} | {name} | {each.cells[name]} | {times} |")
+    return "\n".join(lines)
+
+
+def _note(each: Projection) -> str:
+    total = sum(each.hours.values())
+    head = f"- {each.benchmark}: {each.runs} runs; ours {total - each.peers:.1f} hours, the peers {each.peers:.1f}"
+    if each.beside is None:
+        return f"{head}; ours beside {each.pair.peer} not measured: {each.pair.problem}"
+    steps = f"{1000 * each.pair.our_step:.1f} and {1000 * each.pair.peer_step:.1f} ms a step"
+    return f"{head}; beside each other {each.beside:.1f} (ours and {each.pair.peer} at once: {steps})"

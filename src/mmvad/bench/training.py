@@ -28,8 +28,8 @@ from mmvad.train import make_trainer
 
 WIDTHS = Widths(512, 128)
 """Of CLIP's and VGGish's features."""
-SAMPLES, CROPS = 3328, 10
-"""Drawn feature sequences, and how many crops a video has."""
+DISTINCT, SAMPLES, CROPS = 3328, 33_280, 10
+"""Drawn feature sequences, the samples of an epoch that they serve in turn, and how many crops a video has."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,20 @@ class Trained:
 def train_steps(
     config: Config, place: Place, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
 ) -> Trained:
-    """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM."""
+    """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM.
+
+    Raises ValueError where an epoch's end would be among them.
+    """
+    clock = _Clock(warm, steps)
+    memory = train(config, place, clock, resident=resident, compiled=compiled, steps=warm + steps)
+    begun, first, start, end = clock.times
+    return Trained((end - start) / steps, first - begun, memory)
+
+
+def train(
+    config: Config, place: Place, watch: Callback, *, resident: bool = True, compiled: bool = False, steps: int = -1
+) -> int:
+    """Trains on drawn features, for so many steps of one epoch or until `watch` stops it: bytes at the highest."""
     samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
     samples = samples._replace(pinned=not resident and place.device.type == "cuda")
     lightning.seed_everything(config.seed, verbose=False)
@@ -59,35 +72,39 @@ def train_steps(
     module = AnomalyModule(model, config.optim, config.seed, compiled="on" if compiled else "off")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
     loader = loader_of(samples, EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced))
-    clock, before = _Clock(warm, steps), _peak_from_here(place.device)
-    clip = config.optim.gradient_clip or None
+    if steps > len(loader):
+        raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
+    before, clip = _peak_from_here(place.device), config.optim.gradient_clip or None
     trainer = make_trainer(
-        place, max_epochs=warm + steps, max_steps=warm + steps, callbacks=[clock], logger=False, gradient_clip_val=clip
+        place, max_epochs=-1, max_steps=steps, callbacks=[watch], logger=False, gradient_clip_val=clip
     )
     trainer.fit(module, loader)
-    memory = torch.cuda.max_memory_allocated() - before if place.device.type == "cuda" else 0
-    begun, first, start, end = clock.times
-    return Trained((end - start) / steps, first - begun, memory)
+    return torch.cuda.max_memory_allocated() - before if place.device.type == "cuda" else 0
 
 
 class _Clock(Callback):
-    """The times of the start, and of the ends of the first step, the last warm one and the last of all."""
+    """The times of the start, and of the ends of the first step, the last warm one (it may be the first), the last."""
 
     def __init__(self, warm: int, steps: int) -> None:
-        self.ends = {1, warm, warm + steps}
+        self.ends = (1, warm, warm + steps)
         self.times: list[float] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.note(pl_module)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *rest: Any) -> None:
-        if trainer.global_step in self.ends:
-            self.note(pl_module)
+        if count := self.ends.count(trainer.global_step):
+            self.note(pl_module, count)
 
-    def note(self, module: lightning.LightningModule) -> None:
-        if module.device.type == "cuda":
-            torch.cuda.synchronize()
-        self.times.append(time.perf_counter())
+    def note(self, module: lightning.LightningModule, count: int = 1) -> None:
+        wait_for(module.device)
+        self.times += [time.perf_counter()] * count
+
+
+def wait_for(device: torch.device) -> None:
+    """Until what was given to it is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize()
 
 
 def drawn_samples(config: Config, device: torch.device) -> Samples:
@@ -105,9 +122,10 @@ def _store(length: int, how: str, width: int, device: torch.device) -> FeatureSt
     draw = np.random.default_rng(0)
     rows = draw.normal(size=(8 * length, width)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    lengths = draw.integers(min(SHORTEST, length), length + 1, SAMPLES)
-    starts = draw.integers(0, len(rows) - length, SAMPLES)
-    return FeatureStore(rows, [Sequence2D(int(s), int(n)) for s, n in zip(starts, lengths)], length, device, how=how)
+    lengths = draw.integers(min(SHORTEST, length), length + 1, DISTINCT)
+    starts = draw.integers(0, len(rows) - length, DISTINCT)
+    sequences = [Sequence2D(int(s), int(n)) for s, n in zip(starts, lengths)]
+    return FeatureStore(rows, SAMPLES // DISTINCT * sequences, length, device, how=how)
 
 
 @cache
