@@ -88,11 +88,15 @@ def embed_loss(text: Tensor, form: str, reduction: str) -> Tensor:
     return (penalty.sum(dim=1) if reduction == "sum" else penalty.mean(dim=1)).mean()
 
 
-def objective(output: Output, batch: Batch, settings: LossSettings) -> dict[str, Tensor]:
-    """Every loss that is on, unweighted, and `total` = coarse + lambda1 contrast + fine + lambda2 embed (eq. 13)."""
+def objective(output: Output, batch: Batch, settings: LossSettings, lambdas: Tensor | None = None) -> dict[str, Tensor]:
+    """Every loss that is on, unweighted, and `total` = coarse + lambda1 contrast + fine + lambda2 embed (eq. 13).
+
+    With lambda1 and lambda2 as a tensor [2] a compiled step serves all their values; else they are the settings'.
+    """
     with torch.autocast(output.logits.device.type, enabled=False):
         losses = _losses(output, batch, settings)
-        weights = {"contrast": settings.lambda_contrast, "embed": settings.lambda_embed}
+        first, second = (settings.lambda_contrast, settings.lambda_embed) if lambdas is None else lambdas.unbind()
+        weights = {"contrast": first, "embed": second}
         losses["total"] = torch.stack([weights.get(name, 1.0) * loss for name, loss in losses.items()]).sum()
     return losses
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
@@ -12,6 +13,7 @@ from mmvad.objectives import LossSettings, objective
 class DualStreamModel(Model[Output]):
     """The network with `loss.*`; a branch whose loss is off is not scored."""
 
+    lambdas: Tensor
     one_graph = True
     by_length = True
     known_to_pay = True
@@ -19,12 +21,14 @@ class DualStreamModel(Model[Output]):
     def __init__(self, network: DualStream, settings: LossSettings) -> None:
         super().__init__()
         self.network, self.settings = network, settings
+        lambdas = torch.tensor([settings.lambda_contrast, settings.lambda_embed])
+        self.register_buffer("lambdas", lambdas, persistent=False)
 
     def forward(self, batch: Batch) -> Output:
         return self.network(batch)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        return objective(output, batch, self.settings)
+        return objective(output, batch, self.settings, self.lambdas)
 
     def scores(self, output: Output) -> Scores:
         coarse, classes = branch_scores(output)
