@@ -33,19 +33,46 @@ def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(ch
         torch.testing.assert_close(found["graph"][name], value, rtol=1e-4, atol=1e-5, msg=lambda t, n=name: f"{n}: {t}")
 
 
-def test_each_run_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch runs the ninth form of a function plainly: a sweep's worker that lives for many cells would lose it."""
-    graphs: list[object] = []
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """How often each graph has run, in the order in which they were compiled: by a backend that fuses nothing."""
+    counts: list[list[int]] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
-        graphs.append(graph)
-        return graph.forward
+        count = [0]
+        counts.append(count)
+
+        def run(*values: object) -> object:
+            count[0] += 1
+            return graph.forward(*values)
+
+        return run
 
     compile_with = torch.compile
     monkeypatch.setattr(torch, "compile", lambda function, **options: compile_with(function, backend=backend))
+    return counts
+
+
+def test_each_run_compiles_anew(runs: list[list[int]]) -> None:
+    """torch runs the ninth form of a function plainly: a sweep's worker that lives for many cells would lose it."""
     for seed in range(10):
         compiled_losses()(DualStreamModel(network(seed), losses()), batch([5, 20], 24))
-        assert len(graphs) == seed + 1
+        assert len(runs) == seed + 1
+
+
+def test_a_smaller_last_batch_is_not_compiled(runs: list[list[int]]) -> None:
+    """Two epochs of two whole batches and a smaller one: one graph, and every step's gradients are the plain ones."""
+    model, function = DualStreamModel(network(), losses()), compiled_losses()
+    for step in range(6):
+        videos = batch([5, 20, 9, 24] if step % 3 < 2 else [7, 24], 24, seed=step)
+        found = {}
+        for name, form in {"plain": batch_losses, "ours": function}.items():
+            model.zero_grad()
+            form(model, videos)["total"].backward()
+            found[name] = gradients(model)
+        torch.testing.assert_close(found["ours"], found["plain"], rtol=1e-4, atol=1e-5)
+        assert any(gradient.any() for gradient in found["ours"].values())
+    assert runs == [[4]]
 
 
 def test_a_compiler_is_looked_for_as_triton_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

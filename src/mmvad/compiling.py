@@ -26,13 +26,22 @@ def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
 
 
 def compiled_losses() -> Losses:
-    """`batch_losses` as CUDA graphs of fused kernels, one a batch's shape. What was compiled before is forgotten.
+    """`batch_losses` as CUDA graphs of fused kernels, for batches of the first one's shape; others run plainly.
 
-    Dropout is drawn from another stream than without, so that a seed means something else.
+    An epoch's last batch is mostly smaller, and compiling for it would take as long again. What was compiled before is
+    forgotten. Dropout is drawn from another stream than without, so that a seed means something else.
     torch keeps eight forms of one function and runs further ones plainly: the ninth cell of a sweep's worker would be.
     """
     torch.compiler.reset()
-    return torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
+    compiled: Losses = torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
+    shape: torch.Size | None = None
+
+    def losses(model: Model, batch: Batch) -> dict[str, Tensor]:
+        nonlocal shape
+        shape = shape or batch.visual.shape
+        return (compiled if batch.visual.shape == shape else batch_losses)(model, batch)
+
+    return losses
 
 
 def compiles(wish: str, model: Model, device: torch.device, steps: float) -> bool:
