@@ -97,7 +97,8 @@ def test_where_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     peer.one_graph = True
     assert compiles("auto", ours, CUDA, WORTH_COMPILING)
     assert not compiles("auto", ours, CUDA, WORTH_COMPILING - 1)
-    assert not compiles("auto", peer, CUDA, WORTH_COMPILING)
+    assert compiles("auto", peer, CUDA, WORTH_COMPILING)
+    assert not compiles("auto", broken, CUDA, WORTH_COMPILING)
     assert compiles("on", ours, CUDA, 1)
     assert compiles("on", peer, CUDA, 1)
     assert not compiles("on", broken, CUDA, WORTH_COMPILING)

@@ -13,7 +13,6 @@ class DualStreamModel(Model[Output]):
     """The network with `loss.*`; a branch whose loss is off is not scored."""
 
     one_graph = True
-    known_to_pay = True
 
     def __init__(self, network: DualStream, settings: LossSettings) -> None:
         super().__init__()

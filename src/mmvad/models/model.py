@@ -61,13 +61,11 @@ class Model(nn.Module, Generic[Output]):
             another. Every stage has as many epochs.
         one_graph: whether a step on CUDA, batch to losses, has fixed shapes and waits for nothing, so that it can be
             compiled as one graph.
-        known_to_pay: whether `runtime.compile: auto` compiles it in long runs: what a GPU has been seen to gain from.
     """
 
     fitted: tuple[str, ...] = ()
     stages: int = 1
     one_graph: bool = False
-    known_to_pay: bool = False
 
     def __call__(self, batch: Batch) -> Output:
         return super().__call__(batch)
