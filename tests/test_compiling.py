@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmvad import compiling
-from mmvad.compiling import WORTH_COMPILING, batch_losses, compiled_losses, compiles
+from mmvad.compiling import RUNS, WORTH_COMPILING, batch_losses, compiled_losses, compiles, forget_compiled
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Model
 from tests.small import batch, gradients, losses, network
@@ -36,19 +36,68 @@ def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(
         torch.testing.assert_close(found["graph"][name], value, rtol=1e-4, atol=1e-5, msg=lambda t, n=name: f"{n}: {t}")
 
 
-def test_each_run_compiles_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """torch runs the ninth form of a function plainly: a sweep's worker that lives for many cells would lose it."""
-    graphs: list[object] = []
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[list[int]]:
+    """How often each graph has run, in the order in which they were compiled: by a backend that fuses nothing."""
+    forget_compiled()
+    counts: list[list[int]] = []
 
     def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
-        graphs.append(graph)
-        return graph.forward
+        count = [0]
+        counts.append(count)
+
+        def run(*values: object) -> object:
+            count[0] += 1
+            return graph.forward(*values)
+
+        return run
 
     compile_with = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda function, **options: compile_with(function, backend=backend))
-    for seed in range(10):
-        compiled_losses()(DualStreamModel(network(seed), losses()), batch([5, 20], 24))
-        assert len(graphs) == seed + 1
+    compiled = lambda function, dynamic, **options: compile_with(function, backend=backend, dynamic=dynamic)  # noqa: E731
+    monkeypatch.setattr(torch, "compile", compiled)
+    return counts
+
+
+def test_runs_of_one_shape_share_a_form(runs: list[list[int]]) -> None:
+    """Other seeds, lambdas and learning rates compile nothing anew, until all forms are forgotten."""
+    for seed in range(2 * RUNS):
+        model = DualStreamModel(network(seed), losses(lambda_contrast=0.1 * seed))
+        videos, found = batch([5, 20], 24, seed=seed), {}
+        for name, form in {"plain": batch_losses, "ours": compiled_losses()}.items():
+            model.zero_grad()
+            form(model, videos)["total"].backward()
+            found[name] = gradients(model)
+        torch.testing.assert_close(found["ours"], found["plain"], rtol=1e-4, atol=1e-5)
+    assert len(runs) == 2
+
+
+def test_every_shape_is_compiled(runs: list[list[int]]) -> None:
+    """torch runs the ninth form of a function plainly: a sweep's worker that lives for many cells would lose it."""
+    for more in range(10):
+        compiled_losses()(DualStreamModel(network(), losses()), batch([5, 20], 24 + more))
+        assert len(runs) == more + 1
+
+
+def test_a_batch_without_the_steps_of_the_first_is_not_compiled(runs: list[list[int]]) -> None:
+    model, function, videos = DualStreamModel(network(), losses()), compiled_losses(), batch([5, 8, 20, 33], 40)
+    for steps in ((16, 40), (), [16, 40]):
+        function(model, videos._replace(steps=steps))
+    assert runs == [[2]]
+
+
+def test_a_smaller_last_batch_is_not_compiled(runs: list[list[int]]) -> None:
+    """Two epochs of two whole batches and a smaller one: one graph, and every step's gradients are the plain ones."""
+    model, function = DualStreamModel(network(), losses()), compiled_losses()
+    for step in range(6):
+        videos = batch([5, 20, 9, 24] if step % 3 < 2 else [7, 24], 24, seed=step)
+        found = {}
+        for name, form in {"plain": batch_losses, "ours": function}.items():
+            model.zero_grad()
+            form(model, videos)["total"].backward()
+            found[name] = gradients(model)
+        torch.testing.assert_close(found["ours"], found["plain"], rtol=1e-4, atol=1e-5)
+        assert any(gradient.any() for gradient in found["ours"].values())
+    assert runs == [[4]]
 
 
 def test_a_compiler_is_looked_for_as_triton_does(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -73,7 +122,8 @@ def test_where_steps_are_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     peer.one_graph = True
     assert compiles("auto", ours, CUDA, WORTH_COMPILING)
     assert not compiles("auto", ours, CUDA, WORTH_COMPILING - 1)
-    assert not compiles("auto", peer, CUDA, WORTH_COMPILING)
+    assert compiles("auto", peer, CUDA, WORTH_COMPILING)
+    assert not compiles("auto", broken, CUDA, WORTH_COMPILING)
     assert compiles("on", ours, CUDA, 1)
     assert compiles("on", peer, CUDA, 1)
     assert not compiles("on", broken, CUDA, WORTH_COMPILING)

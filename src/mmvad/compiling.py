@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 from mmvad.models.model import Batch, Model
 
 Losses = Callable[[Model, Batch], dict[str, Tensor]]
+RUNS = 8
 WORTH_COMPILING = 2000
-"""Steps of a run. Compiling takes a quarter of a minute to a minute and saves 16 to 75 ms a step (docs/LOG.md)."""
+"""Steps of a run. Compiling takes 15 to 60 seconds; a step of the dual-stream network then takes 16 to 75 ms less."""
 
 
 def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
@@ -25,25 +26,58 @@ def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
         return model.losses(output, batch)
 
 
-def compiled_losses() -> Losses:
-    """`batch_losses` as CUDA graphs of fused kernels, one a batch's shape. What was compiled before is forgotten.
+class _Forms:
+    """The compiled function that runs share: a run of the same shapes as an earlier one finds its form there.
 
-    Dropout is drawn from another stream than without, so that a seed means something else.
-    torch keeps eight forms of one function and runs further ones plainly: the ninth cell of a sweep's worker would be.
+    torch keeps `RUNS` forms of one function and runs further ones plainly, so that after as many runs, each of which
+    can need another one, all are forgotten.
     """
-    torch.compiler.reset()
-    return torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
+
+    runs = 0
+    compiled: Losses
+
+    @classmethod
+    def for_a_run(cls) -> Losses:
+        if cls.runs % RUNS == 0:
+            torch.compiler.reset()
+            cls.compiled = torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
+        cls.runs += 1
+        return cls.compiled
+
+
+def forget_compiled() -> None:
+    """The next run compiles anew."""
+    _Forms.runs = 0
+
+
+def compiled_losses() -> Losses:
+    """`batch_losses` as CUDA graphs of fused kernels, for batches of the first one's shape; others run plainly.
+
+    An epoch's last batch is mostly smaller, and compiling for it would take as long again. Dropout is drawn from
+    another stream than without graphs, so that a seed means something else.
+    """
+    compiled = _Forms.for_a_run()
+    shape: tuple[torch.Size, Sequence[int]] | None = None
+
+    def losses(model: Model, batch: Batch) -> dict[str, Tensor]:
+        nonlocal shape
+        batch = batch._replace(steps=tuple(batch.steps))  # which pinned memory makes a list
+        own = (batch.visual.shape, batch.steps)
+        shape = shape or own
+        return (compiled if own == shape else batch_losses)(model, batch)
+
+    return losses
 
 
 def compiles(wish: str, model: Model, device: torch.device, steps: float) -> bool:
     """Whether training steps are compiled, under `runtime.compile`.
 
     A CPU leaves padding out instead. A model that is no one graph would be compiled at every batch or epoch anew. By
-    itself (`auto`) a model is compiled where that is known to pay and the run is long.
+    itself (`auto`) a model is compiled where the run is long.
     """
     if wish == "off" or device.type != "cuda" or not model.one_graph:
         return False
-    return wish == "on" or (model.known_to_pay and steps >= WORTH_COMPILING and _can_compile())
+    return wish == "on" or (steps >= WORTH_COMPILING and _can_compile())
 
 
 def _can_compile() -> bool:

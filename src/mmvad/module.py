@@ -15,6 +15,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.compiling import Losses, batch_losses, compiled_losses, compiles
 from mmvad.config.schema import Optim, Quirks
 from mmvad.data.datamodule import ScoringSet
+from mmvad.epoch_losses import EpochLosses
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.models.model import Batch, Model
@@ -62,6 +63,7 @@ class AnomalyModule(lightning.LightningModule):
         self.compiled = compiled
         self.losses: Losses = batch_losses
         self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
+        self.epoch_losses = EpochLosses()
         self.chunk_scores: list[list[ChunkScores]] = []
 
     def forward(self, batch: Batch) -> Any:
@@ -80,6 +82,7 @@ class AnomalyModule(lightning.LightningModule):
             LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
     def on_train_epoch_start(self) -> None:
+        self.epoch_losses = EpochLosses()
         self.model.start_epoch(self.current_epoch, self.optim.epochs)
 
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
@@ -89,9 +92,14 @@ class AnomalyModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         losses = self.losses(self.model, batch)
-        for name, loss in losses.items():
-            self.log(f"loss/{name}", loss.detach(), on_step=False, on_epoch=True, batch_size=len(batch.mask))
+        self.epoch_losses.add(losses, len(batch.mask))
         return losses["total"]
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
+        # not at the epoch's end: callbacks have their turn before that hook and read the losses in theirs
+        if self.trainer.is_last_batch or self.trainer.global_step == self.trainer.max_steps:
+            means = {f"loss/{name}": mean for name, mean in self.epoch_losses.means().items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
 
     def on_train_epoch_end(self) -> None:
         self.model.end_epoch(self.current_epoch, self.optim.epochs)

@@ -20,6 +20,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.build import Widths, build_model, build_text
 from mmvad.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
+from mmvad.compiling import compiles
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import Config
@@ -166,6 +167,9 @@ def fit(
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"going on from {last} (after epoch {epoch + 1})")
     module.model.fit_offline(data.train_batches())
+    steps = config.optim.epochs * len(data.train_dataloader())
+    compiled = compiles(config.runtime.compile, module.model, prepared.place.device, steps)
+    data.by_length = compiled and module.model.by_length
     try:
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except SystemExit as end:  # what Lightning makes of an interrupt

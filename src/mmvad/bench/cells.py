@@ -17,9 +17,9 @@ from mmvad.data.sampling import EpochSampler
 from mmvad.sweeps.cells import expand
 from mmvad.sweeps.definition import read_sweep
 
-LAMBDAS = ("lambda_contrast", "lambda_embed", "lambda_grid")
+LAMBDAS = ("lambda_contrast", "lambda_embed")
 OTHERS = ("components", "acp", "losses", "segments", "learning_rate", "batch_size", "prompts")
-SWEEPS = ("compare", "modalities", *OTHERS, *LAMBDAS)
+SWEEPS = ("compare", "modalities", *OTHERS, *LAMBDAS, "lambda_grid")
 """Those of Tables I to XII and figure 5."""
 TRAINING_VIDEOS = {"xd_violence": (2049, 1905), "ucf_crime": (800, 810)}
 """Normal and abnormal."""
@@ -49,10 +49,12 @@ class Cell:
         """Of a whole run."""
         return self.config.optim.epochs * len(self.epoch)
 
-    @cached_property
-    def shapes(self) -> int:
-        """Of a run's batches: two where an epoch's last one is smaller. Each is compiled on its own."""
-        return len({len(batch) for batch in self.epoch})
+    @property
+    def form(self) -> str:
+        """What a compiled step is made for: all of the configuration but what is no part of its graph."""
+        model, losses = self.config.model.model_dump(), self.config.loss.model_dump(exclude=set(LAMBDAS))
+        data = self.config.data
+        return str((model, losses, self.config.modalities, data.batch_size, data.segment_length))
 
     @property
     def learns(self) -> bool:

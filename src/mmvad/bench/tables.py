@@ -11,6 +11,7 @@ from mmvad.bench.cells import A_PROMPT_A_VIDEO, OURS, Cell, anchors, cells
 from mmvad.bench.gpu import BENCHMARKS
 from mmvad.bench.together import train_together
 from mmvad.bench.training import train_steps
+from mmvad.compiling import RUNS, forget_compiled
 from mmvad.config.schema import Config
 from mmvad.environment import Place
 from mmvad.progress import track
@@ -27,13 +28,14 @@ class Anchor:
     Attributes:
         step: a step.
         cold: until the first step had ended, its kernels built anew.
-        related: the same in the first run of another cell of this anchor: its graph is another (weights of losses are
-            constants in it), most of its kernels are in torch's cache.
-        again: the same in a later run of a cell, which finds the whole graph there.
+        warm: the same in a process that has compiled nothing, where an earlier run has filled torch's cache on disk.
+        related: the same for another cell of this anchor, whose graph is another and most of whose kernels are cached.
+        again: the same in a process that has compiled it for an earlier run.
     """
 
     step: float
     cold: float
+    warm: float
     related: float
     again: float
 
@@ -84,11 +86,16 @@ def projections(place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> Itera
 
 
 def measure(config: Config, related: Config, place: Place) -> Anchor:
-    """Trains a few steps, and begins twice more: once with a related cell's configuration, which may be the same."""
+    """Trains a few steps, and begins three times more: `related` is another cell's configuration, or the same."""
     steps = OUR_STEPS if config.model.name == OURS else PEER_STEPS
+    forget_compiled()
     trained = train_steps(config, place, compiled=True, warm=WARM, steps=steps)
-    begun = [train_steps(c, place, compiled=True, warm=1, steps=1).first for c in dict.fromkeys((related, config))]
-    return Anchor(trained.seconds, trained.first, begun[0], begun[-1])
+    again = train_steps(config, place, compiled=True, warm=1, steps=1).first
+    begun = []
+    for each in (config, related):
+        forget_compiled()
+        begun.append(train_steps(each, place, compiled=True, warm=1, steps=1).first)
+    return Anchor(trained.seconds, trained.first, begun[0], begun[1], again)
 
 
 def measure_pair(
@@ -117,21 +124,36 @@ def project(benchmark: str, listed: Sequence[Cell], measured: dict[str, Anchor],
 
 
 def hours_by(group: Callable[[Cell], str], listed: Iterable[Cell], measured: Mapping[str, Anchor]) -> dict[str, float]:
-    """Hours of all seeds, one run at a time, in groups: steps and starts; only a cell's first run builds kernels.
-
-    A run whose epochs end with a smaller batch compiles that shape too: its start counts twice.
-    """
+    """Hours of all seeds, one run at a time, in groups: steps and starts."""
     hours: dict[str, float] = {}
-    begun: set[str] = set()
-    for cell in listed:
-        if cell.learns:
-            anchor = measured[cell.anchor]
-            first = anchor.related if cell.anchor in begun else anchor.cold
-            begun.add(cell.anchor)
-            starts = first + (SEEDS - 1) * anchor.again
-            seconds = SEEDS * cell.steps * anchor.step + cell.shapes * starts
-            hours[group(cell)] = hours.get(group(cell), 0.0) + seconds / 3600
+    for cell, start in zip(*runs_and_starts(listed), strict=True):
+        anchor = measured[cell.anchor]
+        seconds = cell.steps * anchor.step + getattr(anchor, start)
+        hours[group(cell)] = hours.get(group(cell), 0.0) + seconds / 3600
     return hours
+
+
+def runs_and_starts(listed: Iterable[Cell]) -> tuple[list[Cell], list[str]]:
+    """All runs that learn, in the order of sweeps with one worker each, and how each starts (names of `Anchor`'s).
+
+    A sweep's worker goes through all cells of one seed and then of the next; it forgets what it has compiled each time
+    that it has made `RUNS` runs. What is on disk stays.
+    """
+    runs: list[Cell] = []
+    starts: list[str] = []
+    anchored: set[str] = set()
+    built: set[str] = set()
+    learned = [cell for cell in listed if cell.learns]
+    for sweep in dict.fromkeys(cell.sweep for cell in learned):
+        own = SEEDS * [cell for cell in learned if cell.sweep == sweep]
+        for nth, cell in enumerate(own):
+            held = {earlier.form for earlier in own[nth - nth % RUNS : nth]}
+            start = "again" if cell.form in held else "warm" if cell.form in built else "related"
+            starts.append(start if cell.anchor in anchored else "cold")
+            anchored.add(cell.anchor)
+            built.add(cell.form)
+        runs += own
+    return runs, starts
 
 
 def hours_beside(ours: float, peers: float, ours_slower: float, peers_slower: float) -> float:
@@ -156,11 +178,12 @@ def projection_table(found: Iterable[Projection]) -> str:
 
 def anchor_table(found: Iterable[Projection]) -> str:
     """Every anchor's step and starts, in Markdown."""
-    head = ["benchmark", "steps of", "cells", "ms a step", "start, cold s", "related s", "again s"]
+    head = ["benchmark", "steps of", "cells", "ms a step", "start, cold s", "warm s", "related s", "again s"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for each in found:
         for name, a in each.measured.items():
-            times = f"{1000 * a.step:.1f} | {a.cold:.1f} | {a.related:.1f} | {a.again:.1f}"
+            starts = " | ".join(f"{start:.1f}" for start in (a.cold, a.warm, a.related, a.again))
+            times = f"{1000 * a.step:.1f} | {starts}"
             lines.append(f"| {each.benchmark} | {name} | {each.cells[name]} | {times} |")
     return "\n".join(lines)
 

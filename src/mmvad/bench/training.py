@@ -17,8 +17,9 @@ from torch.nn import functional as F
 from mmvad.bench.made import SHORTEST
 from mmvad.benchmarks.registry import benchmark
 from mmvad.build import Widths, build_model
+from mmvad.compiling import compiles
 from mmvad.config.schema import Config
-from mmvad.data.datamodule import loader_of
+from mmvad.data.datamodule import in_steps, loader_of
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.environment import Place
@@ -71,7 +72,9 @@ def train(
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
     module = AnomalyModule(model, config.optim, config.seed, compiled="on" if compiled else "off")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
-    loader = loader_of(samples, EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced))
+    sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
+    by_length = compiles(module.compiled, model, place.device, steps) and model.by_length
+    loader = loader_of(in_steps(samples, sampler) if by_length else samples, sampler)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
     before, clip = _peak_from_here(place.device), config.optim.gradient_clip or None

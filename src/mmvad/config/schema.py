@@ -147,7 +147,7 @@ class Runtime(Section):
     resident: Literal["auto", "gpu", "ram", "disk"] = "auto"
     """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
     compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch_is_a_word)] = "auto"
-    """training steps as CUDA graphs; auto: the dual-stream network's in runs of 2000 steps, where that pays"""
+    """training steps as CUDA graphs, where shapes are fixed; auto: in runs of 2000 steps and more, which it pays for"""
     results: Place = Path("runs")
     """folder of the run folders"""
     figures: bool = True

@@ -16,7 +16,6 @@ class DualStreamModel(Model[Output]):
     lambdas: Tensor
     one_graph = True
     by_length = True
-    known_to_pay = True
 
     def __init__(self, network: DualStream, settings: LossSettings) -> None:
         super().__init__()

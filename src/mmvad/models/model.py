@@ -65,14 +65,12 @@ class Model(nn.Module, Generic[Output]):
         one_graph: whether a step on CUDA, batch to losses, has fixed shapes and waits for nothing, so that it can be
             compiled as one graph.
         by_length: whether its layout makes use of `Batch.steps`; the order of a batch's videos must mean nothing to it.
-        known_to_pay: whether `runtime.compile: auto` compiles it in long runs: what a GPU has been seen to gain from.
     """
 
     fitted: tuple[str, ...] = ()
     stages: int = 1
     one_graph: bool = False
     by_length: bool = False
-    known_to_pay: bool = False
 
     def __call__(self, batch: Batch) -> Output:
         return super().__call__(batch)
