@@ -14,7 +14,6 @@ from torch import Tensor
 from mmvad.models.model import Batch, Model
 
 Losses = Callable[[Model, Batch], dict[str, Tensor]]
-RUNS = 8
 WORTH_COMPILING = 2000
 """Steps of a run. Compiling takes 15 to 60 seconds; a step of the dual-stream network then takes 16 to 75 ms less."""
 
@@ -26,44 +25,23 @@ def batch_losses(model: Model, batch: Batch) -> dict[str, Tensor]:
         return model.losses(output, batch)
 
 
-class _Forms:
-    """The compiled function that runs share: a run of the same shapes as an earlier one finds its form there.
-
-    torch keeps `RUNS` forms of one function and runs further ones plainly, so that after as many runs, each of which
-    can need another one, all are forgotten.
-    """
-
-    runs = 0
-    compiled: Losses
-
-    @classmethod
-    def for_a_run(cls) -> Losses:
-        if cls.runs % RUNS == 0:
-            torch.compiler.reset()
-            cls.compiled = torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
-        cls.runs += 1
-        return cls.compiled
-
-
-def forget_compiled() -> None:
-    """The next run compiles anew."""
-    _Forms.runs = 0
-
-
 def compiled_losses() -> Losses:
     """`batch_losses` as CUDA graphs of fused kernels, for batches of the first one's shape; others run plainly.
 
-    An epoch's last batch is mostly smaller, and compiling for it would take as long again. Dropout is drawn from
-    another stream than without graphs, so that a seed means something else.
+    An epoch's last batch is mostly smaller, and compiling for it would take as long again. What was compiled before is
+    forgotten: torch keeps eight forms of one function and runs further ones plainly, as the ninth cell of a sweep's
+    worker would be. Dropout is drawn from another stream than without graphs, so that a seed means something else.
     """
-    compiled = _Forms.for_a_run()
+    torch.compiler.reset()
+    compiled: Losses = torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
     shape: tuple[torch.Size, Sequence[int]] | None = None
 
     def losses(model: Model, batch: Batch) -> dict[str, Tensor]:
         nonlocal shape
         batch = batch._replace(steps=tuple(batch.steps))  # which pinned memory makes a list
         own = (batch.visual.shape, batch.steps)
-        shape = shape or own
+        if shape is None and len(batch.steps) != 1:  # one step: not the run's
+            shape = own
         return (compiled if own == shape else batch_losses)(model, batch)
 
     return losses

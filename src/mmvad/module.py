@@ -97,7 +97,8 @@ class AnomalyModule(lightning.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_index: int) -> None:
         # not at the epoch's end: callbacks have their turn before that hook and read the losses in theirs
-        if self.trainer.is_last_batch or self.trainer.global_step == self.trainer.max_steps:
+        trainer = self.trainer
+        if trainer.is_last_batch or trainer.should_stop or trainer.global_step == trainer.max_steps:
             means = {f"loss/{name}": mean for name, mean in self.epoch_losses.means().items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1)
 

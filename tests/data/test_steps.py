@@ -63,6 +63,8 @@ def test_batches_come_by_length_with_their_steps_and_labels() -> None:
 
 
 @pytest.mark.parametrize("index", [[0, 4, 12, 20], [0, 1, 2]])
-def test_a_batch_that_does_not_fit_has_no_steps(index: list[int]) -> None:
+def test_a_batch_that_does_not_fit_has_one_step(index: list[int]) -> None:
     samples = samples_of([60, 3, 20, 9, 64, 30, 2, 33] * 4)._replace(steps=(16, 32, 48, 64))
-    assert samples.batch(np.array(index)).steps == ()
+    batch = samples.batch(np.array(index))
+    assert batch.steps == (64,)
+    assert batch.mask.sum(dim=1).tolist() == sorted(batch.mask.sum(dim=1).tolist())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -49,12 +49,15 @@ class Cell:
         """Of a whole run."""
         return self.config.optim.epochs * len(self.epoch)
 
-    @property
+    @cached_property
     def form(self) -> str:
-        """What a compiled step is made for: all of the configuration but what is no part of its graph."""
-        model, losses = self.config.model.model_dump(), self.config.loss.model_dump(exclude=set(LAMBDAS))
-        data = self.config.data
-        return str((model, losses, self.config.modalities, data.batch_size, data.segment_length))
+        """What a compiled step is made for: what the configuration says of graph and shapes.
+
+        lambda1, lambda2 and learning rates are no part of it, and seeds are none.
+        """
+        config, data = self.config, self.config.data
+        losses = config.loss.model_dump(exclude=set(LAMBDAS))
+        return str((config.model.model_dump(), losses, config.modalities, data.batch_size, data.segment_length))
 
     @property
     def learns(self) -> bool:
@@ -104,6 +107,12 @@ def anchors(listed: Iterable[Cell], benchmark: str) -> dict[str, Config]:
         if cell.learns:
             found.setdefault(cell.anchor, cell.config)
     return found
+
+
+def related(listed: Sequence[Cell], anchor: str, config: Config) -> Config | None:
+    """The last cell of this anchor that is of another form than `config`; None if all are of the same."""
+    form = Cell("", config).form
+    return next((c.config for c in reversed(listed) if c.anchor == anchor and c.form != form), None)
 
 
 @cache

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from mmvad.bench.made import configuration, dual_stream
 from mmvad.bench.plain import plain_form
-from mmvad.bench.timing import Row
-from mmvad.bench.training import WIDTHS, Trained, drawn_samples, train_steps
+from mmvad.bench.timing import Row, count_flops
+from mmvad.bench.training import WIDTHS, Trained, drawn_loader, drawn_samples, train_steps, wait_for
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.environment import Place
@@ -33,10 +32,12 @@ def gpu_rows(quick: bool, place: Place, benchmarks: tuple[str, ...] = BENCHMARKS
     small = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=8") if quick else ()
     for name in benchmarks:
         config = configuration(name, *small)
-        flops, plain = step_flops(config, place), plain_step(config, place)
+        flops = {compiled: step_flops(config, place, compiled=compiled) for compiled in (True, False)}
+        plain = plain_step(config, place)
         for form, options in FORMS.items():
             spent = train_steps(config, place, warm=6, steps=4 if quick else 20, **options)
-            row = _row(f"{benchmark(name).title}, B {config.data.batch_size}, {form}", spent, config, flops)
+            title = f"{benchmark(name).title}, B {config.data.batch_size}, {form}"
+            row = _row(title, spent, config, flops[options.get("compiled", False)])
             yield replace(row, plain_seconds=plain, ratio=plain / spent.seconds)
 
 
@@ -47,19 +48,17 @@ def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
     return row
 
 
-def step_flops(config: Config, place: Place) -> int:
-    """Operations of a step, forward and backward, at the shapes that this device gets."""
-    model = dual_stream(config, audio_width=WIDTHS.audio if config.uses_audio else 0).to(place.device)
-    batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
-    with FlopCounterMode(display=False) as counter:
-        model.losses(model(batch), batch)["total"].backward()
-    return counter.get_total_flops()
+def step_flops(config: Config, place: Place, *, compiled: bool) -> int:
+    """Operations of a step, forward and backward, on the first batch that such training gets on this device."""
+    model = dual_stream(config, *WIDTHS).to(place.device)
+    batch = next(iter(drawn_loader(config, model, place, compiled=compiled)))
+    return count_flops(lambda: model.losses(model(batch), batch)["total"].backward())
 
 
 def plain_step(config: Config, place: Place, steps: int = 5) -> float:
     """Seconds of the plain step in the same mixed precision, losses in float32."""
     plain = plain_form("training")
-    model = dual_stream(config, audio_width=WIDTHS.audio if config.uses_audio else 0).to(place.device)
+    model = dual_stream(config, *WIDTHS).to(place.device)
     form = plain.PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
     batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
@@ -72,19 +71,14 @@ def plain_step(config: Config, place: Place, steps: int = 5) -> float:
         optimizer.step()
 
     step()
-    _wait(place)
+    wait_for(place.device)
     begun = time.perf_counter()
     for _ in range(steps):
         step()
-    _wait(place)
+    wait_for(place.device)
     return (time.perf_counter() - begun) / steps
 
 
 def _in_float32(output: Output) -> Output:
     alignment, text = (None if x is None else x.float() for x in (output.alignment, output.text))
     return Output(output.features.float(), output.logits.float(), alignment, text)
-
-
-def _wait(place: Place) -> None:
-    if place.device.type == "cuda":
-        torch.cuda.synchronize()

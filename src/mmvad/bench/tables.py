@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from torch._inductor.utils import fresh_cache
 
-from mmvad.bench.cells import A_PROMPT_A_VIDEO, OURS, Cell, anchors, cells
+from mmvad.bench.cells import A_PROMPT_A_VIDEO, OURS, Cell, anchors, cells, related
 from mmvad.bench.gpu import BENCHMARKS
 from mmvad.bench.together import train_together
 from mmvad.bench.training import train_steps
-from mmvad.compiling import RUNS, forget_compiled
 from mmvad.config.schema import Config
 from mmvad.environment import Place
 from mmvad.progress import track
@@ -28,16 +27,14 @@ class Anchor:
     Attributes:
         step: a step.
         cold: until the first step had ended, its kernels built anew.
-        warm: the same in a process that has compiled nothing, where an earlier run has filled torch's cache on disk.
-        related: the same for another cell of this anchor, whose graph is another and most of whose kernels are cached.
-        again: the same in a process that has compiled it for an earlier run.
+        warm: the same where an earlier run of this form has filled torch's cache on disk.
+        related: the same for a run of another form, most of whose kernels are cached; `warm` where there is none.
     """
 
     step: float
     cold: float
     warm: float
     related: float
-    again: float
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ class Projection:
 
     Attributes:
         runs: how many there are, those that learn nothing included.
-        hours: by sweep, one run at a time.
+        hours: by sweep, one run at a time: starts, and steps, an epoch's smaller last one counted as the others.
         peers: hours of these that are the peers'.
         measured: the anchors.
         cells: how many cells each anchor stands for.
@@ -79,23 +76,23 @@ def projections(place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> Itera
     with fresh_cache():
         for name in benchmarks:
             listed = cells(name)
-            wanted, last = anchors(listed, name), {cell.anchor: cell.config for cell in listed}
+            wanted = anchors(listed, name)
             tracked = track(wanted.items(), f"steps of {name}", len(wanted))
-            measured = {anchor: measure(config, last[anchor], place) for anchor, config in tracked}
+            measured = {anchor: measure(config, related(listed, anchor, config), place) for anchor, config in tracked}
             yield project(name, listed, measured, measure_pair(listed, wanted, measured, place))
 
 
-def measure(config: Config, related: Config, place: Place) -> Anchor:
-    """Trains a few steps, and begins three times more: `related` is another cell's configuration, or the same."""
+def measure(config: Config, other: Config | None, place: Place) -> Anchor:
+    """Trains a few steps, then begins anew for every other kind of start; `other` is of another form."""
     steps = OUR_STEPS if config.model.name == OURS else PEER_STEPS
-    forget_compiled()
     trained = train_steps(config, place, compiled=True, warm=WARM, steps=steps)
-    again = train_steps(config, place, compiled=True, warm=1, steps=1).first
-    begun = []
-    for each in (config, related):
-        forget_compiled()
-        begun.append(train_steps(each, place, compiled=True, warm=1, steps=1).first)
-    return Anchor(trained.seconds, trained.first, begun[0], begun[1], again)
+    warm = first_step(config, place)
+    return Anchor(trained.seconds, trained.first, warm, first_step(other, place) if other else warm)
+
+
+def first_step(config: Config, place: Place) -> float:
+    """Seconds until a run's first step has ended."""
+    return train_steps(config, place, compiled=True, warm=1, steps=1).first
 
 
 def measure_pair(
@@ -126,34 +123,24 @@ def project(benchmark: str, listed: Sequence[Cell], measured: dict[str, Anchor],
 def hours_by(group: Callable[[Cell], str], listed: Iterable[Cell], measured: Mapping[str, Anchor]) -> dict[str, float]:
     """Hours of all seeds, one run at a time, in groups: steps and starts."""
     hours: dict[str, float] = {}
-    for cell, start in zip(*runs_and_starts(listed), strict=True):
-        anchor = measured[cell.anchor]
-        seconds = cell.steps * anchor.step + getattr(anchor, start)
-        hours[group(cell)] = hours.get(group(cell), 0.0) + seconds / 3600
+    for run, start in runs_and_starts(listed):
+        anchor = measured[run.anchor]
+        seconds = run.steps * anchor.step + getattr(anchor, start)
+        hours[group(run)] = hours.get(group(run), 0.0) + seconds / 3600
     return hours
 
 
-def runs_and_starts(listed: Iterable[Cell]) -> tuple[list[Cell], list[str]]:
-    """All runs that learn, in the order of sweeps with one worker each, and how each starts (names of `Anchor`'s).
-
-    A sweep's worker goes through all cells of one seed and then of the next; it forgets what it has compiled each time
-    that it has made `RUNS` runs. What is on disk stays.
-    """
-    runs: list[Cell] = []
-    starts: list[str] = []
+def runs_and_starts(listed: Iterable[Cell]) -> Iterator[tuple[Cell, str]]:
+    """All runs that learn, sweep by sweep and seed by seed, and how each starts (names of `Anchor`'s)."""
     anchored: set[str] = set()
     built: set[str] = set()
     learned = [cell for cell in listed if cell.learns]
     for sweep in dict.fromkeys(cell.sweep for cell in learned):
-        own = SEEDS * [cell for cell in learned if cell.sweep == sweep]
-        for nth, cell in enumerate(own):
-            held = {earlier.form for earlier in own[nth - nth % RUNS : nth]}
-            start = "again" if cell.form in held else "warm" if cell.form in built else "related"
-            starts.append(start if cell.anchor in anchored else "cold")
-            anchored.add(cell.anchor)
-            built.add(cell.form)
-        runs += own
-    return runs, starts
+        for run in SEEDS * [cell for cell in learned if cell.sweep == sweep]:
+            known = {"warm": run.form in built, "related": run.anchor in anchored}
+            yield run, next((start for start, found in known.items() if found), "cold")
+            built.add(run.form)
+            anchored.add(run.anchor)
 
 
 def hours_beside(ours: float, peers: float, ours_slower: float, peers_slower: float) -> float:
@@ -178,11 +165,11 @@ def projection_table(found: Iterable[Projection]) -> str:
 
 def anchor_table(found: Iterable[Projection]) -> str:
     """Every anchor's step and starts, in Markdown."""
-    head = ["benchmark", "steps of", "cells", "ms a step", "start, cold s", "warm s", "related s", "again s"]
+    head = ["benchmark", "steps of", "cells", "ms a step", "start, cold s", "warm s", "related s"]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for each in found:
         for name, a in each.measured.items():
-            starts = " | ".join(f"{start:.1f}" for start in (a.cold, a.warm, a.related, a.again))
+            starts = " | ".join(f"{start:.1f}" for start in (a.cold, a.warm, a.related))
             times = f"{1000 * a.step:.1f} | {starts}"
             lines.append(f"| {each.benchmark} | {name} | {each.cells[name]} | {times} |")
     return "\n".join(lines)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from lightning.pytorch.callbacks import Callback
 from torch.nn import functional as F
+from torch.utils.data import DataLoader
 
 from mmvad.bench.made import SHORTEST
 from mmvad.benchmarks.registry import benchmark
@@ -23,6 +24,7 @@ from mmvad.data.datamodule import in_steps, loader_of
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.environment import Place
+from mmvad.models.model import Batch, Model
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.module import AnomalyModule
 from mmvad.train import make_trainer
@@ -65,16 +67,11 @@ def train(
     config: Config, place: Place, watch: Callback, *, resident: bool = True, compiled: bool = False, steps: int = -1
 ) -> int:
     """Trains on drawn features, for so many steps of one epoch or until `watch` stops it: bytes at the highest."""
-    samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
-    samples = samples._replace(pinned=not resident and place.device.type == "cuda")
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
     module = AnomalyModule(model, config.optim, config.seed, compiled="on" if compiled else "off")
-    abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
-    sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
-    by_length = compiles(module.compiled, model, place.device, steps) and model.by_length
-    loader = loader_of(in_steps(samples, sampler) if by_length else samples, sampler)
+    loader = drawn_loader(config, model, place, resident=resident, compiled=compiled)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
     before, clip = _peak_from_here(place.device), config.optim.gradient_clip or None
@@ -83,6 +80,20 @@ def train(
     )
     trainer.fit(module, loader)
     return torch.cuda.max_memory_allocated() - before if place.device.type == "cuda" else 0
+
+
+def drawn_loader(
+    config: Config, model: Model, place: Place, *, resident: bool = True, compiled: bool = False
+) -> DataLoader[Batch]:
+    """An epoch of drawn batches as training gets them there: by length where compiled steps make use of it."""
+    samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
+    samples = samples._replace(pinned=not resident and place.device.type == "cuda")
+    abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
+    sampler, fixed = (
+        EpochSampler(abnormal, config.data.batch_size, seed, config.data.balanced) for seed in (config.seed, 0)
+    )
+    by_length = model.by_length and compiles("on" if compiled else "off", model, place.device, len(sampler))
+    return loader_of(in_steps(samples, fixed) if by_length else samples, sampler)
 
 
 class _Clock(Callback):

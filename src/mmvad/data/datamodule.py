@@ -129,8 +129,9 @@ class FeatureDataModule(lightning.LightningDataModule):
         samples = self.train_samples
         abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
-        sampler = EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced)
-        return loader_of(in_steps(samples, sampler) if self.by_length else samples, sampler)
+        if self.by_length:
+            samples = in_steps(samples, EpochSampler(abnormal, data.batch_size, 0, data.balanced))
+        return loader_of(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
 
     def train_batches(self) -> Iterator[Batch]:
         """Every training sample once, in order, one a batch: for what a model fits before training."""
@@ -197,7 +198,10 @@ def _free_memory() -> int:
 
 
 def in_steps(samples: Samples, sampler: Iterable[np.ndarray]) -> Samples:
-    """Samples whose batches have the steps that a whole epoch of this sampler fits in; a few later ones may not."""
+    """Samples whose batches have the steps that an epoch of this sampler fits in; a few of others may not.
+
+    The sampler is one of a fixed seed: runs of all seeds then have the same shapes, and share compiled kernels.
+    """
     if samples.crops > 1:
         return samples
     return samples._replace(steps=steps_of(map(samples.visual.lengths, sampler), samples.visual.segments))

@@ -29,8 +29,13 @@ def steps_of(batches: Iterable[np.ndarray], length: int) -> Sequence[int]:
     return steps if sum(steps) <= WORTH * GROUPS * length else ()
 
 
+def whole(length: int) -> Sequence[int]:
+    """The steps of a batch that does not fit in its run's: one group."""
+    return (length,)
+
+
 def fit(valid: np.ndarray, steps: Sequence[int]) -> bool:
-    """Whether videos of so many valid segments, rising, int64 [B], fit in these steps; no for none."""
-    if not steps or len(valid) % len(steps):
+    """Whether videos of so many valid segments, rising, int64 [B], fit in these steps."""
+    if len(valid) % len(steps):
         return False
     return bool((valid.reshape(len(steps), -1)[:, -1] <= steps).all())

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmvad.data.segments import segment_count, to_segments
-from mmvad.data.steps import fit
+from mmvad.data.steps import fit, whole
 from mmvad.models.model import Batch
 
 
@@ -110,7 +110,7 @@ class Samples(NamedTuple):
         crops: rows that make one sample together (`data.crops: together`).
         tight: a batch is as long as its longest sample, not L: for videos that are scored whole.
         pinned: batches lie in pinned memory and are made one ahead: for a GPU that they go to.
-        steps: `Batch.steps` of the batches that fit in; their videos stand by length.
+        steps: `Batch.steps` of the batches that fit in; others have one step, L. Their videos stand by length.
     """
 
     visual: FeatureStore
@@ -142,7 +142,7 @@ class Samples(NamedTuple):
         return Batch(visual, audio, heard, mask, labels, self.crops, steps)
 
     def _by_length(self, rows: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
-        """The rows by length, and the steps if they fit in them."""
+        """The rows by length, and the steps that they fit in: those of the run, or one for all."""
         valid = self.visual.lengths(rows)
         order = valid.argsort(kind="stable")
-        return rows[order], self.steps if fit(valid[order], self.steps) else ()
+        return rows[order], self.steps if fit(valid[order], self.steps) else whole(self.visual.segments)

@@ -23,7 +23,7 @@ class Batch(NamedTuple):
         crops: rows that stand together as crops of one video (`data.crops: together`): rows 0 to crops - 1 are the
             first video's; their mask and labels are equal.
         steps: where videos stand by length, the shortest first: the lengths, rising, to which groups of them can be
-            padded (as many a group), multiples of 16; empty where nothing is known.
+            padded (as many a group); one for all where a batch does not fit in its run's steps; empty without steps.
     """
 
     visual: Tensor
