@@ -44,7 +44,9 @@ def test_a_quick_run_leaves_a_table_and_json(tmp_path: Path, capsys: pytest.Capt
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_gpu_its_parts_are_said_to_be_missing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_bench(("gpu", "tables"), tmp_path, quick=True, threads=0, repeats=1) == []
-    assert "no CUDA device" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "no CUDA device" in said
+    assert "a quick run leaves the time of all tables out" in said
 
 
 @pytest.mark.slow

@@ -15,11 +15,13 @@ from mmvad.bench.figures import metric_rows
 from mmvad.bench.files import gather_rows, import_rows, startup_rows
 from mmvad.bench.gpu import gpu_rows
 from mmvad.bench.growth import Growth, growths
+from mmvad.bench.hours import Projection
+from mmvad.bench.hours_table import projection_table
 from mmvad.bench.plain import plain_form
 from mmvad.bench.savings import savings_rows
 from mmvad.bench.steps import objective_rows, step_rows, test_rows, text_rows
 from mmvad.bench.table import growth_table, row_table
-from mmvad.bench.tables import Projection, projection_table, projections
+from mmvad.bench.tables import projections
 from mmvad.bench.timing import Row, peak_rate
 from mmvad.config.schema import Runtime
 from mmvad.disk import write_whole
@@ -54,6 +56,8 @@ def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, rep
     print(table)
     if asked and not on_gpu.name:
         print("\nno CUDA device: steps on a GPU and the time of all tables were not measured")
+    if quick and "tables" in parts:
+        print("\na quick run leaves the time of all tables out: they have no small sizes")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "bench.md", (table + "\n").encode())
     content = {
@@ -92,7 +96,7 @@ def on_the_gpu(parts: Sequence[str], quick: bool) -> OnGpu:
     like = torch.empty(0, dtype=torch.bfloat16, device=place.device)
     peak = peak_rate(1024 if quick else 8192, 0.5, like)
     rows = list(gpu_rows(quick, place)) if "gpu" in parts else []
-    return OnGpu(place.reason, peak, rows, list(projections(place)) if "tables" in parts else [])
+    return OnGpu(place.reason, peak, rows, projections(place) if "tables" in parts and not quick else [])
 
 
 def _head(quick: bool, peak: float) -> str:
