@@ -18,6 +18,7 @@ from mmvad.cli import main
 from mmvad.config.load import load_config
 from mmvad.config.schema import Optim
 from mmvad.data.sampling import EpochSampler
+from mmvad.data.store import Samples
 from mmvad.features.bank import open_bank
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.module import rate_factor
@@ -192,3 +193,38 @@ def test_best_test_reports_the_epoch_that_is_best_on_the_test_set(bank: Path, tm
     assert content["selected_on_test"]
     assert content["selected_epoch"] == figures.index(max(figures)) + 1
     assert content["scores"]["combined"]["ap"] == pytest.approx(max(figures), abs=1e-6)
+
+
+# Compiled steps
+
+
+def test_a_compiled_run_takes_its_batches_by_length(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a backend that fuses nothing: one graph for all full batches that fit."""
+    graphs: list[object] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: object) -> object:
+        graphs.append(graph)
+        return graph.forward
+
+    compile_with = torch.compile
+    compiled = lambda function, dynamic, **options: compile_with(function, backend=backend, dynamic=dynamic)  # noqa: E731
+    monkeypatch.setattr(torch, "compile", compiled)
+    monkeypatch.setattr(train_module, "compiles", lambda *asked: True)
+    seen: list[int] = []
+    whole = Samples.batch
+    monkeypatch.setattr(Samples, "batch", lambda self, index: (b := whole(self, index), seen.append(len(b.steps)))[0])
+    folder = train(configured(bank, tmp_path, "data.segment_length=48", "data.batch_size=4", "optim.epochs=2"))
+    assert len(graphs) == 1
+    assert seen.count(4) > len(seen) / 3
+    assert 0 in seen  # the test set's
+    assert json.loads(folder.manifest.read_text())["compiled"] is True
+    assert len(epochs(folder)) == 2
+
+
+@pytest.mark.parametrize("wish", ["on", "auto"])
+def test_a_cpu_says_that_it_does_not_compile(wish: str, bank: Path, tmp_path: Path) -> None:
+    folder = train(configured(bank, tmp_path, "optim.epochs=1", f"runtime.compile={wish}"))
+    assert ("steps stay as they are" in folder.log.read_text()) is (wish == "on")
+    assert json.loads(folder.manifest.read_text())["compiled"] is False

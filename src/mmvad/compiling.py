@@ -38,7 +38,7 @@ def compiled_losses() -> Losses:
 
     def losses(model: Model, batch: Batch) -> dict[str, Tensor]:
         nonlocal shape
-        batch = batch._replace(steps=tuple(batch.steps))  # which pinned memory makes a list
+        batch = batch._replace(steps=tuple(batch.steps))  # which a loader makes a list
         own = (batch.visual.shape, batch.steps)
         if shape is None and len(batch.steps) != 1:  # one step: not the run's
             shape = own

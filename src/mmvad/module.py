@@ -12,7 +12,7 @@ from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.compiling import Losses, batch_losses, compiled_losses, compiles
+from mmvad.compiling import Losses, batch_losses, compiled_losses
 from mmvad.config.schema import Optim, Quirks
 from mmvad.data.datamodule import ScoringSet
 from mmvad.epoch_losses import EpochLosses
@@ -52,11 +52,11 @@ class AnomalyModule(lightning.LightningModule):
         optim: optimiser and schedule.
         seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
         monitor: what is measured after each epoch; None for nothing.
-        compiled: `runtime.compile`.
+        compiled: whether training steps are compiled.
     """
 
     def __init__(
-        self, model: Model, optim: Optim, seed: int, monitor: Monitor | None = None, compiled: str = "off"
+        self, model: Model, optim: Optim, seed: int, monitor: Monitor | None = None, compiled: bool = False
     ) -> None:
         super().__init__()
         self.strict_loading = False
@@ -69,17 +69,10 @@ class AnomalyModule(lightning.LightningModule):
     def forward(self, batch: Batch) -> Any:
         return self.model(batch)
 
-    @property
-    def is_compiled(self) -> bool:
-        """Whether training steps are compiled: known once training has begun."""
-        return self.losses is not batch_losses
-
     def on_train_start(self) -> None:
-        if compiles(self.compiled, self.model, self.device, self.trainer.estimated_stepping_batches):
+        if self.compiled:
             LOG.info("compile  training steps become CUDA graphs: the first one takes up to a minute")
             self.losses = compiled_losses()
-        elif self.compiled == "on":
-            LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
     def on_train_epoch_start(self) -> None:
         self.epoch_losses = EpochLosses()

@@ -116,7 +116,7 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     write_json(folder.manifest, manifest)
     _say_what(prepared)
     checkpoints = fit(prepared, data, module, watch)
-    manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.is_compiled}
+    manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
     clock = time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
     manifest["test_seconds"] = time.monotonic() - clock
@@ -142,8 +142,7 @@ def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
         name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
         facts, headline = prepared.benchmark, prepared.benchmark.headline
         monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
-    module = AnomalyModule(model, config.optim, config.seed, monitor, config.runtime.compile)
-    return data, module
+    return data, AnomalyModule(model, config.optim, config.seed, monitor)
 
 
 def fit(
@@ -167,9 +166,7 @@ def fit(
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"going on from {last} (after epoch {epoch + 1})")
     module.model.fit_offline(data.train_batches())
-    steps = config.optim.epochs * len(data.train_dataloader())
-    compiled = compiles(config.runtime.compile, module.model, prepared.place.device, steps)
-    data.by_length = compiled and module.model.by_length
+    choose_steps(config, data, module, prepared.place)
     try:
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except SystemExit as end:  # what Lightning makes of an interrupt
@@ -177,6 +174,15 @@ def fit(
             raise KeyboardInterrupt from end
         raise
     return checkpoints
+
+
+def choose_steps(config: Config, data: FeatureDataModule, module: AnomalyModule, place: Place) -> None:
+    """Decides whether training steps are compiled, and whether their batches come by length."""
+    wish, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
+    module.compiled = compiles(wish, module.model, place.device, steps)
+    data.by_length = module.compiled and module.model.by_length
+    if wish == "on" and not module.compiled:
+        LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
 
 class _Watching(Callback):

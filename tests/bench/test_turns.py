@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from mmvad.bench import together, turns
 from mmvad.bench.made import configuration
 from mmvad.bench.processes import READY, Child, answers
 from mmvad.bench.together import train_together
-from mmvad.bench.turns import AT_ONCE, steps_by_turns, wave_size
+from mmvad.bench.turns import MEMORY, steps_by_turns, wave_size
 from mmvad.config.schema import Config, Runtime
 from mmvad.environment import choose_place
 
@@ -79,10 +79,16 @@ def test_each_is_timed_while_the_others_sleep_and_its_least_turn_counts(monkeypa
     assert happened == [*before, *2 * ["a goes on", "a says"], *2 * ["c goes on", "c says"], "c is ended"]
 
 
-@pytest.mark.parametrize(("cores", "size"), [(1, 1), (2, 1), (6, 4), (16, AT_ONCE), (64, AT_ONCE)])
-def test_a_wave_leaves_cores_and_memory(monkeypatch: pytest.MonkeyPatch, cores: int, size: int) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: cores)
-    assert wave_size() == size
+@pytest.mark.parametrize(
+    ("cores", "gigabytes", "size"), [(1, 80, 1), (2, 80, 1), (6, 80, 4), (16, 79, 7), (16, 139, 13), (64, 5, 1)]
+)
+def test_a_wave_is_as_large_as_cores_and_memory_allow(
+    cores: int, gigabytes: int, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(cores)))
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda device: (gigabytes * MEMORY // 10, 0))
+    assert wave_size(torch.device("cuda")) == size
+    assert wave_size(torch.device("cpu")) == max(1, cores - 2)
 
 
 @pytest.mark.slow

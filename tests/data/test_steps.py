@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mmvad.data.datamodule import in_steps
 from mmvad.data.sampling import EpochSampler
-from mmvad.data.steps import fit, steps_of
+from mmvad.data.steps import fits, steps_of
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 
 LENGTHS = st.lists(st.lists(st.integers(1, 64), min_size=8, max_size=8), min_size=1, max_size=5)
@@ -22,7 +22,7 @@ def test_every_batch_fits_and_nothing_smaller_would_do(lengths: list[list[int]])
     steps = steps_of(batches, 64)
     if not steps:
         return
-    assert all(fit(each, steps) for each in batches)
+    assert all(fits(each, steps) for each in batches)
     assert list(steps) == sorted(steps)
     for group, step in enumerate(steps):
         assert step % 16 == 0
@@ -34,8 +34,8 @@ def test_steps_by_hand() -> None:
     assert steps_of([np.array([60, 64, 64, 64])], 64) == ()  # nothing to save
     assert steps_of([np.array([3, 4, 5])], 64) == ()  # not to be cut in four
     assert steps_of([np.array([3, 4, 5, 64])], 50) == ()
-    assert not fit(np.array([3, 20, 30, 64]), (16, 16, 32, 64))
-    assert not fit(np.array([3, 4, 5]), (16, 16, 32, 64))
+    assert not fits(np.array([3, 20, 30, 64]), (16, 16, 32, 64))
+    assert not fits(np.array([3, 4, 5]), (16, 16, 32, 64))
 
 
 def samples_of(lengths: list[int]) -> Samples:

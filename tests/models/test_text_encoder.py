@@ -11,10 +11,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch._subclasses import FakeTensorMode
+from torch.nn import functional as F
 
 from mmvad.errors import UserError
+from mmvad.models import text_encoder
 from mmvad.models.prompts import PromptSentences
-from mmvad.models.text_encoder import TextEncoder, build_text_encoder, tokenize, weights_hash
+from mmvad.models.text_encoder import TextEncoder, build_text_encoder, to_stream_dtype, tokenize, weights_hash
 from tests.plain import network as plain
 from tests.small import PROMPTS
 
@@ -231,3 +234,38 @@ def test_an_unknown_name_lists_the_known_ones() -> None:
     assert "'opnai'" in text
     assert "openai" in text.split("expected:")[1]
     assert "no published weights of tiny" in refusal("openai")
+
+
+@pytest.mark.parametrize(
+    ("device", "autocast", "wanted"),
+    [
+        ("cuda", torch.bfloat16, torch.bfloat16),
+        ("cuda", torch.float16, torch.float32),
+        ("cuda", None, torch.float32),
+        ("cpu", torch.bfloat16, torch.float32),
+    ],
+)
+def test_the_stream_is_bfloat16_where_a_gpus_products_are(
+    device: str, autocast: torch.dtype | None, wanted: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device: autocast is not None)
+    monkeypatch.setattr(torch, "get_autocast_dtype", lambda device: autocast)
+    with FakeTensorMode():
+        assert to_stream_dtype(torch.empty(2, 3, device=device)).dtype == wanted
+
+
+def test_a_bfloat16_stream_costs_little(large: TextEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real tower in mixed precision: features of one tree, against single precision."""
+    encoder = large
+    torch.manual_seed(0)
+    sentences = PromptSentences(encoder, ["normal", "car accident", "riot"], 4)
+    with torch.no_grad():
+        exact = F.normalize(sentences.encoded(encoder), dim=-1)
+        found = {}
+        for name, dtype in {"mixed": torch.float32, "stream": torch.bfloat16}.items():
+            monkeypatch.setattr(text_encoder, "to_stream_dtype", lambda x, dtype=dtype: x.to(dtype))
+            with torch.autocast("cpu", torch.bfloat16):
+                off = F.normalize(sentences.encoded(encoder).float(), dim=-1) - exact
+            found[name] = float(off.norm() / exact.norm())
+    assert 0.001 < found["mixed"] < 0.02
+    assert found["stream"] < 2 * found["mixed"]

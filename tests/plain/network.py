@@ -12,7 +12,8 @@ import torch
 from open_clip import get_tokenizer
 from torch import Tensor, nn
 
-from mmvad.models.temporal import AttentionLayer, GraphBranches, GraphConvolution
+from mmvad.models.graph_convolution import GraphConvolution
+from mmvad.models.temporal import AttentionLayer, GraphBranches
 
 SOS, EOS = 49406, 49407
 

@@ -19,9 +19,10 @@ from torch.nn import functional as F
 
 from mmvad.models.dual_stream import DualStream, Output
 from mmvad.models.dual_stream_model import DualStreamModel
+from mmvad.models.graph_convolution import GraphConvolution
 from mmvad.models.model import Batch
 from mmvad.models.prompts import anomaly_vector
-from mmvad.models.temporal import AttentionLayer, GraphBranches, GraphConvolution
+from mmvad.models.temporal import AttentionLayer, GraphBranches
 
 CONTEXT_LENGTH = 77
 

@@ -1,4 +1,7 @@
-"""Hours of a benchmark's tables from what a GPU measured: the runs of all cells, their steps, and how each starts."""
+"""Hours of a benchmark's tables from what a GPU measured: the runs of all cells, their steps, and how each starts.
+
+All steps are counted as compiled: smaller last batches too, and the one run (VadCLIP on UCF-Crime) that is too short.
+"""
 
 from __future__ import annotations
 

@@ -122,7 +122,7 @@ def _next(child: Child) -> float | str:
     try:
         said: float | str = child.pipe.recv()
         return said
-    except EOFError:
+    except (EOFError, ConnectionResetError):
         child.process.join()
         return f"its process ended with code {child.process.exitcode}"
 

@@ -70,7 +70,8 @@ def train(
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
-    module = AnomalyModule(model, config.optim, config.seed, compiled="on" if compiled else "off")
+    compiled = compiles("on" if compiled else "off", model, place.device, steps)
+    module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
     loader = drawn_loader(config, model, place, resident=resident, compiled=compiled)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
@@ -89,11 +90,9 @@ def drawn_loader(
     samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
     samples = samples._replace(pinned=not resident and place.device.type == "cuda")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
-    sampler, fixed = (
-        EpochSampler(abnormal, config.data.batch_size, seed, config.data.balanced) for seed in (config.seed, 0)
-    )
+    sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
     by_length = model.by_length and compiles("on" if compiled else "off", model, place.device, len(sampler))
-    return loader_of(in_steps(samples, fixed) if by_length else samples, sampler)
+    return loader_of(in_steps(samples, sampler) if by_length else samples, sampler)
 
 
 class _Clock(Callback):

@@ -25,13 +25,15 @@ from mmvad.progress import track
 Name = TypeVar("Name", bound=Hashable)
 TURNS, STEPS = 2, 20
 """How often a step is measured, of which the least counts, and over how many steps."""
-AT_ONCE = 12
-"""Processes of a wave at most: each takes up to 10 GiB of the GPU and 3 GiB of the host."""
+MEMORY = 10 * 2**30
+"""Bytes of the GPU that a process takes at most."""
 
 
-def wave_size() -> int:
-    """Processes of a wave: two cores fewer than there are, for the GPU's memory `AT_ONCE` at most."""
-    return max(1, min(AT_ONCE, (os.cpu_count() or 1) - 2))
+def wave_size(device: torch.device) -> int:
+    """Processes of a wave: as many as the GPU has memory for, and two fewer than this process has cores."""
+    cores = len(os.sched_getaffinity(0)) - 2
+    room = torch.cuda.mem_get_info(device)[0] // MEMORY if device.type == "cuda" else cores
+    return max(1, min(cores, room))
 
 
 def steps_by_turns(
@@ -42,7 +44,7 @@ def steps_by_turns(
     A wave has `size` processes (default: `wave_size`). What fails, or is not ready within `limit` seconds, is ended
     and does not hold up the others.
     """
-    size = size or wave_size()
+    size = size or wave_size(place.device)
     names = sorted(wanted, key=lambda name: wanted[name].model.name != OURS)  # which compile longest
     waves = [names[first : first + size] for first in range(0, len(names), size)]
     found: dict[Name, float | str] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import lightning
@@ -25,6 +26,8 @@ from mmvad.models.model import Batch
 from mmvad.progress import track
 
 CHUNKS_A_BATCH = 32
+EPOCHS, STEPS_SEED = 4, 0x57E95
+"""What the steps of training batches are taken from: so many epochs of this seed."""
 
 
 class GatherDataset(Dataset[Batch]):
@@ -129,9 +132,8 @@ class FeatureDataModule(lightning.LightningDataModule):
         samples = self.train_samples
         abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
-        if self.by_length:
-            samples = in_steps(samples, EpochSampler(abnormal, data.batch_size, 0, data.balanced))
-        return loader_of(samples, EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced))
+        sampler = EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced)
+        return loader_of(in_steps(samples, sampler) if self.by_length else samples, sampler)
 
     def train_batches(self) -> Iterator[Batch]:
         """Every training sample once, in order, one a batch: for what a model fits before training."""
@@ -197,14 +199,19 @@ def _free_memory() -> int:
         return 0
 
 
-def in_steps(samples: Samples, sampler: Iterable[np.ndarray]) -> Samples:
-    """Samples whose batches have the steps that an epoch of this sampler fits in; a few of others may not.
+def in_steps(samples: Samples, sampler: EpochSampler) -> Samples:
+    """Samples with the steps that some epochs of such batches fit in; a few batches of others may not.
 
-    The sampler is one of a fixed seed: runs of all seeds then have the same shapes, and share compiled kernels.
+    They are epochs of a seed of their own: runs of all seeds that train on the same videos then have the same shapes,
+    and find each other's compiled kernels.
     """
     if samples.crops > 1:
         return samples
-    return samples._replace(steps=steps_of(map(samples.visual.lengths, sampler), samples.visual.segments))
+    epochs = [EpochSampler(sampler.abnormal, sampler.batch_size, STEPS_SEED, sampler.balanced) for _ in range(EPOCHS)]
+    for number, epoch in enumerate(epochs):
+        epoch.set_epoch(number)
+    full = [index for index in chain.from_iterable(epochs) if len(index) == sampler.batch_size]
+    return samples._replace(steps=steps_of(map(samples.visual.lengths, full), samples.visual.segments))
 
 
 def loader_of(samples: Samples, sampler: Any) -> DataLoader[Batch]:

@@ -16,25 +16,26 @@ def steps_of(batches: Iterable[np.ndarray], length: int) -> Sequence[int]:
     """The lengths of `GROUPS` groups that all these batches fit in: multiples of 16, at most L.
 
     Args:
-        batches: the valid segments of each batch's videos, int64 [B]; those that cannot be cut in groups are passed by.
+        batches: the valid segments of each batch's videos, int64 [B], as many in each.
         length: L.
 
     Returns: the steps, rising; none where they would save less than 5 % of the segments.
     """
-    ends = [np.sort(valid).reshape(GROUPS, -1)[:, -1] for valid in batches if len(valid) and not len(valid) % GROUPS]
-    if not ends or length % MULTIPLE:
+    valid = np.sort(np.array(list(batches)), axis=-1)
+    if not valid.size or valid.shape[1] % GROUPS or length % MULTIPLE:
         return ()
-    highest = -(-np.max(ends, axis=0) // MULTIPLE) * MULTIPLE
+    ends = valid.reshape(len(valid), GROUPS, -1)[:, :, -1]
+    highest = -(-ends.max(axis=0) // MULTIPLE) * MULTIPLE
     steps = tuple(np.minimum(highest, length).tolist())
     return steps if sum(steps) <= WORTH * GROUPS * length else ()
 
 
-def whole(length: int) -> Sequence[int]:
+def one_step(length: int) -> Sequence[int]:
     """The steps of a batch that does not fit in its run's: one group."""
     return (length,)
 
 
-def fit(valid: np.ndarray, steps: Sequence[int]) -> bool:
+def fits(valid: np.ndarray, steps: Sequence[int]) -> bool:
     """Whether videos of so many valid segments, rising, int64 [B], fit in these steps."""
     if len(valid) % len(steps):
         return False

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmvad.data.segments import segment_count, to_segments
-from mmvad.data.steps import fit, whole
+from mmvad.data.steps import fits, one_step
 from mmvad.models.model import Batch
 
 
@@ -145,4 +145,4 @@ class Samples(NamedTuple):
         """The rows by length, and the steps that they fit in: those of the run, or one for all."""
         valid = self.visual.lengths(rows)
         order = valid.argsort(kind="stable")
-        return rows[order], self.steps if fit(valid[order], self.steps) else whole(self.visual.segments)
+        return rows[order], self.steps if fits(valid[order], self.steps) else one_step(self.visual.segments)

@@ -71,7 +71,7 @@ class Layout(Protocol):
         ...
 
     def dropout(self, rows: Tensor, layer: nn.Dropout) -> Tensor:
-        """The layer's dropout. It draws for [B, L, ...] in any layout, so that a seed means the same in all."""
+        """The layer's dropout. `Packed` draws for [B, L, ...], so that a seed means there what it does in `Fixed`."""
         ...
 
 

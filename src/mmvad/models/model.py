@@ -63,7 +63,7 @@ class Model(nn.Module, Generic[Output]):
         stages: how often the learning rate's schedule is gone through: once for each network that is trained after
             another. Every stage has as many epochs.
         one_graph: whether a step on CUDA, batch to losses, has fixed shapes and waits for nothing, so that it can be
-            compiled as one graph.
+            compiled as one graph. What changes between epochs is a buffer then: a number would be compiled anew.
         by_length: whether its layout makes use of `Batch.steps`; the order of a batch's videos must mean nothing to it.
     """
 

@@ -30,9 +30,6 @@ class SentenceTree(nn.Module):
         end_mask: float [c, S], its rows of the EOS.
     """
 
-    sentence: Tensor
-    place: Tensor
-    end: Tensor
     mask: Tensor
     end_mask: Tensor
 
@@ -46,8 +43,8 @@ class SentenceTree(nn.Module):
         own = (sentence[:, None] == sentence[None, :]) | (place[None, :] < trunk)
         mask = torch.zeros(len(tokens), len(tokens)).masked_fill(~(before & own), -math.inf)
         end = trunk - 1 + torch.tensor([e + 1 - trunk for e in ends]).cumsum(0)
-        named = {"sentence": sentence, "place": place, "end": end, "mask": mask, "end_mask": mask[end]}
-        for name, value in named.items():
+        self.sentence, self.place, self.end = sentence, place, end
+        for name, value in {"mask": mask, "end_mask": mask[end]}.items():
             self.register_buffer(name, value, persistent=False)
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.temporal import SIMILARITY_CUT, GraphConvolution
+from mmvad.models.graph_convolution import GraphConvolution
+from mmvad.models.temporal import SIMILARITY_CUT
 
 STEEPNESS, MIDDLE = 0.1, 0.5
 
