@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from mmvad.errors import UserError
+from mmvad.metrics.evaluate import SCORES
 from mmvad.sweeps.cells import configure, expand, title
-from mmvad.sweeps.definition import read_sweep
+from mmvad.sweeps.definition import MEASURED, read_sweep
 from mmvad.sweeps.space import Range
+from mmvad.tracking import report_figures
 
 GRID = """
 program: mmvad
@@ -101,6 +103,8 @@ def test_the_ranges_of_a_search(write) -> None:
         ("{values: [none, pre]}", "{min: 0, max: 1}", ["a range in a grid"]),
         ("{values: [none, pre]}", "pre", ["'pre' is not valid"]),
         ("goal: maximize", "goal: minimize", ["metric.goal"]),
+        ("name: test/ap", "name: tset/ap", ["metric.name = 'tset/ap'", "did you mean: test/ap?"]),
+        ("name: test/ap", "name: test/coarse/map", ["did you mean: test/coarse/ap?"]),
         ("{value: planted}", "{values: [planted, ucf_crime]}", ["the benchmark is swept"]),
         ("parameters:", "parameters: [1]\nx:", ["unknown key 'x'"]),
     ],
@@ -155,3 +159,10 @@ def test_paths_are_looked_for_beside_the_sweeps_folder_too(write, tmp_path: Path
     (tmp_path / "else").mkdir()
     monkeypatch.chdir(tmp_path / "else")
     assert not expand(read_sweep(file))[0][1].loss.fine
+
+
+def test_a_grid_may_name_every_figure_of_a_report() -> None:
+    values = dict.fromkeys(("ap", "auc", "ano_auc"), 0.5)
+    scores = dict.fromkeys(SCORES, values)
+    figures = report_figures({"headline": {"score": "combined"}, "scores": scores})
+    assert {*figures, "val/ap", "val/auc"} == set(MEASURED)

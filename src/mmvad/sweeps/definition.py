@@ -36,6 +36,12 @@ METHODS = ("grid", "random", "bayes")
 OVERLAY = "config"
 CONFIG_OPTION = "--config="
 Values = dict[str, Any]
+MEASURED = (
+    *(f"{split}/{figure}" for split in ("test", "val") for figure in ("ap", "auc")),
+    *(f"test/{score}/{figure}" for score in ("combined", "coarse", "fine") for figure in ("ap", "auc", "ano_auc")),
+    "test/ano_auc",
+)
+"""Figures of a run by the names that W&B knows them by."""
 
 
 @dataclass(frozen=True)
@@ -166,9 +172,17 @@ def _check(content: dict[str, Any], file: Path) -> None:
     for name, options in content["parameters"].items():
         _check_name(name, file)
         check_parameter(name, options, method, file)
-    if method != "grid" and not str(content.get("metric", {}).get("name", "")).startswith("val/"):
-        problem = f"a search's objective is {content.get('metric', {}).get('name')!r}"
+    _check_metric(content.get("metric", {}).get("name"), method, file)
+
+
+def _check_metric(name: object, method: str, file: Path) -> None:
+    """A search's objective is a validation figure; a grid may name any that a run measures, or none."""
+    if method != "grid" and not str(name).startswith("val/"):
+        problem = f"a search's objective is {name!r}"
         raise UserError(file, problem, expected="metric.name val/ap or val/auc: a search never looks at the test set")
+    if method == "grid" and name is not None and name not in MEASURED:
+        problem, nearest = f"metric.name = {name!r} is measured by no run", nearest_name(str(name), MEASURED)
+        raise UserError(file, problem, expected=f"one of {', '.join(MEASURED[:5])}, ..", nearest=nearest)
 
 
 def _check_shapes(content: dict[str, Any], file: Path) -> None:
