@@ -119,6 +119,16 @@ def test_a_bank_of_another_benchmark(ucf: Hand, tmp_path: Path) -> None:
         check("xd_violence", bank)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("crops", [0]), ("audio", "none"), ("layout", "i3d"), ("visual_width", 512)]
+)
+def test_what_only_a_release_can_be_asked(option: str, value: object, ucf: Hand, tmp_path: Path) -> None:
+    bank = import_release("ucf_crime", ucf.root, tmp_path / "bank")
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: .*\n.*is for a release") as error:
+        check("ucf_crime", bank, **{option: value})
+    assert "leave the option out" in str(error.value)
+
+
 def test_nothing_there_is_an_error_not_a_finding(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no CLIP feature release"):
         check("xd_violence", tmp_path)

@@ -43,11 +43,12 @@ def check(
 
     Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
     without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
-    there is nothing to check, and for crops that are not there.
+    there is nothing to check, for crops that are not there, and for what only a release can be asked of a bank.
     """
     facts, path = benchmark(benchmark_name), Path(path)
     folder = Path(lists) if lists else None
     if is_bank(path):
+        _refuse_release_options(path, crops=crops, audio=audio, layout=layout, visual_width=visual_width)
         bank, videos = open_bank(path), read_videos(facts, folder) if folder else None
         found, listed = list(_check_bank(facts, bank, videos, progress)), _bank_counts(bank)
     else:
@@ -65,6 +66,18 @@ def check(
         found = [finding for finding in found if finding.kind != "missing"]
     _show(found, listed, show)
     return found
+
+
+def _refuse_release_options(bank: Path, **options: object) -> None:
+    """A bank is checked whole: an option that would be passed over is an error."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')}",
+                f"is for a release, and {bank} is a bank",
+                expected="a bank's own crops, sound and widths, all of which are checked",
+                fix="leave the option out",
+            )
 
 
 def _no_audio(release: Release) -> Iterator[Finding]:

@@ -58,7 +58,7 @@ def draw_curves(
     for folder in (*banks, *([media] if media else [])):
         if not folder.is_dir():
             raise UserError(folder, "no such folder", expected="videos" if folder == media else "a bank")
-    truths = Truths(banks)
+    truths = Truths(banks, fix="say where it lies now: mmvad curves --bank DIR")
     scored = [_run_scores(run, truths) for run in runs]
     if len({run.bank_hash for run in scored}) > 1:
         hashes = " and ".join(run.bank_hash[:12] for run in scored)
