@@ -124,7 +124,7 @@ def test_a_bank_of_another_benchmark(ucf: Hand, tmp_path: Path) -> None:
 )
 def test_what_only_a_release_can_be_asked(option: str, value: object, ucf: Hand, tmp_path: Path) -> None:
     bank = import_release("ucf_crime", ucf.root, tmp_path / "bank")
-    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: .*\n.*is for a release") as error:
+    with pytest.raises(UserError, match=f"--{option.replace('_', '-')}: is for a release") as error:
         check("ucf_crime", bank, **{option: value})
     assert "leave the option out" in str(error.value)
 
