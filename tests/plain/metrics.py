@@ -53,7 +53,7 @@ def runs_of(scores: Sequence[float]) -> list[tuple[float, set[int]]]:
         elif stretches[-1]:
             stretches.append([])
     highest = sorted(scores, reverse=True)[: len(scores) // FRAMES]
-    bonus = 0.7 * sum(highest) / len(highest)
+    bonus = 0.7 * (sum(highest) / len(highest))  # in this order: rounding decides between equal scores
     runs = [(max(scores[f] for f in frames) + bonus, set(frames)) for frames in stretches if len(frames) >= 2]
     kept: list[tuple[float, set[int]]] = []
     for score, frames in sorted(runs, key=lambda run: -run[0]):
