@@ -166,7 +166,7 @@ def fit(
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"going on from {last} (after epoch {epoch + 1})")
     module.model.fit_offline(data.train_batches())
-    choose_steps(config, data, module, prepared.place)
+    decide_on_compiling(config, data, module, prepared.place)
     try:
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except SystemExit as end:  # what Lightning makes of an interrupt
@@ -176,7 +176,7 @@ def fit(
     return checkpoints
 
 
-def choose_steps(config: Config, data: FeatureDataModule, module: AnomalyModule, place: Place) -> None:
+def decide_on_compiling(config: Config, data: FeatureDataModule, module: AnomalyModule, place: Place) -> None:
     """Decides whether training steps are compiled, and whether their batches come by length."""
     wish, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
     module.compiled = compiles(wish, module.model, place.device, steps)

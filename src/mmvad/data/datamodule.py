@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
-from itertools import chain
 from typing import Any, NamedTuple
 
 import lightning
@@ -207,10 +206,10 @@ def in_steps(samples: Samples, sampler: EpochSampler) -> Samples:
     """
     if samples.crops > 1:
         return samples
-    epochs = [EpochSampler(sampler.abnormal, sampler.batch_size, STEPS_SEED, sampler.balanced) for _ in range(EPOCHS)]
-    for number, epoch in enumerate(epochs):
-        epoch.set_epoch(number)
-    full = [index for index in chain.from_iterable(epochs) if len(index) == sampler.batch_size]
+    drawn, full = EpochSampler(sampler.abnormal, sampler.batch_size, STEPS_SEED, sampler.balanced), []
+    for epoch in range(EPOCHS):
+        drawn.set_epoch(epoch)
+        full += [index for index in drawn if len(index) == sampler.batch_size]
     return samples._replace(steps=steps_of(map(samples.visual.lengths, full), samples.visual.segments))
 
 
