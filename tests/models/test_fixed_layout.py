@@ -33,7 +33,7 @@ def test_rows_and_back(groups: list[tuple[int, int]], more: int) -> None:
     video = torch.arange(len(mask))[:, None].expand(mask.shape)
     place = torch.arange(mask.shape[1]).expand(mask.shape)
     assert torch.equal(layout.padded(layout.of_videos(torch.arange(len(mask))))[mask], video[mask])
-    assert torch.equal(layout.padded(layout.of_places(torch.arange(40)))[mask], place[mask])
+    assert torch.equal(layout.padded(layout.of_places(torch.arange(40)[:, None]))[mask, 0], place[mask])
 
 
 @pytest.mark.parametrize("size", [0, 3, 4])

@@ -34,7 +34,7 @@ def test_rows_and_back(kind: type, lengths: list[int], more: int) -> None:
     video = torch.arange(len(lengths))[:, None].expand(mask.shape)
     place = torch.arange(mask.shape[1]).expand(mask.shape)
     assert torch.equal(layout.padded(layout.of_videos(torch.arange(len(lengths))))[mask], video[mask])
-    assert torch.equal(layout.padded(layout.of_places(torch.arange(40)))[mask], place[mask])
+    assert torch.equal(layout.padded(layout.of_places(torch.arange(40)[:, None]))[mask, 0], place[mask])
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -68,8 +68,14 @@ class FineStream(nn.Module):
         encoded = self.sentences.encoded(self.encoder, self.context(visual) if self.context else None)
         text = self.visual_prompt(encoded, visual) if self.visual_prompt else encoded
         with torch.autocast(features.device.type, enabled=False):  # 1 / tau magnifies what bfloat16 rounds away
-            cosine = F.normalize(features.float(), dim=-1) @ F.normalize(text.float(), dim=-1).transpose(1, 2)
+            cosine = cosines(features.float(), text.float())
         return cosine / self.temperature, encoded
+
+
+def cosines(features: Tensor, text: Tensor) -> Tensor:
+    """Of features [B, L, d] and texts [B or 1, C, d]: [B, L, C]. The features are only read, never written anew."""
+    length = torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min(1e-12)
+    return features @ F.normalize(text, dim=-1).transpose(1, 2) / length
 
 
 class DualStream(nn.Module):

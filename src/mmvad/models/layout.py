@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from mmvad.models.fixed_layout import Fixed, Stairs
 
@@ -134,12 +135,18 @@ class Packed:
         return x[self.video]
 
     def of_places(self, table: Tensor) -> Tensor:
-        return table[self.place]
+        return F.embedding(self.place, table)
 
     def windows(self, size: int) -> Sequence[Grid]:
         if size not in self._grids:
             self._grids[size] = [self._stretches(size)] if size else self._blocks()
         return self._grids[size]
+
+    def line(self, margin: int) -> Grid:
+        """All videos one after the other, with `margin` zeros between: [1, n]."""
+        gaps = margin * torch.arange(len(self.lengths)).repeat_interleave(self.lengths)
+        slots = torch.arange(len(gaps)) + gaps
+        return PackedGrid(slots, (1, len(gaps) + margin * (len(self.lengths) - 1)))
 
     def _stretches(self, size: int) -> Grid:
         counts = (self.lengths + size - 1).div(size, rounding_mode="floor")

@@ -140,4 +140,4 @@ def anomaly_vector(features: Tensor, logits: Tensor, mask: Tensor, weighting: st
         weights = logits.masked_fill(~mask, float("-inf")).softmax(dim=1)
     else:
         weights = (torch.sigmoid(logits) if weighting == "score" else logits) * mask
-    return F.normalize(torch.einsum("bl,bld->bd", weights, features * mask.unsqueeze(-1)), dim=-1)
+    return F.normalize(torch.einsum("bl,bld->bd", weights, features), dim=-1)

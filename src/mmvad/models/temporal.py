@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.graph_convolution import GraphConvolution, along_time, convolved, supports_and_skips
+from mmvad.models.graph_convolution import GraphConvolution, convolved, rows_along_time, supports_and_skips
 from mmvad.models.layout import Layout, choose_layout, mix, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
@@ -95,12 +95,12 @@ class GraphBranches(nn.Module):
         similarity = [similarity_graph(part, grid.mask) for grid, part in spread(x, grids)]
         distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
         layers = [list(cast(Iterable[GraphConvolution], each)) for each in (self.similarity, self.distance)]
-        firsts = supports_and_skips([first for first, *_ in layers], x, grids)
+        firsts = supports_and_skips([first for first, *_ in layers], x, layout)
         branches = []
         for (_, *later), adjacencies, read in zip(layers, (similarity, distance), firsts, strict=True):
             h = self.activated(convolved(*read, adjacencies, grids), layout)
             for layer in later:
-                (read,) = supports_and_skips([layer], h, grids)
+                (read,) = supports_and_skips([layer], h, layout)
                 h = self.activated(convolved(*read, adjacencies, grids), layout)
             branches.append(h)
         return self.output(torch.cat(branches, dim=-1))
@@ -142,12 +142,8 @@ class LocalConvolution(nn.Module):
         self.convolution = nn.Conv1d(width, width, 3, padding=1)
 
     def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
-        return x + F.relu(mix(self.neighbours, x, layout.windows(0)))
-
-    def neighbours(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [N, n, d], zero on padding -> same."""
-        del mask
-        return along_time(x, self.convolution.weight, self.convolution.bias)
+        kernel, bias = self.convolution.parameters()
+        return x + F.relu(rows_along_time(x, kernel, bias, layout))
 
 
 class TemporalSettings(NamedTuple):

@@ -1,0 +1,55 @@
+"""Convolutions over each video's own segments, against torch's, one video after the other."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+from torch.nn import functional as F
+
+from mmvad.models.fixed_layout import Fixed, Stairs
+from mmvad.models.graph_convolution import rows_along_time
+from mmvad.models.layout import Layout, Packed
+
+MORE = 3
+LENGTHS = st.lists(st.integers(1, 9), min_size=1, max_size=6).filter(lambda lengths: len(lengths) % 2 == 0)
+
+
+def layout_of(kind: str, mask: Tensor) -> Layout:
+    if kind == "packed":
+        return Packed(mask)
+    middle = int(mask[: len(mask) // 2].sum(dim=1).max())
+    return Fixed(mask) if kind == "fixed" else Stairs(mask, (middle, mask.shape[1]))
+
+
+@pytest.mark.parametrize("odd", [3, 5])
+@pytest.mark.parametrize("kind", ["packed", "fixed", "stairs"])
+@settings(max_examples=25, deadline=None)
+@given(LENGTHS)
+def test_a_video_sees_its_own_segments_alone(kind: str, odd: int, lengths: list[int]) -> None:
+    """Values and all gradients, of videos shorter than the convolution's reach too."""
+    lengths = sorted(lengths)
+    mask = torch.arange(max(lengths) + MORE) < torch.tensor(lengths)[:, None]
+    layout = layout_of(kind, mask)
+    leaves = [torch.randn(*shape, dtype=torch.double) for shape in ((*mask.shape, 4), (6, 4, odd), (6,))]
+    x, kernel, bias = (leaf.requires_grad_() for leaf in leaves)
+    found = layout.padded(rows_along_time(layout.rows(x), kernel, bias, layout))[mask]
+    videos = [F.conv1d(own[:n].T[None], kernel, bias, padding=odd // 2)[0].T for own, n in zip(x, lengths, strict=True)]
+    wanted, weight = torch.cat(videos), torch.randn(len(found), 6, dtype=torch.double)
+    torch.testing.assert_close(found, wanted)
+    gradients = [torch.autograd.grad((each * weight).sum(), (x, kernel, bias)) for each in (found, wanted)]
+    for own, plain in zip(*gradients, strict=True):
+        torch.testing.assert_close(own, plain)
+
+
+def test_in_bfloat16_the_sum_over_taps_is_rounded_once() -> None:
+    mask = torch.ones(2, 9, dtype=torch.bool)
+    layout = Packed(mask)
+    x, kernel, bias = torch.randn(18, 4), torch.randn(6, 4, 5), torch.randn(6)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = rows_along_time(x, kernel, bias, layout)
+        wanted = F.conv1d(x.unflatten(0, (2, 9)).transpose(1, 2), kernel, bias, padding=2).transpose(1, 2).flatten(0, 1)
+    assert found.dtype == torch.bfloat16
+    assert torch.equal(found, wanted)
