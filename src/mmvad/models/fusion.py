@@ -12,7 +12,7 @@ from mmvad.models.layout import Layout, choose_layout, mix
 
 
 class Fusion(nn.Module):
-    """F = Fuse(V', A W_a). Subclasses say how; here the audio is encoded, regularised and switched off where absent."""
+    """F = Fuse(V', A'), A' = LN(A W_a) with dropout (eq. 2). Subclasses say how; a video without sound keeps V'."""
 
     def __init__(self, width: int, audio_width: int, dropout: float) -> None:
         super().__init__()
@@ -32,12 +32,12 @@ class Fusion(nn.Module):
         return torch.where(layout.of_videos(heard).unsqueeze(-1), fused, visual)
 
     def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
-        """V' and encoded audio, rows [R, d] both."""
+        """V' and A', rows [R, d] both."""
         raise NotImplementedError
 
 
 class GatedFusion(Fusion):
-    """V' + g * h, gate and update both from [V'; A]: the audio adds to the picture, never replaces it."""
+    """V' + g * h, gate and update both from [V'; A']: the audio adds to the picture, never replaces it."""
 
     def __init__(self, width: int, audio_width: int, dropout: float) -> None:
         super().__init__(width, audio_width, dropout)
@@ -50,7 +50,7 @@ class GatedFusion(Fusion):
 
 
 class ConcatFusion(Fusion):
-    """Lin([V'; A])."""
+    """Lin([V'; A'])."""
 
     def __init__(self, width: int, audio_width: int, dropout: float) -> None:
         super().__init__(width, audio_width, dropout)
@@ -61,14 +61,14 @@ class ConcatFusion(Fusion):
 
 
 class AddFusion(Fusion):
-    """V' + A."""
+    """V' + A'."""
 
     def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
         return visual + audio
 
 
 class CrossAttentionFusion(Fusion):
-    """V' + attention with visual queries, audio keys and values, over the valid segments."""
+    """V' + attention with queries from LN(V'), keys and values from A', over the valid segments."""
 
     def __init__(self, width: int, audio_width: int, dropout: float) -> None:
         super().__init__(width, audio_width, dropout)

@@ -64,7 +64,7 @@ class TextEncoder(nn.Module):
         return super().train(False)
 
     def forward(self, embeddings: Tensor, end: Tensor) -> Tensor:
-        """Features of the sentences at their EOS position, eq. 5.
+        """Features of the sentences at their EOS position, T of eq. 6.
 
         Args:
             embeddings: [N, T, width] without positions; T <= 77 may stop at the last EOS, since attention is causal.
