@@ -67,7 +67,8 @@ def test_named_videos_come_first(bank: Path) -> None:
     videos = scored(bank, 1.0, 0)
     found, how = chosen_videos(PLANTED, videos, ["video003", "video01"])
     assert [video.name for video in found] == ["video003", *(f"video01{i}" for i in range(5))]
-    assert not how
+    assert how == "The first 6 of 11 test videos with these names."
+    assert not chosen_videos(PLANTED, videos, ["video003"])[1]
     spread, how = chosen_videos(PLANTED, videos, ["nowhere"])
     assert len(spread) == 6
     assert "none of nowhere" in how

@@ -88,10 +88,11 @@ def qualitative_figure(
 def chosen_videos(
     benchmark: Benchmark, videos: Sequence[ScoredVideo], named: Sequence[str]
 ) -> tuple[list[ScoredVideo], str]:
-    """The test videos whose names begin with one of `named`, or else some spread evenly over the names; and which."""
+    """Up to MOST test videos whose names begin with one of `named`, or else some spread over the names; and which."""
     found = [video for start in named for video in sorted(videos, key=lambda v: v.name) if video.name.startswith(start)]
     if found:
-        return found[:MOST], ""
+        cut = f"The first {MOST} of {len(found)} test videos with these names." if len(found) > MOST else ""
+        return found[:MOST], cut
     how = "Videos spread evenly over the names, not chosen by how well they came out."
     lacking = f" The test set at hand has none of {', '.join(named)}." if named else ""
     return some_videos(benchmark, videos), how + lacking
