@@ -23,6 +23,17 @@ def test_figures_of_a_bank(tmp_path: Path) -> None:
     assert all(picture._repr_png_() for picture in pictures)
 
 
+def test_a_notebook_shows_the_picture_with_title_and_caption(tmp_path: Path) -> None:
+    """JupyterLab shows HTML before Markdown before PNG: a caption as Markdown would stand in the picture's place."""
+    bank = open_bank(write_bank(tmp_path / "bank"))
+    picture = length_figure(tmp_path, video_table(bank), PLANTED)
+    shown = picture._repr_html_()
+    assert '<img alt="Lengths (Planted)" src="data:image/png;base64,' in shown
+    assert picture.title in shown
+    assert picture.caption in shown
+    assert not hasattr(picture, "_repr_markdown_")
+
+
 def test_what_cannot_be_projected_is_said(tmp_path: Path) -> None:
     silent = open_bank(write_bank(tmp_path / "silent", silent=["all"]))
     assert projection_figure(tmp_path, silent, PLANTED).files
@@ -30,4 +41,4 @@ def test_what_cannot_be_projected_is_said(tmp_path: Path) -> None:
     picture = projection_figure(tmp_path, small, PLANTED)
     assert picture.missing == "fewer than three test videos"
     assert picture._repr_png_() is None
-    assert "not drawn" in picture._repr_markdown_()
+    assert "Not drawn: fewer than three test videos" in picture._repr_html_()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +9,7 @@ from pathlib import Path
 from mmvad.disk import write_whole
 from mmvad.report.filled import FilledRow, FilledTable
 from mmvad.report.notes import OURS_NAME
-from mmvad.report.pictures import Picture
+from mmvad.report.pictures import Picture, marked_up, picture_html
 from mmvad.report.render import WIDE, is_turned, oriented
 
 _STYLE = """
@@ -59,7 +57,7 @@ class Section:
 def write_page(file: Path, summary: Sequence[str], sections: Sequence[Section]) -> None:
     """Writes the page; `summary` are the lines below its title."""
     body = [_contents(sections), *(_section(i, section) for i, section in enumerate(sections))]
-    lines = "<br>".join(_text(line) for line in summary)
+    lines = "<br>".join(marked_up(line) for line in summary)
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -76,8 +74,8 @@ def _contents(sections: Sequence[Section]) -> str:
     for i, section in enumerate(sections):
         titles = [table.name for table in section.tables] + [picture.title for picture in section.pictures]
         shorts = [title.removesuffix(f" ({section.title})") for title in titles]
-        links = "".join(f'<li><a href="#s{i}-{j}">{_text(title)}</a></li>' for j, title in enumerate(shorts))
-        parts.append(f"<h4>{_text(section.title)}</h4>\n<ul>{links}</ul>\n")
+        links = "".join(f'<li><a href="#s{i}-{j}">{marked_up(title)}</a></li>' for j, title in enumerate(shorts))
+        parts.append(f"<h4>{marked_up(section.title)}</h4>\n<ul>{links}</ul>\n")
     return f'<nav aria-label="contents">{"".join(parts)}</nav>\n'
 
 
@@ -85,7 +83,7 @@ def _section(place: int, section: Section) -> str:
     parts = [_table(f"s{place}-{j}", table) for j, table in enumerate(section.tables)]
     start = len(parts)
     parts += [_picture(f"s{place}-{start + j}", picture) for j, picture in enumerate(section.pictures)]
-    return f"<section>\n<h2>{_text(section.title)}</h2>\n{''.join(parts)}</section>\n"
+    return f"<section>\n<h2>{marked_up(section.title)}</h2>\n{''.join(parts)}</section>\n"
 
 
 def _table(anchor: str, table: FilledTable) -> str:
@@ -97,10 +95,10 @@ def _table(anchor: str, table: FilledTable) -> str:
     rows = "".join(_row(row, line, lead) for row, line in zip(owners, lines))
     # Rows that lie across say themselves which command makes them.
     shown = [note for note in table.notes if turned or not note.startswith("missing:")]
-    notes = "".join(f"<li>{_text(note)}</li>" for note in shown)
+    notes = "".join(f"<li>{marked_up(note)}</li>" for note in shown)
     wide = ' class="wide"' if len(headings) > WIDE else ""
     return (
-        f'<h3 id="{anchor}">{_text(table.name)}</h3>\n'
+        f'<h3 id="{anchor}">{marked_up(table.name)}</h3>\n'
         f'<div class="scroll"><table{wide}>\n<thead><tr>{head}</tr></thead>\n'
         f'<tbody>\n{rows}</tbody>\n</table></div>\n<ul class="notes"><li>figures in percent, mean ± standard deviation '
         f"over n seeds</li>{notes}</ul>\n"
@@ -114,7 +112,7 @@ def _row(row: FilledRow | None, line: list[str], lead: int) -> str:
     if row and row.absent:
         figures = len(row.cells)
         says = row.absent if row.absent == "no audio" else f"missing: `{row.absent}`"
-        cells[lead : lead + figures] = [f'<td class="wide" colspan="{figures}">{_text(says)}</td>']
+        cells[lead : lead + figures] = [f'<td class="wide" colspan="{figures}">{marked_up(says)}</td>']
     return f'<tr class="{kind}">{"".join(cells)}</tr>\n' if kind else f"<tr>{''.join(cells)}</tr>\n"
 
 
@@ -126,20 +124,8 @@ def _kind(row: FilledRow | None) -> str:
 
 def _cell(tag: str, text: str, *, lead: bool) -> str:
     attribute = ' class="lead"' if lead else ""
-    return f"<{tag}{attribute}>{_text(text)}</{tag}>"
+    return f"<{tag}{attribute}>{marked_up(text)}</{tag}>"
 
 
 def _picture(anchor: str, picture: Picture) -> str:
-    title = f'<h3 id="{anchor}">{_text(picture.title)}</h3>\n'
-    if picture.missing:
-        return f'{title}<p class="notes">Not drawn: {_text(picture.missing)}</p>\n'
-    png = next(file for file in picture.files if file.suffix == ".png")
-    data = base64.b64encode(png.read_bytes()).decode()
-    image = f'<img alt="{html.escape(picture.title)}" src="data:image/png;base64,{data}">'
-    return f"{title}<figure>{image}\n<figcaption>{_text(picture.caption)}</figcaption></figure>\n"
-
-
-def _text(text: str) -> str:
-    """Escaped text; what stands between backticks is code."""
-    words = html.escape(text).split("`")
-    return "".join(f"<code>{word}</code>" if i % 2 else word for i, word in enumerate(words))
+    return f'<h3 id="{anchor}">{marked_up(picture.title)}</h3>\n{picture_html(picture)}'

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,12 +34,28 @@ class Picture:
     missing: str | None = None
 
     def _repr_png_(self) -> bytes | None:
-        """What a notebook shows."""
+        """What a notebook is printed with."""
         return next((file.read_bytes() for file in self.files if file.suffix == ".png"), None)
 
-    def _repr_markdown_(self) -> str:
-        """What a notebook shows where there is no picture."""
-        return f"**{self.title}** {self.caption}" if self.files else f"**{self.title}**: not drawn: {self.missing}"
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Not Markdown, which JupyterLab would prefer to the picture and show in its place."""
+        return f"<b>{marked_up(self.title)}</b>\n{picture_html(self)}"
+
+
+def picture_html(picture: Picture) -> str:
+    """The picture itself with its caption below, or why it was not drawn."""
+    data = picture._repr_png_()
+    if data is None:
+        return f'<p class="notes">Not drawn: {marked_up(picture.missing or "")}</p>\n'
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    image = f'<img alt="{html.escape(picture.title)}" src="{source}">'
+    return f"<figure>{image}\n<figcaption>{marked_up(picture.caption)}</figcaption></figure>\n"
+
+
+def marked_up(text: str) -> str:
+    """Escaped text; what stands between backticks is code."""
+    words = html.escape(text).split("`")
+    return "".join(f"<code>{word}</code>" if i % 2 else word for i, word in enumerate(words))
 
 
 def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
