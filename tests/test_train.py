@@ -186,13 +186,19 @@ def test_best_val_reports_the_best_validated_epoch(bank: Path, tmp_path: Path) -
     assert main(["test", str(folder.path)]) == 0
 
 
-def test_best_test_reports_the_epoch_that_is_best_on_the_test_set(bank: Path, tmp_path: Path) -> None:
-    folder = train(configured(bank, tmp_path, "select=best_test", "optim.epochs=5", "optim.schedule=constant"))
+def test_best_test_reports_the_epoch_that_is_best_on_the_test_set(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr("mmvad.train.draw_figures", lambda *given: drawn.append(given[-1]))
+    changes = ["select=best_test", "optim.epochs=5", "optim.schedule=constant", "runtime.figures=on"]
+    folder = train(configured(bank, tmp_path, *changes))
     figures = [row["val/test_ap"] for row in epochs(folder)]
     content = report(folder)
     assert content["selected_on_test"]
     assert content["selected_epoch"] == figures.index(max(figures)) + 1
     assert content["scores"]["combined"]["ap"] == pytest.approx(max(figures), abs=1e-6)
+    assert drawn == ["the checkpoint was chosen on the TEST set (select=best_test)"]
 
 
 # Compiled steps

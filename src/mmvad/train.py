@@ -23,7 +23,7 @@ from mmvad.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.compiling import compiles
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.load import dump, plain
-from mmvad.config.schema import Config
+from mmvad.config.schema import CHOSEN, Config
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
 from mmvad.disk import disk_errors, sole_writer, write_whole
 from mmvad.environment import Place, choose_place, provenance
@@ -123,7 +123,7 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     report = make_report(prepared, videos, trainable_parameters(module), checkpoints.best_epoch)
     write_scores(folder.scores, videos)
     if config.runtime.figures:
-        draw_figures(folder.figures, prepared.benchmark, videos)
+        draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
     manifest |= {"finished": datetime.now(UTC).isoformat()}
     write_json(folder.manifest, manifest)
     write_json(folder.report, report)

@@ -145,6 +145,13 @@ def test_everything_that_decides_a_result_is_held_against_it(
         assert not done("--truth", truth)
 
 
+def test_a_page_says_that_its_run_peeked(trained: RunFolder, tmp_path: Path) -> None:
+    run = load_run(trained.path)
+    peeked = replace(run, config=run.config.model_copy(update={"select": "best_test"}))
+    said = [Predictor(one, Wishes(tmp_path)).made_by for one in (run, peeked)]
+    assert [line.endswith("; the checkpoint was chosen on the TEST set (select=best_test)") for line in said] == [0, 1]
+
+
 def test_another_way_of_extraction_is_another_result(trained: RunFolder, features: Path, tmp_path: Path) -> None:
     way = {"visual": {"precision": "float32"}, "audio": {"track": 0}, "versions": {"torch": "2"}}
     wishes, run = Wishes(tmp_path / "out", extraction=way), load_run(trained.path)

@@ -33,6 +33,19 @@ def test_two_runs_of_any_configuration(pair: list[str], tmp_path: Path, capsys: 
     assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".svg"))]
 
 
+def test_a_run_that_peeked_is_named_below_the_curves(
+    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [str(make_run(tmp_path, bank, [f"select={select}"]).path) for select in ("last", "best_test")]
+    saved: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: saved.append(figure))
+    for given in (runs, runs[:1]):
+        assert main(["curves", *given, "--out", str(tmp_path / "over.pdf")]) == 0
+    both, first = (figure.get_supxlabel() for figure in saved)
+    assert both == f"the checkpoint was chosen on the TEST set (select=best_test): {Path(runs[1]).name}"
+    assert not first
+
+
 def test_the_curves_over_one_another_are_the_two_runs_scores(pair: list[str], bank: Path) -> None:
     content = json.loads((bank / "manifest.json").read_text())["content_hash"]
     before, after = (scored_videos(Path(run), Truths().of(content, str(bank))) for run in pair)

@@ -29,14 +29,18 @@ def drawn(picture: Picture) -> bool:
     return [file.suffix for file in picture.files if file.stat().st_size > 1000] == [".png", ".svg"]
 
 
-def test_all_figures_are_drawn(runs: Results, tmp_path: Path) -> None:
+def all_pictures(runs: Results, folder: Path) -> list[Picture]:
     prompts = fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0))
-    pictures = [
-        prompt_figure(tmp_path, prompts),
-        lambda_figure(tmp_path, "planted", runs),
-        context_prompt_figure(tmp_path, "planted", runs, Truths()),
-        qualitative_figure(tmp_path, "planted", runs, Truths()),
+    return [
+        prompt_figure(folder, prompts),
+        lambda_figure(folder, "planted", runs),
+        context_prompt_figure(folder, "planted", runs, Truths()),
+        qualitative_figure(folder, "planted", runs, Truths()),
     ]
+
+
+def test_all_figures_are_drawn(runs: Results, tmp_path: Path) -> None:
+    pictures = all_pictures(runs, tmp_path)
     assert all(map(drawn, pictures))
     assert "seed 0" in pictures[2].caption
 
@@ -54,6 +58,38 @@ def test_what_is_missing_names_a_command(bank: Path, tmp_path: Path) -> None:
     assert "make ablation-lambdas" in str(lambda_figure(tmp_path, "planted", runs).missing)
     assert "make ablation-acp" in str(context_prompt_figure(tmp_path, "planted", runs, Truths()).missing)
     assert drawn(qualitative_figure(tmp_path, "planted", runs, Truths()))
+
+
+def test_captions_say_how_checkpoints_were_chosen_and_what_was_not_as_shipped(bank: Path, tmp_path: Path) -> None:
+    short = ["optim.epochs=3", "quirks.smoothing=next_7"]
+    for changes in ([], ["model.acp=none"], ["model.prompt_half=7"]):
+        make_run(tmp_path / "runs", bank, [*short, *changes, "select=best_test"])
+    for first in ("0.1", "0.15"):
+        for second in ("1e-4", "2e-4"):
+            lambdas = [f"loss.lambda_contrast={first}", f"loss.lambda_embed={second}"]
+            if lambdas != ["loss.lambda_contrast=0.15", "loss.lambda_embed=2e-4"]:
+                make_run(tmp_path / "runs", bank, [*short, *lambdas, "select=best_test"])
+    captions = [picture.caption for picture in all_pictures(Results(collect([tmp_path / "runs"]).frame), tmp_path)]
+    on_test = "The checkpoint was chosen on the TEST set (select=best_test): "
+    assert on_test + "M/2 = 4, M/2 = 7." in captions[0]
+    assert on_test + "0.1 / 1e-4, 0.1 / 2e-4, 0.15 / 1e-4, 0.15 / 2e-4." in captions[1]
+    assert on_test + "none (before), pre_post (after)." in captions[2]
+    assert on_test + "V+A+T." in captions[3]
+    for caption in captions:
+        assert caption.endswith(
+            "Settings other than those of experiments/planted.yaml: optim.epochs=3, quirks.smoothing=next_7."
+        )
+
+
+def test_captions_say_over_how_many_seeds_means_are(runs: Results, bank: Path, tmp_path: Path) -> None:
+    pictures = all_pictures(runs, tmp_path)
+    assert "(n = 3)" in pictures[0].caption
+    assert "(n = 3)" in pictures[1].caption
+    assert not any("TEST set" in picture.caption or "ettings other" in picture.caption for picture in pictures)
+    make_run(tmp_path / "runs", bank, ["model.prompt_half=7"])
+    for seed in (0, 1):
+        make_run(tmp_path / "runs", bank, seed=seed)
+    assert "(n = 1 to 2)" in all_pictures(Results(collect([tmp_path / "runs"]).frame), tmp_path)[0].caption
 
 
 def test_broken_scores_are_said(bank: Path, tmp_path: Path) -> None:

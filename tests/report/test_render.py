@@ -43,7 +43,7 @@ def table() -> FilledTable:
             (),
             Difference(-0.01504, -0.02, 0.001, 1),
             (0,),
-            peeked=True,
+            select="best_test",
         ),
         FilledRow(("[x]",), (Cell(), Cell()), absent="make ablation-acp BENCHMARK=planted"),
     )
@@ -127,7 +127,7 @@ def test_a_missing_row_that_is_turned_says_so_in_every_line() -> None:
 
 
 def test_csv_has_the_marks(table: FilledTable) -> None:
-    marked = FilledRow(("x",), (Cell(), Cell()), peeked=True, reconstruction=True, quirks=("smoothing=next_7",))
+    marked = FilledRow(("x",), (Cell(), Cell()), select="best_test", reconstruction=True, quirks=("smoothing=next_7",))
     rows = list(csv.DictReader(io.StringIO(as_csv(replace(table, rows=(table.rows[0], marked))))))
     assert [row["marks"] for row in rows] == ["", "smoothing=next_7; select=best_test; reconstruction"]
 

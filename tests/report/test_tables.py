@@ -12,7 +12,7 @@ from mmvad.errors import UserError
 from mmvad.report.filled import SEEDS_ONLY, FilledRow, FilledTable
 from mmvad.report.frame import collect
 from mmvad.report.published import PAPER, find_published, published_figures
-from mmvad.report.render import markdown
+from mmvad.report.render import as_csv, markdown
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Results
 from mmvad.report.scored import Truths
@@ -136,6 +136,15 @@ def test_a_peek_at_the_test_set_is_marked(bank: Path, tmp_path: Path) -> None:
     assert row(filled, "V").peeked
     assert not row(filled, "V+A+T").peeked
     assert any("TEST set" in note for note in filled.notes)
+
+
+def test_a_checkpoint_chosen_on_held_out_videos_is_said(bank: Path, tmp_path: Path) -> None:
+    held = ["data.validation_share=0.2"]
+    make_runs(tmp_path, bank, [(held, 2.0), ([*held, "modalities=v", "select=best_val"], 1.0)])
+    filled = table("VI", tmp_path)
+    assert "the checkpoint was chosen on held-out training videos (select=best_val): V" in filled.notes
+    assert as_csv(filled).splitlines()[1].endswith(",select=best_val")
+    assert as_csv(filled).splitlines()[-1].endswith(",")
 
 
 def test_a_seed_counts_once(bank: Path, tmp_path: Path) -> None:

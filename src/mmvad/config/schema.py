@@ -5,7 +5,9 @@ Field descriptions are what `mmvad train --help` prints.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -156,6 +158,15 @@ class Runtime(Section):
     """epochs between checkpoints from which a killed run goes on"""
     wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_switch_is_a_word)] = "auto"
     """W&B logging; auto is off, and on under a W&B agent"""
+
+
+CHOSEN: Mapping[str, str] = MappingProxyType(
+    {
+        "best_test": "the checkpoint was chosen on the TEST set (select=best_test)",
+        "best_val": "the checkpoint was chosen on held-out training videos (select=best_val)",
+    }
+)
+"""What has to be said of a run's figures, by its `select`; of the last checkpoint nothing."""
 
 
 class Config(Section):

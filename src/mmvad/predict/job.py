@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvad.config.schema import CHOSEN
 from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
 from mmvad.features.bank_index import BankVideo
@@ -83,7 +84,7 @@ class Predictor:
         write_whole(folder / "events.csv", events_csv(prediction).encode())
         draw_prediction(folder / "curves.png", prediction, _shots(prediction))
         if self.wishes.html and prediction.media is not None:
-            write_page(folder / "page.html", prediction, self._made_by())
+            write_page(folder / "page.html", prediction, self.made_by)
         run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
         content = {**as_plain(prediction), "model": run, "inputs": inputs}
         write_json(folder / RESULT, content)
@@ -136,9 +137,13 @@ class Predictor:
             "notes": [*wishes.notes, *([self.run.unfinished] if self.run.unfinished else [])],
         }
 
-    def _made_by(self) -> str:
+    @property
+    def made_by(self) -> str:
+        """Which run gave the scores, for the foot of a page."""
         branches = "; combined is the larger of coarse and fine" if self.run.config.uses_text else ""
-        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}"
+        chosen = CHOSEN.get(self.run.config.select)
+        said = f"; {chosen}" if chosen else ""
+        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}{said}"
 
 
 def said(prediction: Prediction) -> str:

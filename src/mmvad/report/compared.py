@@ -19,6 +19,7 @@ from mmvad.features.video_files import SUFFIXES, video_name
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
 from mmvad.report.figures import curve_on, snippet_edges
+from mmvad.report.notes import chosen_notes
 from mmvad.report.pictures import save
 from mmvad.report.scored import Truths, scored_videos
 from mmvad.report.strip import Shot, frames_above, shots_of
@@ -38,6 +39,7 @@ class RunScores:
     benchmark: Benchmark
     bank_hash: str
     videos: list[ScoredVideo]
+    select: str
 
 
 def draw_curves(
@@ -75,6 +77,9 @@ def draw_curves(
         else:
             curve_on(axes, scored[0].benchmark, video)
         name_panel(axes, scored[0].benchmark, video, frames_above(axes, frames, WIDTH / 2 - 0.7))
+    said = chosen_notes([(run.name, run.select) for run in scored])
+    if said:
+        figure.supxlabel("\n".join(said), fontsize=7)
     names = {"before": scored[0].name, "combined": scored[-1].name}
     shared_legend(figure, panels[0], names if len(scored) == 2 else {n: n for n in ("combined", "coarse", "fine")})
     return _save(figure, out)
@@ -98,7 +103,8 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
     report = read_json(folder.report)
     recorded = read_json(folder.manifest)["bank"]["path"] if folder.manifest.is_file() else None
     videos = scored_videos(path, truths.of(report["bank_hash"], recorded))
-    return RunScores(path.resolve().name, benchmark_named(report["config"]["benchmark"]), report["bank_hash"], videos)
+    benchmark = benchmark_named(report["config"]["benchmark"])
+    return RunScores(path.resolve().name, benchmark, report["bank_hash"], videos, report["select"])
 
 
 def _require_known(named: Sequence[str], run: RunScores) -> None:

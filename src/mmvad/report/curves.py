@@ -15,8 +15,9 @@ from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.choosing import select
 from mmvad.report.definitions import Study
 from mmvad.report.figures import curve_on, snippet_edges, some_videos
+from mmvad.report.notes import caption_notes
 from mmvad.report.pictures import Picture, save
-from mmvad.report.results import Record, Results, Selection
+from mmvad.report.results import Record, Results, RowRuns, Selection
 from mmvad.report.scored import Truths, scored_run
 from mmvad.report.studies import STUDIES
 
@@ -36,7 +37,8 @@ def context_prompt_figure(
 ) -> Picture:
     """Fig. 6: scores before and after ACP over the ground truth, of the same seed, on the paper's videos."""
     title = f"Fig. 6. Before and after ACP ({benchmark_named(benchmark).title})"
-    pair = context_prompt_pair(benchmark, results)
+    selection = _selection("VIII", benchmark, results)
+    pair = _pair(selection)
     if pair is None:
         return Picture(
             title, "", missing=f"needs a run without ACP and one with it: `{_study('VIII').command(benchmark)}`"
@@ -52,13 +54,19 @@ def context_prompt_figure(
         draw_over(axes, benchmark_named(benchmark), earlier[video.name], video)
     shared_legend(figure, panels[0], {"before": "without ACP", "combined": "with ACP"})
     seeds = " and ".join(str(seed) for seed in dict.fromkeys(record["seed"] for record in pair))
+    drawn = [RowRuns(row.row, (record,)) for row in selection.rows for record in pair if record in row.runs]
     caption = f"Combined score, without ACP and with it, seed {seeds}; ground truth shaded. {how}"
+    caption += caption_notes(benchmark, selection, drawn)
     return Picture(title, caption, save(figure, folder, f"fig6_{benchmark}"))
 
 
 def context_prompt_pair(benchmark: str, results: Results) -> tuple[Record, Record] | None:
     """A run without ACP and one with it, of the same seed where there is one; None where either is missing."""
-    rows = {row.row.settings["model.acp"]: row.runs for row in _selection("VIII", benchmark, results).rows}
+    return _pair(_selection("VIII", benchmark, results))
+
+
+def _pair(selection: Selection) -> tuple[Record, Record] | None:
+    rows = {row.row.settings["model.acp"]: row.runs for row in selection.rows}
     pairs = [(a, b) for a in rows.get("none", ()) for b in rows.get("pre_post", ())]
     return min(pairs, key=lambda pair: (pair[0]["seed"] != pair[1]["seed"], pair[0]["seed"]), default=None)
 
@@ -68,7 +76,8 @@ def qualitative_figure(
 ) -> Picture:
     """Fig. 7: score curves of abnormal and normal test videos of the base run."""
     title = f"Fig. 7. Scores of abnormal and normal test videos ({benchmark_named(benchmark).title})"
-    base = _selection("VI", benchmark, results).base
+    selection = _selection("VI", benchmark, results)
+    base = selection.base
     if base is None:
         return Picture(title, "", missing=f"needs the base run: `{_study('VI').command(benchmark)}`")
     try:
@@ -82,6 +91,7 @@ def qualitative_figure(
         name_panel(axes, benchmark_named(benchmark), video)
     shared_legend(figure, panels[0], {name: name for name in ("combined", "coarse", "fine")})
     caption = f"Row {base.row.label}, seed {base.runs[0]['seed']}; ground truth shaded. {how}"
+    caption += caption_notes(benchmark, selection, [base])
     return Picture(title, caption, save(figure, folder, f"fig7_{benchmark}"))
 
 

@@ -30,13 +30,19 @@ COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
 CURVES_PER_KIND = 3
 
 
-def draw_figures(folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Path]:
-    """Draws the curves of some videos, the precision-recall and the ROC curve; gives the files."""
+def draw_figures(
+    folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVideo], note: str | None = None
+) -> list[Path]:
+    """Draws the curves of some videos, the precision-recall and the ROC curve; gives the files.
+
+    Args:
+        note: what has to be said of the run, below every figure.
+    """
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     shown = some_videos(benchmark, videos)
-    files = [draw_curve(folder / f"curve_{i}_{file_name(v.name)}.png", benchmark, v) for i, v in enumerate(shown)]
-    return [*files, *(draw_frame_curve(folder / f"{name}.png", videos, curve) for name, curve in FRAME_CURVES.items())]
+    files = [draw_curve(folder / f"curve_{i}_{file_name(v.name)}.png", benchmark, v, note) for i, v in enumerate(shown)]
+    return [*files, *(draw_frame_curve(folder / f"{n}.png", videos, curve, note) for n, curve in FRAME_CURVES.items())]
 
 
 def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[ScoredVideo]:
@@ -51,7 +57,7 @@ def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Sco
     return chosen
 
 
-def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
+def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo, note: str | None = None) -> Path:
     """One video's scores over time in seconds, with its ground truth shaded."""
     figure = Figure(figsize=(8, 2.6), layout="constrained")
     axes = figure.add_subplot()
@@ -59,7 +65,7 @@ def draw_curve(path: Path, benchmark: Benchmark, video: ScoredVideo) -> Path:
     names = {c.key: c.prompt for c in benchmark.classes}
     axes.set_title(f"{video.name}  ({', '.join(names[k] for k in video.labels)})", fontsize=9, loc="left")
     figure.legend(loc="outside upper right", fontsize=8, ncols=3, frameon=False)
-    return _save(figure, path)
+    return _save(figure, path, note)
 
 
 def curve_on(
@@ -106,7 +112,7 @@ FRAME_CURVES = {
 }
 
 
-def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve) -> Path:
+def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve, note: str | None = None) -> Path:
     """A frame-level curve of every score over the whole test set, and in grey what chance has.
 
     Axes are empty where frames are of one class.
@@ -123,13 +129,16 @@ def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve
             style = (0, (4, 2)) if name == "combined" else "-"
             axes.plot(*kind.points(curve), color=COLOURS[name], label=label, linewidth=1.2, linestyle=style)
         share = positives.sum() / (SNIPPET_FRAMES * len(positives))
-        axes.plot([0, 1], [0, 1] if kind.called == "AUC" else [share, share], color="0.7", linewidth=0.8)
+        chance = [0, 1] if kind.called == "AUC" else [share, share]
+        axes.plot([0, 1], chance, color="0.7", linewidth=0.8, label="chance")
         axes.legend(fontsize=8, frameon=False)
     axes.set(xlim=(0, 1), ylim=(0, 1.02), xlabel=kind.across, ylabel=kind.up)
-    return _save(figure, path)
+    return _save(figure, path, note)
 
 
-def _save(figure: Figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path, note: str | None) -> Path:
+    if note:
+        figure.supxlabel(note, fontsize=7)
     with disk_errors(path):
         FigureCanvasAgg(figure)
         figure.savefig(path, dpi=120, metadata={"Software": None})

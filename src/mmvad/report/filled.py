@@ -47,7 +47,7 @@ class FilledRow:
         difference: to the base row, in the headline metric, as a fraction.
         absent: `no audio`, or the command that makes the row; None where there are figures.
         failed: seeds whose run failed, with the reason.
-        peeked: the checkpoint was chosen on the test set.
+        select: how the checkpoints of the runs were chosen.
         reconstruction: parts of the method are inferred.
         quirks: published quirks and switches of the method that the runs used.
     """
@@ -59,11 +59,16 @@ class FilledRow:
     seeds: tuple[int, ...] = ()
     base: bool = False
     ours: bool = True
-    peeked: bool = False
+    select: str = "last"
     absent: str | None = None
     failed: tuple[tuple[int, str], ...] = ()
     reconstruction: bool = False
     quirks: tuple[str, ...] = ()
+
+    @property
+    def peeked(self) -> bool:
+        """Whether the checkpoint was chosen on the test set."""
+        return self.select == "best_test"
 
     @property
     def marks(self) -> str:

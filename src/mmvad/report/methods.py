@@ -72,7 +72,7 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
         lead,
         tuple(cell(results, metric, runs.runs) for metric in table.metrics.values()),
         seeds=tuple(record["seed"] for record in runs.runs),
-        peeked=runs.runs[0]["select"] == "best_test",
+        select=runs.runs[0]["select"],
         quirks=quirks_of(runs.runs[0]),
     )
 
@@ -90,7 +90,7 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
         tuple(_measured_cell(results, peer, metric) for metric in table.metrics.values()),
         tuple(_published(table, peer, name) for name in table.metrics),
         seeds=tuple(record["seed"] for record in peer.runs),
-        peeked=peer.runs[0]["select"] == "best_test",
+        select=peer.runs[0]["select"],
         reconstruction=peer.peer.reconstruction,
         quirks=quirks_of(peer.runs[0]),
     )

@@ -7,12 +7,13 @@ from types import MappingProxyType
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.schema import CHOSEN
 from mmvad.report.bootstrap import LEVEL
 from mmvad.report.definitions import SHIPPED, SPELLED, Metric, Settings, usual
 from mmvad.report.filled import PEEKED, SEEDS_ONLY, FilledRow
 from mmvad.report.published import confidence_notes
 from mmvad.report.resampling import Resampler
-from mmvad.report.results import Record, Selection, equal, mixtures
+from mmvad.report.results import Record, RowRuns, Selection, equal, mixtures
 
 OURS_NAME = "ours"
 """How our method is called among others."""
@@ -35,7 +36,9 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
             "is not here (`mmvad sweep pull` brings reports alone)"
         )
     if any(row.peeked for row in rows):
-        notes.append(f"{PEEKED} the checkpoint was chosen on the TEST set (select=best_test)")
+        notes.append(f"{PEEKED} {CHOSEN['best_test']}")
+    held = [_short(row) for row in rows if row.select == "best_val"]
+    notes += [f"{CHOSEN['best_val']}: {', '.join(held)}"] if held else []
     if any(len(row.seeds) == 1 for row in rows):
         notes.append("rows with n = 1 have no standard deviation: run more seeds (SEEDS=)")
     if any(metric.name == "test_fps" for metric in metrics):
@@ -151,6 +154,34 @@ def _same(key: str, value: Any, shipped: Any) -> bool:
     if key == "model.text.weights":
         return (value == "random") == (shipped == "random")
     return equal(value, shipped)
+
+
+def caption_notes(benchmark: str, selection: Selection, rows: Sequence[RowRuns]) -> str:
+    """What a figure's caption has to say of the runs that it shows, as sentences; empty where there is nothing.
+
+    Args:
+        selection: where the rows are from.
+        rows: those that are drawn.
+    """
+    said = chosen_notes([(row.row.label, row.runs[0]["select"]) for row in rows if row.runs])
+    return sentences([*said, *_settings_notes(benchmark, selection)])
+
+
+def chosen_notes(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Of which rows the checkpoint was not the last epoch's, given each row's name and its `select`."""
+    names = {select: [name for name, policy in rows if policy == select] for select in CHOSEN}
+    return [f"{CHOSEN[select]}: {', '.join(found)}" for select, found in names.items() if found]
+
+
+def sentences(notes: Sequence[str]) -> str:
+    """Notes as they go on after a caption's first sentence."""
+    return "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
+
+
+def count_note(rows: Sequence[int]) -> str:
+    """Over how many seeds means are, given the number of each: `n = 3`, `n = 1 to 3`."""
+    fewest, most = min(rows), max(rows)
+    return f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
 
 
 def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:

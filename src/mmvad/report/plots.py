@@ -13,6 +13,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.report.choosing import select
 from mmvad.report.definitions import Row, Study, Values, headline, headline_and_map
 from mmvad.report.filled import FilledTable
+from mmvad.report.notes import caption_notes, chosen_notes, count_note, sentences
 from mmvad.report.pictures import Picture, heat_on, save
 from mmvad.report.results import Results, RowRuns, cell
 
@@ -33,8 +34,18 @@ def prompt_figure(folder: Path, table: FilledTable) -> Picture:
     paper = (
         " The paper's values are read off its Fig. 5." if any(row.paper and row.paper[0] for row in table.rows) else ""
     )
-    caption = f"Mean over seeds with standard deviation.{paper}"
+    caption = f"Mean over seeds with standard deviation ({_seeds_of(table)}).{paper}{_said_of(table)}"
     return Picture(title, caption, save(figure, folder, f"fig5_{table.benchmark}"))
+
+
+def _seeds_of(table: FilledTable) -> str:
+    return count_note([len(row.seeds) for row in table.rows if row.seeds])
+
+
+def _said_of(table: FilledTable) -> str:
+    """What the table says of its runs: how checkpoints were chosen, and settings that are not the shipped ones."""
+    notes = chosen_notes([(f"M/2 = {row.lead[0]}", row.select) for row in table.rows if not row.absent])
+    return sentences([*notes, *(note for note in table.notes if note.startswith("settings other"))])
 
 
 def _draw_prompts(axes: Axes, table: FilledTable) -> None:
@@ -54,14 +65,18 @@ def lambda_figure(folder: Path, benchmark: str, results: Results) -> Picture:
     title = f"Table X as a heat map: lambda1 by lambda2 ({benchmark_named(benchmark).title})"
     found = [sorted({record[key] for record in results.of(benchmark)}) for key in LAMBDAS]
     study = Study("grid", title, LAMBDAS, lambda _: _grid_rows(*found), headline_and_map, "")
-    runs = {tuple(row.row.settings.values()): row for row in select(results, study, benchmark).rows if row.runs}
+    selection = select(results, study, benchmark)
+    runs = {tuple(row.row.settings.values()): row for row in selection.rows if row.runs}
     contrast, embed = (sorted({pair[i] for pair in runs}) for i in (0, 1))
     if len(contrast) < 2 or len(embed) < 2:
         command = f"make ablation-lambdas BENCHMARK={benchmark}"
         return Picture(title, "", missing=f"the grid has fewer than two values of each: `{command}`")
     figure = Figure(figsize=(1.2 * len(embed) + 2.4, 0.8 * len(contrast) + 1.6), layout="constrained")
     _draw_grid(figure, contrast, embed, _means(results, benchmark, runs, contrast, embed), headline(benchmark).heading)
-    caption = f"Mean {headline(benchmark).heading} (percent) over seeds; empty cells were not run."
+    drawn = list(runs.values())
+    seeds = count_note([len(row.runs) for row in drawn])
+    caption = f"Mean {headline(benchmark).heading} (percent) over seeds ({seeds}); empty cells were not run."
+    caption += caption_notes(benchmark, selection, drawn)
     return Picture(title, caption, save(figure, folder, f"lambdas_{benchmark}"))
 
 

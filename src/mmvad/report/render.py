@@ -200,7 +200,7 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
     failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in row.failed)
-    marks = [*row.quirks, *(["select=best_test"] if row.peeked else [])]
+    marks = [*row.quirks, *([f"select={row.select}"] if row.select != "last" else [])]
     marks += ["reconstruction"] if row.reconstruction else []
     absent = None if row.failed else row.absent
     return [*line, _resampled(row.difference), absent, failed or None, "; ".join(marks) or None]

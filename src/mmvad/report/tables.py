@@ -60,7 +60,7 @@ def _study_row(
         difference,
         tuple(record["seed"] for record in runs.runs),
         base=runs is base,
-        peeked=runs.runs[0]["select"] == "best_test",
+        select=runs.runs[0]["select"],
         failed=runs.failed,
         reconstruction=peer is not None and peer.reconstruction,
         quirks=quirks_of(runs.runs[0]),

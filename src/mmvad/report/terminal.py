@@ -7,6 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from mmvad.config.schema import CHOSEN
 from mmvad.report.frame import flat
 from mmvad.report.marks import run_marks
 from mmvad.runs import RunFolder, read_json
@@ -24,8 +25,8 @@ def print_report(folder: RunFolder) -> None:
         console.print(f"  -: {reason}", highlight=False)
     for line in run_marks(flat(report["config"])):
         console.print(f"  {line}", highlight=False)
-    if report["selected_on_test"]:
-        console.print("  the checkpoint was chosen on the TEST set (select=best_test)", highlight=False)
+    if report["select"] in CHOSEN:
+        console.print(f"  {CHOSEN[report['select']]}", highlight=False)
     figures = sorted(folder.figures.glob("*.png"))
     for file in [folder.report, folder.scores, *figures]:
         console.print(f"  {file}", highlight=False, soft_wrap=True)
