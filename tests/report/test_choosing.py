@@ -56,6 +56,15 @@ def test_what_stands_in_a_table_nowhere_is_named(several: Path) -> None:
     assert note.endswith("left out: loss.contrast=False")
 
 
+def test_of_many_other_settings_the_first_few_are_named(bank: Path, tmp_path: Path) -> None:
+    for epochs in (18, 1, 2, 3, 4, 5, 6):
+        for modalities in ("v", "vat"):
+            make_run(tmp_path, bank, [f"optim.epochs={epochs}", f"modalities={modalities}"])
+    note = next(note for note in table("VI", tmp_path).notes if note.startswith("other runs fill some"))
+    assert note.count("optim.epochs=") == 4
+    assert note.endswith("; and 2 more")
+
+
 def test_a_short_trial_does_not_hide_the_sweep_nor_the_sweep_a_trial_of_two_rows(bank: Path, tmp_path: Path) -> None:
     short = ["optim.epochs=2"]
     for changes in (["modalities=v"], ["modalities=va"], ["modalities=vt"], []):

@@ -75,6 +75,11 @@ def test_seeds_that_are_not_shared_are_said(bank: Path, tmp_path: Path) -> None:
     notes = table("VI", tmp_path, resamples=50).notes
     assert not any("that it shares" in note for note in notes)
     assert "with one seed" not in notes[0]
+    assert notes[0].endswith("; from 3 seeds it understates their noise")
+    for seed in (3, 4):
+        for changes in ([], ["modalities=v"]):
+            make_run(tmp_path, bank, changes, seed=seed)
+    assert table("VI", tmp_path, resamples=50).notes[0].endswith("paired by video and seed")
 
 
 def test_what_the_papers_figure_reads_is_said(tmp_path: Path) -> None:

@@ -163,6 +163,24 @@ def test_what_does_not_compare_is_said_of_peers_too(run: Run, tmp_path: Path, mo
     assert "loss." not in said, "a peer reads none"
 
 
+def test_methods_with_the_same_other_settings_share_a_line(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(BASES.parent)
+    run(["optim.epochs=3"])
+    for name in ("vadclip", "pel4vad", "ur_dmu"):
+        shipped = flat(plain(load_config([BASES / "xd_violence.yaml", BASES / "peers" / f"{name}_xd.yaml"])))
+        read = ("model.name", "modalities", "data.", "optim.")
+        kept = {k: v for k, v in shipped.items() if k.startswith(read) and k not in {"data.bank", "optim.milestones"}}
+        run([f"{k}={v}" for k, v in kept.items()] + [f"optim.epochs={5 if name == 'ur_dmu' else 4}"])
+    notes = [note for note in table(tmp_path).notes if "settings other than" in note]
+    assert len(notes) == 3
+    together = "VadCLIP 2024, PEL4VAD 2024: settings other than those of their files in experiments/peers: "
+    assert any(note.startswith(together) and "optim.epochs=4" in note for note in notes)
+    assert any(note.startswith("UR-DMU 2023: ") and "optim.epochs=5" in note for note in notes)
+    assert "ours: settings other than those of experiments/xd_violence.yaml: optim.epochs=3" in notes
+
+
 def test_settings_that_nothing_reads_are_not_noted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(BASES.parent)
     run([*UR_DMU, "model.text.weights=random", "model.text.architecture=tiny", "optim.schedule=constant"])

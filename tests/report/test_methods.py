@@ -78,7 +78,7 @@ def test_of_two_configurations_with_as_many_seeds_the_newest_counts(tmp_path: Pa
 
 
 def test_what_the_figures_are_of_is_said(results: Path) -> None:
-    here = ", in the rows that were run here"
+    here = ", in the rows that were run here; rows without n hold published figures"
     assert f"AP: of the combined score{here}" in table(results, "III").notes
     assert f"mAP: the published variant{here}" in table(results, "V").notes
     assert "AP: of the combined score; mAP: the published variant" in table(results, "VI").notes

@@ -14,6 +14,7 @@ from rich.console import Console
 from mmvad.report.bootstrap import Difference
 from mmvad.report.definitions import Metric
 from mmvad.report.filled import Cell, FilledRow, FilledTable
+from mmvad.report.html import Section, write_page
 from mmvad.report.published import find_published
 from mmvad.report.render import (
     as_csv,
@@ -23,6 +24,7 @@ from mmvad.report.render import (
     latex,
     markdown,
     oriented,
+    print_table,
     terminal,
     write_table,
 )
@@ -64,6 +66,21 @@ def test_markdown_has_one_bar_a_column(table: FilledTable) -> None:
     assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines if line.startswith("|")} == {7}
     assert r"86.32\*" in lines[4]
     assert r"- a \| b \* c" in lines
+
+
+def test_every_form_says_what_the_figures_are(table: FilledTable, tmp_path: Path) -> None:
+    said = "figures in percent unless a heading says otherwise; mean {} sample standard deviation over n seeds"
+    console = Console(record=True, width=200)
+    print_table(table, console)
+    write_page(tmp_path / "page.html", [], [Section("Planted", [table], [])])
+    for text in (markdown(table), console.export_text(), (tmp_path / "page.html").read_text(encoding="utf-8")):
+        assert text.count(said.format("±")) == 1
+    assert latex(table).count(r"\item " + said.format(r"$\pm$")) == 1
+
+
+def test_what_rounds_to_nothing_has_no_minus() -> None:
+    assert difference_text(Difference(-0.00001, -0.00002, 0.00001, 1)) == "+0.00 [+0.00, +0.00]"
+    assert difference_text(Difference(-0.00001)) == "+0.00"
 
 
 def test_latex_escapes_and_balances(table: FilledTable) -> None:

@@ -103,6 +103,7 @@ def test_a_table_of_the_paper(bank: Path, tmp_path: Path) -> None:
     assert difference.low is not None
     assert difference.mean == pytest.approx(((cell.mean or 0) - (row(table, "V+A+T").cells[0].mean or 0)) / 100)
     assert table.notes[0].startswith("from the 8 finished of 8 cells of")
+    assert not any("no row has the base" in note for note in table.notes)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +126,8 @@ def test_a_sweep_of_ones_own_is_named_by_its_values(bank: Path, tmp_path: Path) 
     assert table.name == "Table. Sweep mine (Planted)"
     assert labels(table) == [f"dropout {d}, epochs {e}" for d in (0.1, 0.3) for e in (2, 4)]
     assert table.rows[0].base, "no row is the base configuration: the first one is compared to"
+    stand_in = "no row has the base configuration's values: differences are to the first that was run "
+    assert table.notes[1] == f"{stand_in}(dropout 0.1, epochs 2)"
     assert all(r.seeds == (3,) for r in table.rows)
 
 

@@ -20,6 +20,9 @@ RECONSTRUCTED = "‡"
 QUIRKY = "§"
 """Marks rows that used a published quirk, or another reading of their method."""
 
+UNITS = "figures in percent unless a heading says otherwise; mean ± sample standard deviation over n seeds"
+"""The first note of every table."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -100,6 +103,11 @@ class FilledTable:
     def filled(self) -> int:
         """How many rows of ours have figures."""
         return sum(row.ours and row.absent is None for row in self.rows)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All that stands below the table: what its figures are, then its notes."""
+        return (UNITS, *self.notes)
 
     @property
     def name(self) -> str:

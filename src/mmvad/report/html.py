@@ -33,7 +33,8 @@ thead th { border-bottom: 2px solid var(--line); border-top: 2px solid var(--lin
 tbody tr:last-child td { border-bottom: 2px solid var(--line); }
 tbody tr:nth-child(even) { background: var(--band); } th.lead, td.lead { text-align: left; }
 tr.base, tr.base td { font-weight: 600; } tr.ours td { background: var(--mark); }
-table.wide { font-size: .78rem; } table.wide th, table.wide td { padding: .3rem .4rem; }
+table.wide { font-size: .78rem; } table.wide thead th { white-space: normal; }
+table.wide th, table.wide td { padding: .3rem .4rem; }
 tr.absent td { color: var(--quiet); } td.wide { text-align: left; }
 code { font: .92em ui-monospace, monospace; background: var(--band); padding: .1em .3em; border-radius: 4px; }
 .notes { margin: .5rem 0 0; padding-left: 1.1rem; overflow-wrap: anywhere; }
@@ -94,14 +95,14 @@ def _table(anchor: str, table: FilledTable) -> str:
     owners: Sequence[FilledRow | None] = [None] * len(lines) if turned else table.rows
     rows = "".join(_row(row, line, lead) for row, line in zip(owners, lines))
     # Rows that lie across say themselves which command makes them.
-    shown = [note for note in table.notes if turned or not note.startswith("missing:")]
+    shown = [note for note in table.said if turned or not note.startswith("missing:")]
     notes = "".join(f"<li>{marked_up(note)}</li>" for note in shown)
     wide = ' class="wide"' if len(headings) > WIDE else ""
+    region = f'class="scroll" tabindex="0" role="region" aria-labelledby="{anchor}"'
     return (
         f'<h3 id="{anchor}">{marked_up(table.name)}</h3>\n'
-        f'<div class="scroll"><table{wide}>\n<thead><tr>{head}</tr></thead>\n'
-        f'<tbody>\n{rows}</tbody>\n</table></div>\n<ul class="notes"><li>figures in percent, mean ± standard deviation '
-        f"over n seeds</li>{notes}</ul>\n"
+        f"<div {region}><table{wide}>\n<thead><tr>{head}</tr></thead>\n"
+        f'<tbody>\n{rows}</tbody>\n</table></div>\n<ul class="notes">{notes}</ul>\n'
     )
 
 

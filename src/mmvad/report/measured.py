@@ -12,7 +12,7 @@ from mmvad.config.peers import PEERS, SWITCHES, Peer
 from mmvad.errors import UserError
 from mmvad.report.definitions import SPELLED, Settings
 from mmvad.report.frame import flat
-from mmvad.report.notes import other_settings
+from mmvad.report.notes import first_few, other_settings
 from mmvad.report.results import Record, Results, equal, written
 
 EXPERIMENTS = Path("experiments")
@@ -112,13 +112,13 @@ def features_of(record: Record) -> str:
 def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
     """Which configurations were left out, and where those that are shown are not the shipped ones."""
     notes = [f"{p.title}: {_left_out(p.rivals)}" for p in peers if p.rivals]
-    unknown = []
+    unknown, differing = [], defaultdict(list)
     for peer in peers:
         file = EXPERIMENTS / "peers" / f"{peer.name}_{_FILE_NAMES.get(benchmark, benchmark)}.yaml"
         shipped = _shipped(peer, benchmark, file)
-        differing = other_settings(peer.runs[0], shipped or {})
-        notes += [f"{peer.title}: settings other than those of {file}: {', '.join(differing)}"] if differing else []
+        differing[", ".join(other_settings(peer.runs[0], shipped or {}))].append((peer.title, file))
         unknown += [peer.title] if shipped is None else []
+    notes += [_other_settings_note(settings, found) for settings, found in differing.items() if settings]
     if unknown:
         notes.append(
             f"settings not compared with shipped ones, since {EXPERIMENTS}/ has none here: {', '.join(unknown)}"
@@ -126,9 +126,16 @@ def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
     return notes
 
 
+def _other_settings_note(settings: str, found: Sequence[tuple[str, Path]]) -> str:
+    """Methods that differ from their files in the same settings share a line."""
+    titles = ", ".join(title for title, _ in found)
+    files = str(found[0][1]) if len(found) == 1 else f"their files in {EXPERIMENTS / 'peers'}"
+    return f"{titles}: settings other than those of {files}: {settings}"
+
+
 def _left_out(rivals: Sequence[str]) -> str:
     count = f"{len(rivals)} other configurations were" if len(rivals) > 1 else "another configuration was"
-    return f"{count} run too and left out: {'; '.join(rivals)}"
+    return f"{count} run too and left out: {first_few(rivals)}"
 
 
 def _shipped(peer: Measured, benchmark: str, file: Path) -> Settings | None:

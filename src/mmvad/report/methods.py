@@ -29,7 +29,11 @@ def fill_comparison(table: Comparison, results: Results) -> FilledTable:
         rows.sort(key=lambda row: order.index(row.lead[-1]))
     headings = ("method", *(("supervision",) if table.supervision else ()), "features", "modality")
     published = [figure for row in rows for figure in (*(c.published for c in row.cells), *row.paper) if figure]
-    notes = [*figure_note(metrics, published=True), *mark_notes(rows), *score_notes(table, results, run_here, peers)]
+    notes = [
+        *figure_note(metrics, published=any(not row.ours for row in rows)),
+        *mark_notes(rows),
+        *score_notes(table, results, run_here, peers),
+    ]
     notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
     runs = {peer.title: peer.runs for peer in peers}
     notes += honesty_notes(table.benchmark, selection, runs)

@@ -17,6 +17,8 @@ from mmvad.report.results import Record, RowRuns, Selection, equal, mixtures
 
 OURS_NAME = "ours"
 """How our method is called among others."""
+ENOUGH_SEEDS = 5
+"""From here on an interval is not said to be too narrow."""
 
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
@@ -57,7 +59,7 @@ def figure_note(metrics: Sequence[Metric], *, published: bool = False) -> list[s
     frame = [metric.heading for metric in metrics if metric.score == "combined"]
     said = [f"{', '.join(frame)}: of the combined score"] if frame else []
     said += ["mAP: the published variant"] if any(metric.score == "events" for metric in metrics) else []
-    where = ", in the rows that were run here" if published else ""
+    where = ", in the rows that were run here; rows without n hold published figures" if published else ""
     return [f"{'; '.join(said)}{where}"] if said else []
 
 
@@ -76,7 +78,7 @@ def honesty_notes(
     records = {OURS_NAME: [record for row in selection.rows for record in row.runs], **others}
     records = {name: runs for name, runs in records.items() if runs}
     return [
-        *_settings_notes(benchmark, selection),
+        *(f"{OURS_NAME}: {note}" if others else note for note in _settings_notes(benchmark, selection)),
         *_size_notes(benchmark, records),
         *_bank_notes(records),
         *_run_notes(selection, [record for runs in records.values() for record in runs]),
@@ -173,6 +175,13 @@ def chosen_notes(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{CHOSEN[select]}: {', '.join(found)}" for select, found in names.items() if found]
 
 
+def first_few(found: Sequence[str], most: int = 4) -> str:
+    """The first of them, each once, and how many more there are."""
+    different = list(dict.fromkeys(found))
+    more = [f"and {len(different) - most} more"] if len(different) > most else []
+    return "; ".join([*different[:most], *more])
+
+
 def sentences(notes: Sequence[str]) -> str:
     """Notes as they go on after a caption's first sentence."""
     return "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
@@ -192,7 +201,7 @@ def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:
     if selection.unfinished:
         notes.append(f"unfinished or failed, and left out: {', '.join(selection.unfinished)}")
     if selection.rivals:
-        others = "; ".join(dict.fromkeys(selection.rivals))
+        others = first_few(selection.rivals)
         notes.append(f"other runs fill some of these rows under other settings and are left out: {others}")
     return notes
 
@@ -231,7 +240,7 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
         return start + without
     seeds = len(selection.base.runs) if selection.base else 0
     compared = [(row.difference.paired, len(row.seeds)) for row in rows if row.difference in bracketed]
-    alone = any((paired or min(own, seeds)) == 1 for paired, own in compared)
+    fewest = min(paired or min(own, seeds) for paired, own in compared)
     pairing = (
         "paired by video and seed"
         if all(d.paired for d in bracketed)
@@ -239,5 +248,12 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
     )
     return (
         f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
-        f"of test videos and seeds, {pairing}{'; with one seed it knows nothing of seeds' if alone else ''}{without}"
+        f"of test videos and seeds, {pairing}{_few(fewest)}{without}"
     )
+
+
+def _few(seeds: int) -> str:
+    """What an interval lacks that was drawn from so few seeds: of n, resampling finds (n - 1) / n of the variance."""
+    if seeds == 1:
+        return "; with one seed it knows nothing of seeds"
+    return f"; from {seeds} seeds it understates their noise" if seeds < ENOUGH_SEEDS else ""

@@ -118,17 +118,17 @@ def difference_text(difference: Difference | None) -> str:
     if difference is None:
         return ""
     if difference.low is None or difference.high is None:
-        return f"{100 * difference.mean:+.2f}"
+        return f"{100 * difference.mean:+z.2f}"
     mark = f" {SEEDS_ONLY}" if difference.seeds_only else ""
-    return f"{100 * difference.mean:+.2f} [{100 * difference.low:+.2f}, {100 * difference.high:+.2f}]{mark}"
+    return f"{100 * difference.mean:+z.2f} [{100 * difference.low:+z.2f}, {100 * difference.high:+z.2f}]{mark}"
 
 
 def markdown(table: FilledTable) -> str:
     """A table of GitHub's Markdown with its title and notes."""
     headings, rows = oriented(table)
     rule = ["---"] * len(table.headings) + ["---:"] * (len(headings) - len(table.headings))
-    lines = [f"**{table.name}** (percent)", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
-    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.notes)]) + "\n"
+    lines = [f"**{table.name}**", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
+    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.said)]) + "\n"
 
 
 def _bar(cells: Iterable[str], raw: bool = False) -> str:
@@ -144,19 +144,22 @@ def latex(table: FilledTable) -> str:
     headings, rows = oriented(table)
     columns = "l" * len(table.headings) + "r" * (len(headings) - len(table.headings))
     body = [_row(headings), r"\midrule", *map(_row, rows)]
-    notes = [rf"\item {_latex_note(note)}" for note in table.notes]
+    notes = [rf"\item {_latex_note(note)}" for note in table.said]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{escape_latex(table.name)}, percent}}",
+        rf"\caption{{{escape_latex(table.name)}}}",
         rf"\label{{tab:{table.key}_{table.benchmark}}}",
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
         *body,
         r"\bottomrule",
         r"\end{tabular}",
-        *([r"\footnotesize", r"\begin{itemize}", *notes, r"\end{itemize}"] if notes else []),
+        r"\footnotesize",
+        r"\begin{itemize}",
+        *notes,
+        r"\end{itemize}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
@@ -227,6 +230,6 @@ def terminal(table: FilledTable) -> Table:
 def print_table(table: FilledTable, console: Console) -> None:
     """Prints the table and its notes."""
     console.print(terminal(table))
-    for note in table.notes:
+    for note in table.said:
         console.print(f"  - {note}", highlight=False, markup=False)
     console.print()

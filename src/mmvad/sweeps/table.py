@@ -61,11 +61,12 @@ def sweep_table(
     placed = _placed(study, rows, lines, sweep.benchmark)
     taken = [_runs(row, line, results.records) for row, line in placed]
     target = go_on.replace("{", "{{").replace("}", "}}")
-    selection = Selection(tuple(taken), _base(taken, _settings(base)), _shared(results.records), (), _waiting(placed))
+    base_row = _base(taken, _settings(base))
+    selection = Selection(tuple(taken), base_row, _shared(results.records), (), _waiting(placed))
     resampler = Resampler(Truths([states[0].cell.config.data.bank]), resamples)
     table = fill_study(replace(study, target=target), sweep.benchmark, results, resampler, selection)
     first = f"from the {len(finished)} finished of {len(states)} cells of {sweep.file}"
-    return replace(table, notes=(first, *table.notes))
+    return replace(table, notes=(first, *_stand_in_note(table, base_row, _settings(base)), *table.notes))
 
 
 def lines_of(states: Sequence[CellState]) -> tuple[tuple[str, ...], list[Line]]:
@@ -159,6 +160,12 @@ def _base(taken: Sequence[RowRuns], base: Settings) -> RowRuns | None:
     """The row of the base configuration, or the first one that has runs."""
     with_runs = [runs for runs in taken if runs.runs]
     return next((runs for runs in with_runs if matches(base, runs.row.settings)), with_runs[0] if with_runs else None)
+
+
+def _stand_in_note(table: FilledTable, row: RowRuns | None, base: Settings) -> list[str]:
+    if row is None or matches(base, row.row.settings) or not any(r.difference for r in table.rows):
+        return []
+    return [f"no row has the base configuration's values: differences are to the first that was run ({row.row.label})"]
 
 
 def _shared(records: Sequence[Record]) -> Settings:
