@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.features.bank import open_bank
 from mmvad.features.overview import class_counts, video_table
@@ -32,6 +36,30 @@ def test_a_notebook_shows_the_picture_with_title_and_caption(tmp_path: Path) -> 
     assert picture.title in shown
     assert picture.caption in shown
     assert not hasattr(picture, "_repr_markdown_")
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures in place of their files."""
+    saved: list[Figure] = []
+    monkeypatch.setattr("mmvad.report.bank_figures.save", lambda figure, *_: saved.append(figure) or ())
+    return saved
+
+
+def test_classes_are_told_apart_by_form_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved, bank = drawn(monkeypatch), open_bank(write_bank(tmp_path / "bank"))
+    projection_figure(tmp_path, bank, PLANTED)
+    forms = {group.get_paths()[0].vertices.tobytes() for group in saved[0].axes[0].collections}
+    assert len(forms) == len(PLANTED.classes)
+
+
+def test_lengths_are_plain_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved = drawn(monkeypatch)
+    table = pd.DataFrame({"split": ["train", "test"] * 3, "snippets": [3, 11, 40, 96, 250, 4000]})
+    length_figure(tmp_path, table, PLANTED)
+    saved[0].canvas.draw()
+    ticks = [text.get_text() for text in saved[0].axes[0].get_xticklabels(which="both")]
+    assert {"10", "100", "1000"} <= set(ticks)
+    assert all(text.isdigit() for text in ticks if text)
 
 
 def test_what_cannot_be_projected_is_said(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mmvad.report.effects import at_base, effect_figure, effects, expected_range, overall
 from mmvad.report.frame import collect
@@ -54,13 +55,27 @@ def test_the_expected_range_is_the_simulated_one() -> None:
         assert expected_range(count) == pytest.approx(ranges.mean(), abs=0.02)
 
 
-def test_single_seeds_have_no_noise_and_no_nan(bank: Path, tmp_path: Path) -> None:
+def test_single_seeds_have_no_noise_and_no_nan(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for modalities in ("v", "vat"):
         make_run(tmp_path / "runs", bank, [f"modalities={modalities}"])
     table = effects(Results(collect([tmp_path / "runs"]).frame), "planted")
     assert table["noise"].isna().all()
     assert not any(isinstance(value, float) and np.isnan(value) for value in table["noise"].tolist())
-    assert effect_figure(tmp_path, table, "planted").files
+    saved: list[Figure] = []
+    monkeypatch.setattr("mmvad.report.effects.save", lambda figure, *_: saved.append(figure) or ())
+    effect_figure(tmp_path, table, "planted")
+    assert [text.get_text() for text in saved[0].axes[0].texts] == ["chance unknown: no row has two seeds"]
+    assert len(saved[0].axes[0].patches) == 1, "no bar of chance, not one of no length"
+
+
+def test_rows_that_peeked_are_marked(bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", bank, skill=3.0)
+    make_run(tmp_path / "runs", bank, ["modalities=v", "select=best_test"], skill=1.0)
+    table = effects(Results(collect([tmp_path / "runs"]).frame), "planted")
+    assert table.loc[0, ["best", "worst"]].tolist() == ["V+A+T", "V †"]
+    assert effect_figure(tmp_path, table, "planted").caption.endswith(
+        " † the checkpoint was chosen on the TEST set (select=best_test)."
+    )
 
 
 def test_no_rows_name_a_command(bank: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.planted import PLANTED
@@ -58,6 +59,14 @@ def test_class_figures_are_means_over_runs(results: Path) -> None:
     assert len(runs) == 3
     assert found["riot"] == pytest.approx(100 * rows[rows["metric"] == "ap"]["value"].astype(float).mean())
     assert set(found.index) == set(KEYS[1:])
+
+
+def test_colours_of_two_confusions_compare(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    saved: list[Figure] = []
+    monkeypatch.setattr("mmvad.report.mistakes.save", lambda figure, *_: saved.append(figure) or ())
+    for skill in (0.5, 3.0):
+        confusion_figure(tmp_path, confusion(PLANTED, scored(bank, skill, 0)), PLANTED, "ACP")
+    assert [figure.axes[0].images[0].get_clim() for figure in saved] == [(0, 100)] * 2
 
 
 def test_the_figure_leaves_out_what_has_no_frame(bank: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from mmvad.report.results import Results
 from mmvad.report.scored import Truths
 from mmvad.report.studies import COMPARISONS, STUDIES, tables_named
 from mmvad.report.tables import fill
+from mmvad.runs import read_json, write_json
 from tests.report.synthetic import make_bank, make_run, make_runs
 
 
@@ -209,6 +210,23 @@ def test_unfinished_runs_are_marked(bank: Path, tmp_path: Path) -> None:
     assert not any(
         "unfinished" in note for note in fill(tables_named(["IX"])[0], "planted", runs, Resampler(Truths(), 0)).notes
     )
+
+
+def test_a_key_that_reports_leave_out_at_its_first_value_is_filled_in(bank: Path, tmp_path: Path) -> None:
+    """Runs keep their identity when a key is added, so reports lack `data.chunk_overlap` where it is 0."""
+    for modalities in ("v", "vat"):
+        make_run(tmp_path, bank, [f"modalities={modalities}", "data.chunk_overlap=8"], noise=3)
+        folder = make_run(tmp_path, bank, [f"modalities={modalities}"])
+        report = read_json(folder.report)
+        del report["config"]["data"]["chunk_overlap"]
+        write_json(folder.report, report)
+    assert set(collect([tmp_path]).frame["data.chunk_overlap"]) == {0, 8}
+    make_run(tmp_path, bank, ["modalities=vt"], seed=2).report.unlink()
+    found = collect([tmp_path])
+    runs = Results(found.frame, found.unfinished_configs)
+    notes = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths(), 0)).notes
+    assert any(note.endswith("left out: data.chunk_overlap=8") for note in notes)
+    assert "unfinished or failed, and left out: V+T (seed 2)" in notes
 
 
 def pulled(bank: Path, folder: Path, seeds: int) -> FilledTable:

@@ -29,6 +29,11 @@ def without_later_keys(tree: Tree) -> Tree:
     return tree
 
 
+def with_later_keys(settings: Tree) -> Tree:
+    """Dotted keys of a run's configuration, with the later ones that `without_later_keys` took away."""
+    return {**_LATER, **settings}
+
+
 def _without(tree: Tree, path: list[str], value: object) -> Tree:
     """The tree without the key at this path, where it is there and has the value."""
     key, *rest = path

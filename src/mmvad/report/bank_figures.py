@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.features.bank import Bank
 from mmvad.features.overview import SPLITS, Modality, principal_plane, video_means
 from mmvad.report.pictures import Picture, save
 
+MARKERS = "^sDvPX<>"
 COLOURS = {"train": "#1f77b4", "test": "#e08214"}
 
 
@@ -28,6 +30,8 @@ def length_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark) -> Pi
         lengths = table.loc[table["split"] == split, "snippets"]
         axes.hist(lengths, bins=edges.tolist(), histtype="step", color=COLOURS[split], label=split, linewidth=1.5)
     axes.set(xscale="log", xlabel="snippets", ylabel="videos")
+    for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     axes.legend(frameon=False, fontsize=9)
     caption = f"{len(table)} videos, median {table['snippets'].median():.0f} snippets of 16 frames."
     return Picture(f"Lengths ({benchmark.title})", caption, save(figure, folder, f"lengths_{benchmark.name}"))
@@ -42,6 +46,7 @@ def class_figure(folder: Path, counts: pd.DataFrame, benchmark: Benchmark) -> Pi
     for split, shift in zip(SPLITS, (0.2, -0.2)):
         bars = axes.barh(places + shift, counts[split], height=0.38, color=COLOURS[split], label=split)
         axes.bar_label(bars, fontsize=8, padding=2)
+    axes.margins(x=0.08)  # room for the longest bar's number
     axes.set_yticks(places, [words[key] for key in counts.index])
     axes.set_xlabel("videos")
     axes.legend(frameon=False, fontsize=9)
@@ -72,12 +77,18 @@ def projection_figure(
 
 
 def _scatter(axes: Axes, plane: np.ndarray, labels: Sequence[str], benchmark: Benchmark) -> None:
-    """One colour a class; normal videos grey and small, below the others."""
+    """One colour and form a class, for readers who confuse colours; normal videos grey and small, below the others."""
     of = np.array(labels)
     for place, c in enumerate(benchmark.classes):
         own = plane[of == c.key]
         normal = c.key == benchmark.normal
         colour = "#b0b7bf" if normal else colormaps["tab20"]((place - 1) % 20)
         axes.scatter(
-            own[:, 0], own[:, 1], s=12 if normal else 22, color=colour, label=c.prompt, zorder=1 if normal else 2
+            own[:, 0],
+            own[:, 1],
+            s=12 if normal else 22,
+            color=colour,
+            marker="o" if normal else MARKERS[(place - 1) % len(MARKERS)],
+            label=c.prompt,
+            zorder=1 if normal else 2,
         )

@@ -11,13 +11,17 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.schema import CHOSEN
 from mmvad.report.choosing import select
 from mmvad.report.definitions import Metric, Settings, headline
+from mmvad.report.filled import PEEKED
 from mmvad.report.frame import config_columns
+from mmvad.report.notes import sentences
 from mmvad.report.pictures import Picture, save
 from mmvad.report.results import Results, RowRuns
 from mmvad.report.studies import STUDIES
 
+UNKNOWN = "chance unknown: no row has two seeds"
 COLUMNS = ("table", "title", "rows", "runs", "best", "worst", "effect", "noise", "by_chance")
 
 
@@ -41,14 +45,13 @@ def effects(results: Results, benchmark: str) -> pd.DataFrame:
     `effect` is the best row's mean minus the worst's, in the headline metric; `noise` the standard deviation over
     seeds, pooled over the rows (missing where no row has two seeds); `by_chance` the effect that as many rows of one
     mean would show on average: noise * sqrt(mean of 1/n) * the expected range of so many standard normal numbers.
+    A row whose checkpoints were chosen on the test set has its mark.
     """
     metric = headline(benchmark)
     found = []
     for study in STUDIES:
         rows = {
-            r.row.label: values
-            for r in select(results, study, benchmark).rows
-            if (values := _values(results, r, metric))
+            _label(r): values for r in select(results, study, benchmark).rows if (values := _values(results, r, metric))
         }
         if len(rows) > 1:
             found.append({"table": study.key, "title": study.title, **_effect(rows)})
@@ -65,13 +68,19 @@ def effect_figure(folder: Path, table: pd.DataFrame, benchmark: str) -> Picture:
     axes = figure.add_subplot()
     places = np.arange(len(table))[::-1]
     axes.barh(places + 0.2, table["effect"], height=0.38, color="#1f77b4", label="best row minus worst")
-    axes.barh(places - 0.2, table["by_chance"].fillna(0), height=0.38, color="#b0b7bf", label="expected by chance")
+    known = table["by_chance"].notna().to_numpy()
+    chance = table["by_chance"][known].astype("float64")
+    axes.barh(places[known] - 0.2, chance, height=0.38, color="#b0b7bf", label="expected by chance")
+    for place in places[~known]:
+        axes.annotate(UNKNOWN, (0, place - 0.2), (3, 0), textcoords="offset points", va="center", fontsize=7)
     axes.set_yticks(places, [f"{row.table}: {row.best} / {row.worst}" for row in table.itertuples()])
-    axes.set_xlabel(f"{headline(benchmark).heading} (points)")
-    axes.legend(frameon=False, fontsize=9)
+    axes.set(xlabel=f"{headline(benchmark).heading} (points)", ylim=(-0.6, len(table) - 0.4))
+    figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
     caption = (
         "Largest difference between two rows of a table, and what rows of one mean would show by the seeds' noise."
     )
+    if any(PEEKED in label for label in (*table["best"], *table["worst"])):
+        caption += sentences([f"{PEEKED} {CHOSEN['best_test']}"])
     return Picture(title, caption, save(figure, folder, f"effects_{benchmark}"))
 
 
@@ -80,6 +89,10 @@ def expected_range(count: int) -> float:
     x = np.linspace(-8, 8, 4001)
     below = np.array([0.5 * (1 + erf(value / sqrt(2))) for value in x])
     return float((1 - below**count - (1 - below) ** count).sum() * (x[1] - x[0]))
+
+
+def _label(runs: RowRuns) -> str:
+    return f"{runs.row.label} {PEEKED}" if runs.runs and runs.runs[0]["select"] == "best_test" else runs.row.label
 
 
 def _values(results: Results, runs: RowRuns, metric: Metric) -> list[float]:

@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mmvad.config.identity import is_read
+from mmvad.config.identity import is_read, with_later_keys
 from mmvad.errors import UserError
 from mmvad.progress import track
 from mmvad.runs import RunFolder, read_json
@@ -120,13 +120,17 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     """
     report = read_json(folder.report)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
-    name = report["config"]["model"]["name"]
-    config = {key: value for key, value in flat(report["config"]).items() if is_read(key, name)}
-    run = {**_origin(folder, report, manifest), **config}
+    run = {**_origin(folder, report, manifest), **settings_of(report["config"])}
     figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
     for figure in figures:
         _check(figure)
     return [{**run, **figure} for figure in figures]
+
+
+def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration as dotted keys: those that its model reads. Raises KeyError without `model.name`."""
+    name = tree["model"]["name"]
+    return {key: value for key, value in with_later_keys(flat(tree)).items() if is_read(key, name)}
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -234,9 +238,9 @@ def _frame(kept: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
 def _config(path: Path) -> dict[str, Any] | None:
     try:
         content = yaml.safe_load(RunFolder(path).config.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        return settings_of(content) if "seed" in content else None
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
-    return flat(content) if isinstance(content, dict) and "seed" in content else None
 
 
 def _why(error: Exception) -> str:

@@ -58,7 +58,7 @@ def confusion_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark, na
     columns, rows = [words[key] for key in table.columns], [words[key] for key in there.index]
     figure = Figure(figsize=(0.75 * len(columns) + 2.6, 0.45 * len(rows) + 1.8), layout="constrained")
     axes = figure.add_subplot()
-    image = heat_on(axes, shares, rows, columns, decimals=0)
+    image = heat_on(axes, shares, rows, columns, decimals=0, ends=(0, 100))
     axes.tick_params(axis="x", labelrotation=40)
     axes.set(xlabel="predicted", ylabel="annotated")
     figure.colorbar(image, label="frames of the row (percent)")

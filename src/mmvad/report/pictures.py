@@ -75,12 +75,23 @@ def file_name(name: str) -> str:
 
 
 def heat_on(
-    axes: Axes, values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, decimals: int = 2
+    axes: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    decimals: int = 2,
+    ends: tuple[float, float] | None = None,
 ) -> AxesImage:
-    """Draws [rows, columns] as colours with their numbers; what is masked or NaN stays empty."""
+    """Draws [rows, columns] as colours with their numbers; what is masked or NaN stays empty.
+
+    Args:
+        ends: the values at the ends of the colours; by default the least and the greatest.
+    """
     shown = np.ma.masked_invalid(values)
-    image = axes.imshow(shown, cmap="viridis", aspect="auto")
-    middle = (shown.min() + shown.max()) / 2
+    low, high = ends or (shown.min(), shown.max())
+    image = axes.imshow(shown, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    middle = (low + high) / 2
     for (i, j), value in np.ndenumerate(shown):
         if not np.ma.getmaskarray(shown)[i, j]:
             colour = "white" if value < middle else "black"
