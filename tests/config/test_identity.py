@@ -11,6 +11,7 @@ from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config, plain
 from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
+from mmvad.report.frame import flat
 
 BASE = ["data.validation_share=0.1", "data.batch_size=64", "select=best_test"]
 BEFORE_TPWNG_LEARNED = "7d7e3425233c"
@@ -85,6 +86,13 @@ def test_our_networks_keys_change_no_peer(override: str) -> None:
 def test_a_key_is_read_where_it_changes_the_identity(model: str, override: str) -> None:
     key, over = override.partition("=")[0], as_peer(model) if model in PEERS else []
     assert is_read(key, model) == (identify(*over, override) != identify(*over))
+
+
+@pytest.mark.parametrize("model", ["dual_stream", "rtfm", "tpwng"])
+def test_what_a_model_does_not_read_is_left_out(model: str) -> None:
+    tree = plain(load_config([], [*BASE, *(as_peer(model) if model in PEERS else [])]))
+    left = flat(identity.without_unread(tree))
+    assert left == {key: value for key, value in flat(tree).items() if is_read(key, model)}
 
 
 def test_precision_in_use_changes_it() -> None:

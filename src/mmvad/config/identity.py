@@ -51,14 +51,20 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
     its path; the text weights' content in place of their name; and the schema version. Of the models' settings only
     those of `model.name` count.
     """
-    tree = without_later_keys(plain(config))
-    if config.model.name != "dual_stream":
-        del tree["loss"]
-        tree["model"] = {"name": config.model.name, "text": tree["model"]["text"]}
+    tree = without_unread(without_later_keys(plain(config)))
     del tree["runtime"], tree["data"]["bank"]
     tree["model"]["text"]["weights"] = text_hash
     tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def without_unread(tree: Tree) -> Tree:
+    """A resolved configuration without what its model does not read, as `is_read` has it."""
+    name = tree["model"]["name"]
+    if name == "dual_stream":
+        return tree
+    kept = {key: value for key, value in tree.items() if key != "loss"}
+    return kept | {"model": {"name": name, "text": tree["model"]["text"]}}
 
 
 def is_read(key: str, model: str) -> bool:

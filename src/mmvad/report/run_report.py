@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mmvad.config.identity import SCHEMA_VERSION, without_later_keys
+from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_unread
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 def make_report(
     prepared: Prepared, videos: list[ScoredVideo], parameters: int, best_epoch: int | None
 ) -> dict[str, Any]:
-    """Identity, configuration without `runtime`, and every figure of the test set.
+    """Identity, configuration without `runtime` and what the model does not read, and every figure of the test set.
 
     Args:
         best_epoch: the epoch (from 0) whose checkpoint was chosen by `best_val` or `best_test`; None for `last`.
     """
-    config = without_later_keys(plain(prepared.config))
+    config = without_unread(without_later_keys(plain(prepared.config)))
     del config["runtime"], config["data"]["bank"]
     weights = config["model"]["text"]["weights"]
     if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what

@@ -14,6 +14,7 @@ from mmvad.config import peers
 from mmvad.config.load import load_config
 from mmvad.errors import UserError
 from mmvad.models.peers import one_class_svm
+from mmvad.report.frame import collect
 from mmvad.retest import retest
 from mmvad.runs import read_json
 from mmvad.train import train
@@ -85,3 +86,15 @@ def test_a_run_can_be_tested_again_from_its_checkpoint(tmp_path: Path) -> None:
     folder = train(load_config([], [*settings, "optim.epochs=1", "runtime.figures=off", "data.segment_length=64"]))
     assert read_json(folder.report)["scores"]["combined"]["auc"] > 0.6  # a shift of three deviations
     assert retest(folder.path, [], None) == 0
+
+
+def test_the_report_holds_the_settings_that_the_method_reads(tmp_path: Path) -> None:
+    settings = [f"data.bank={write_bank(tmp_path / 'bank')}", f"runtime.results={tmp_path / 'runs'}", "optim.epochs=1"]
+    config = load_config([], [*settings, "model.name=one_class_svm", "modalities=v", "runtime.figures=off"])
+    folder = train(config)
+    told = read_json(folder.report)["config"]
+    assert "loss" not in told
+    assert set(told["model"]) == {"name", "text"}
+    assert set(told["peers"]) == {"one_class_svm"}
+    assert load_config([folder.config]) == config, "what a run goes on from stays whole"
+    assert set(collect([tmp_path / "runs"]).frame["run"]) == {folder.path.name}
