@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +13,7 @@ from mmvad.config.peers import PEERS
 from mmvad.report.filled import FilledRow, FilledTable
 from mmvad.report.frame import collect
 from mmvad.report.published import published_figures
-from mmvad.report.render import grid, latex, markdown
+from mmvad.report.render import as_csv, grid, latex, markdown
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Results
 from mmvad.report.scored import Truths
@@ -100,6 +102,16 @@ def test_different_crops_are_said(tmp_path: Path) -> None:
     make_run(tmp_path / "runs", tmp_path / "bank", [*RTFM, "quirks.all_crops=on"])
     said = "tested on different crops: 0 (HL-Net 2020), all (RTFM 2021), 5 (the others)"
     assert said in table(tmp_path / "runs", "III").notes
+
+
+def test_published_figures_are_no_runs_in_a_csv(results: Path) -> None:
+    rows = {row["method"]: row for row in csv.DictReader(io.StringIO(as_csv(table(results, "III"))))}
+    published, measured = rows["MACIL-SD"], rows["VadCLIP 2024"]
+    assert (published["AP"], published["AP n"]) == ("83.4", "")
+    assert published["published"] == "AP: I3D+VGGish, V+A, MACIL-SD readme, published"
+    assert int(measured["AP n"]) > 0
+    assert measured["published"] == "AP: CLIP, V+T, VadCLIP table 1-2, published"
+    assert rows["ours"]["published"] == ""
 
 
 def test_marks_are_set_and_explained(results: Path) -> None:

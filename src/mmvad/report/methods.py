@@ -58,7 +58,7 @@ def _method_rows(table: Comparison) -> list[FilledRow]:
 
 def _published_cells(table: Comparison, found: dict[str, Published]) -> tuple[Cell, ...]:
     figures = [found.get(name) for name in table.metrics]
-    return tuple(Cell(f.value, n=1, published=f) if f else Cell(reason="not published") for f in figures)
+    return tuple(Cell(f.value, published=f) if f else Cell(reason="not published") for f in figures)
 
 
 def _our_rows(table: Comparison, results: Results, selection: Selection) -> list[FilledRow]:

@@ -43,6 +43,11 @@ class Published:
         return f"{self.value:.2f}{_MARKS[self.confidence]}"
 
     @property
+    def origin(self) -> tuple[str, ...]:
+        """What it reads, as far as that is known, where it is from, and how sure it is."""
+        return tuple(part for part in (self.feature, self.modality, self.source, self.confidence) if part)
+
+    @property
     def supervision(self) -> str:
         return "unsupervised" if self.method in _UNSUPERVISED else "weak"
 

@@ -183,11 +183,23 @@ def _latex_note(note: str) -> str:
 
 
 def as_csv(table: FilledTable) -> str:
-    """One line a row; figures with all their digits, in percent, an empty field for what is missing."""
+    """One line a row; figures with all their digits, in percent, an empty field for what is missing.
+
+    A figure without n is published; the last field says where from.
+    """
     headings = list(table.headings)
     for metric in table.metrics:
         headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
-    headings += ["difference", "difference low", "difference high", "interval over", "missing", "failed", "marks"]
+    headings += [
+        "difference",
+        "difference low",
+        "difference high",
+        "interval over",
+        "missing",
+        "failed",
+        "marks",
+        "published",
+    ]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(headings)
@@ -206,7 +218,17 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
     marks = [*row.quirks, *([f"select={row.select}"] if row.select != "last" else [])]
     marks += ["reconstruction"] if row.reconstruction else []
     absent = None if row.failed else row.absent
-    return [*line, _resampled(row.difference), absent, failed or None, "; ".join(marks) or None]
+    return [*line, _resampled(row.difference), absent, failed or None, "; ".join(marks) or None, _origins(table, row)]
+
+
+def _origins(table: FilledTable, row: FilledRow) -> str | None:
+    """Which figures of a row are published, and for each what it read and where it is from."""
+    figures = [
+        (metric.heading, cell.published or (row.paper[i] if row.paper else None))
+        for i, (metric, cell) in enumerate(zip(table.metrics, row.cells))
+    ]
+    said = [f"{heading}: {', '.join(figure.origin)}" for heading, figure in figures if figure]
+    return "; ".join(said) or None
 
 
 def _resampled(difference: Difference | None) -> str | None:
