@@ -71,6 +71,25 @@ def test_nothing_of_a_name_becomes_code(tmp_path: Path) -> None:
     assert "No sound".lower() in text.lower()
 
 
+def test_the_combined_curve_lets_the_one_below_through(tmp_path: Path) -> None:
+    """It always lies on the coarse or the fine one: dashed, as in the picture."""
+    media = tmp_path / "clip.mp4"
+    media.touch()
+    write_page(tmp_path / "page.html", prediction(media), "made")
+    text = text_of(tmp_path / "page.html")
+    assert re.search(r"#curve \.combined \{[^}]*stroke-dasharray", text)
+    assert re.search(r"#legend i\.combined \{[^}]*dashed", text)
+
+
+def test_what_ranks_an_event_is_no_score_of_a_frame(tmp_path: Path) -> None:
+    media = tmp_path / "clip.mp4"
+    media.touch()
+    write_page(tmp_path / "page.html", prediction(media), "made")
+    headings = re.findall(r"<th(?: title=\"([^\"]*)\")?>(\w+)</th>", text_of(tmp_path / "page.html"))
+    assert [name for _, name in headings] == ["class", "from", "to", "peak", "rank"]
+    assert "0.7" in headings[-1][0]
+
+
 def test_a_large_video_lies_beside_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "EMBEDDED_BYTES", 5)
     (tmp_path / "in").mkdir()

@@ -17,7 +17,7 @@ from mmvad.metrics.evaluate import frame_scores
 from mmvad.report import compared
 from mmvad.report.curves import draw_over
 from mmvad.report.scored import Truths, scored_videos
-from mmvad.report.strip import is_abnormal, shot_times
+from mmvad.report.strip import Shot, frames_above, is_abnormal, shot_times
 from tests.report.synthetic import make_bank, make_run
 
 
@@ -31,6 +31,13 @@ def test_two_runs_of_any_configuration(pair: list[str], tmp_path: Path, capsys: 
     assert main(["curves", *pair, "--videos", "video000", "video003", "--out", str(out)]) == 0
     assert out.stat().st_size > 10_000
     assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".svg"))]
+
+
+def test_abnormal_frames_are_told_without_their_colour() -> None:
+    axes = Figure().add_subplot()
+    frames_above(axes, [Shot(1.0, np.zeros((3, 4, 3), np.uint8), abnormal) for abnormal in (False, True)], 5.0)
+    normal, abnormal = (box.patch.get_linewidth() for box in axes.artists)
+    assert abnormal >= 2 * normal
 
 
 def test_a_run_that_peeked_is_named_below_the_curves(

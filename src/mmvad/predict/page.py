@@ -25,6 +25,14 @@ from mmvad.predict.prediction import DetectedEvent, Prediction
 
 EMBEDDED_BYTES = 20_000_000
 DIGITS = 4
+_COLUMNS = {
+    "class": "",
+    "from": "",
+    "to": "",
+    "peak": "its class's highest probability; without a fine stream the highest combined score",
+    "rank": "what the mAP ranks events by: the peak + 0.7 x the mean of the class's highest scores, so up to 1.7",
+}
+"""Headings of the events' table, and what they mean."""
 _LAID = "data-laid"
 """Marks a video that was laid beside its page, and was not there before."""
 
@@ -143,8 +151,8 @@ def _event_table(prediction: Prediction) -> str:
     if not prediction.events:
         return "<h2>Events</h2>\n<p>None detected.</p>\n"
     rows = "".join(_event_row(prediction, event) for event in prediction.events)
-    head = "<tr><th>class</th><th>from</th><th>to</th><th>peak</th><th>score</th></tr>"
-    return f"<h2>Events</h2>\n<table>\n<thead>{head}</thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
+    head = "".join(f'<th title="{says}">{name}</th>' if says else f"<th>{name}</th>" for name, says in _COLUMNS.items())
+    return f"<h2>Events</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
 
 
 def _event_row(prediction: Prediction, event: DetectedEvent) -> str:

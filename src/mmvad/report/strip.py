@@ -71,7 +71,7 @@ def is_abnormal(
 def frames_above(axes: Axes, shots: Sequence[Shot], inches: float) -> float:
     """Draws the frames in a row above the axes, tied to their seconds; gives the row's height in inches.
 
-    The axes are `inches` wide. A green frame is normal, a red one abnormal.
+    The axes are `inches` wide. A thin green frame is normal, a thick red one abnormal.
     """
     if not shots:
         return 0.0
@@ -90,7 +90,7 @@ def frames_above(axes: Axes, shots: Sequence[Shot], inches: float) -> float:
             boxcoords=("axes fraction", "axes fraction"),
             box_alignment=(0.5, -gap / (width * tall / wide)),
             pad=0.12,
-            bboxprops={"edgecolor": colour, "linewidth": 1.4},
+            bboxprops={"edgecolor": colour, "linewidth": 3.0 if shot.abnormal else 1.0},
             arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.8, "shrinkB": 0},
             annotation_clip=False,
         )
