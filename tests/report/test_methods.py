@@ -126,6 +126,16 @@ def test_marks_are_set_and_explained(results: Path) -> None:
     assert "AVVD 2022 ‡" in markdown(filled)
 
 
+def test_seconds_below_ten_have_a_decimal(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", "xd_violence")
+    for model, seconds in (("rtfm", 0.37), ("vadclip", 371.6)):
+        changes = RTFM if model == "rtfm" else VADCLIP
+        make_run(tmp_path / "runs", tmp_path / "bank", changes, train_seconds=seconds)
+    headings, lines = grid(table(tmp_path / "runs", "III"))
+    shown = {line[0]: line[headings.index("training (s)")] for line in lines}
+    assert (shown["RTFM 2021"], shown["VadCLIP 2024"]) == ("0.4", "372")
+
+
 def test_what_a_method_costs(results: Path) -> None:
     filled = table(results, "III")
     costs = dict(zip([m.heading for m in filled.metrics], row(filled, "VadCLIP 2024").cells))

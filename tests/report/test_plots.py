@@ -81,6 +81,17 @@ def test_captions_say_how_checkpoints_were_chosen_and_what_was_not_as_shipped(ba
         )
 
 
+def test_a_single_seed_has_no_bar_of_no_length(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_run(tmp_path / "runs", bank, ["model.prompt_half=7"])
+    for seed in (0, 1):
+        make_run(tmp_path / "runs", bank, seed=seed)
+    runs, saved = Results(collect([tmp_path / "runs"]).frame), []
+    monkeypatch.setattr("mmvad.report.plots.save", lambda figure, *_: saved.append(figure) or ())
+    prompt_figure(tmp_path, fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0)))
+    bars = saved[0].axes[0].collections[0].get_segments()
+    assert [len(bar) for bar in bars] == [2, 0], "M/2 = 4 has two seeds, 7 has one"
+
+
 def test_captions_say_over_how_many_seeds_means_are(runs: Results, bank: Path, tmp_path: Path) -> None:
     pictures = all_pictures(runs, tmp_path)
     assert "(n = 3)" in pictures[0].caption

@@ -13,10 +13,10 @@ from mmvad.report.pictures import Picture, marked_up, picture_html
 from mmvad.report.render import WIDE, is_turned, oriented
 
 _STYLE = """
-:root { color-scheme: light dark; --ink: #1c2128; --paper: #fff; --quiet: #59636e; --line: #d1d9e0; --band: #f6f8fa;
-  --mark: #fff8c5; --link: #0550ae; }
+:root { color-scheme: light dark; --ink: #1c2128; --paper: #fff; --quiet: #59636e; --line: #d1d9e0;
+  --band: rgb(129 139 152 / .08); --mark: #fff8c5; --link: #0550ae; --shade: #8c959f; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #0d1117; --quiet: #9198a1; --line: #3d444d;
-  --band: #161b22; --mark: #3a2f0b; --link: #79b8ff; } }
+  --band: rgb(145 152 161 / .1); --mark: #3a2f0b; --link: #79b8ff; --shade: #6e7681; } }
 * { box-sizing: border-box; }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); max-width: 72rem;
   margin: 0 auto; padding: 1.5rem; }
@@ -26,7 +26,12 @@ h3 { font-size: 1.05rem; margin: 2rem 0 .5rem; }
 a { color: var(--link); text-decoration: none; } a:hover { text-decoration: underline; }
 p.summary, .notes, figcaption { color: var(--quiet); font-size: .9rem; }
 nav ul { columns: 2 22rem; padding-left: 1.2rem; margin: .3rem 0 1rem; } nav h4 { margin: .6rem 0 0; }
-.scroll { overflow-x: auto; }
+/* a shade at the edge behind which there is more */
+.scroll { overflow-x: auto; background: linear-gradient(to right, var(--paper) 40%, transparent) 0 0,
+  linear-gradient(to left, var(--paper) 40%, transparent) 100% 0,
+  linear-gradient(to right, var(--shade), transparent) 0 0, linear-gradient(to left, var(--shade), transparent) 100% 0;
+  background-repeat: no-repeat; background-size: 3rem 100%, 3rem 100%, 1rem 100%, 1rem 100%;
+  background-attachment: local, local, scroll, scroll; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem; }
 th, td { padding: .3rem .7rem; text-align: right; white-space: nowrap; }
 thead th { border-bottom: 2px solid var(--line); border-top: 2px solid var(--line); }
@@ -41,7 +46,7 @@ code { font: .92em ui-monospace, monospace; background: var(--band); padding: .1
 figure { margin: .5rem 0; } figure img { max-width: 100%; background: #fff; border: 1px solid var(--line);
   border-radius: 6px; padding: 4px; }
 @media print { body { max-width: none; padding: 0; font-size: 11pt; } nav { display: none; }
-  table, figure { break-inside: avoid; } h2, h3 { break-after: avoid; } .scroll { overflow: visible; }
+  table, figure { break-inside: avoid; } h2, h3 { break-after: avoid; } .scroll { overflow: visible; background: none; }
   table.wide { font-size: 6.5pt; } table.wide th, table.wide td { padding: .2rem .2rem; } }
 """
 

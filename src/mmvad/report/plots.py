@@ -51,12 +51,17 @@ def _said_of(table: FilledTable) -> str:
 def _draw_prompts(axes: Axes, table: FilledTable) -> None:
     ours = [(int(row.lead[0]), row.cells[0]) for row in table.rows if row.cells[0].mean is not None]
     counts, cells = zip(*ours)
-    means, deviations = [c.mean or 0.0 for c in cells], [c.deviation or 0.0 for c in cells]
+    means = [cell.mean for cell in cells]
+    deviations = [np.nan if cell.deviation is None else cell.deviation for cell in cells]
     axes.errorbar(counts, means, yerr=deviations, marker="o", capsize=3, color=OURS, label="ours")
     paper = [(int(row.lead[0]), row.paper[0].value) for row in table.rows if row.paper and row.paper[0]]
     if paper:
         axes.plot(*zip(*paper), marker="s", linestyle="--", color=PAPER, label="paper")
-    axes.set(xlabel="M/2", ylabel=f"{table.metrics[0].heading} (percent)", xticks=sorted({*counts, *dict(paper)}))
+    axes.set(
+        xlabel="learned vectors on either side, M/2",
+        ylabel=f"{table.metrics[0].heading} (percent)",
+        xticks=sorted({*counts, *dict(paper)}),
+    )
     axes.legend(frameon=False, fontsize=9)
 
 

@@ -91,7 +91,8 @@ def _absent_text(row: FilledRow) -> str:
 
 
 def _figure_text(cell: Cell, metric: Metric) -> str:
-    return cell_text(cell, 0 if metric.name in _WHOLE else 2, constant=metric.name == "trainable_parameters")
+    decimals = 2 if metric.name not in _WHOLE else 0 if (cell.mean or 0) >= 10 else 1
+    return cell_text(cell, decimals, constant=metric.name == "trainable_parameters")
 
 
 def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
