@@ -49,6 +49,27 @@ def test_all_that_is_wrong_is_found_in_one_go(xd: Hand) -> None:
     assert lines[-3].split() == ["train", "3", "0", "0", "1", "1", "0", "0", "1"]
 
 
+def test_every_fault_of_one_video_is_found(xd: Hand) -> None:
+    name = XD_TRAIN[0]
+    save(xd.visual(name, 0), rows(4, 511, 1))
+    other, sound = np.load(xd.visual(name, 1)), np.load(xd.audio(name))[:, :100]
+    other[0, 0], sound[0, 0] = np.nan, np.nan
+    save(xd.visual(name, 1), other)
+    save(xd.audio(name), sound)
+    save(xd.audio(XD_TRAIN[1]), np.full((1, 128), np.inf, np.float32))
+    lines: list[str] = []
+    findings = check("xd_violence", xd.root, show=lines.append)
+    assert [(finding.kind, finding.video, finding.detail.split(": ")[1][:11]) for finding in findings] == [
+        ("bad file", name, "511 columns"),
+        ("bad file", name, "100 columns"),
+        ("length", XD_TRAIN[1], "1 rows of s"),
+        ("not finite", name, "nan in row "),
+        ("not finite", XD_TRAIN[1], "inf in row "),
+    ]
+    with pytest.raises(UserError, match=r"2 videos cannot be imported, the first finding"):
+        import_release("xd_violence", xd.root, xd.root.parent / "bank")
+
+
 def test_a_missing_folder_of_sound_is_one_finding(xd: Hand) -> None:
     shutil.rmtree(xd.root / "vggish-features")
     findings, lines = found("xd_violence", xd.root)

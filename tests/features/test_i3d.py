@@ -113,6 +113,8 @@ def test_a_stacked_file_of_another_shape_or_cut_off(ucf_stacked: Path, tmp_path:
     np.save(file, rows(5, 2048, 0))
     with pytest.raises(UserError, match=r"Arson001_x264_i3d.npy: shape \[5, 2048\]"):
         imported("ucf_crime", ucf_stacked, tmp_path / "bank")
+    (finding,) = check("ucf_crime", ucf_stacked, subset=True, progress=False)  # not one a crop
+    assert finding.video.endswith("Arson001_x264")
     np.save(file, np.zeros((5, 10, 2048), np.float32))
     file.write_bytes(file.read_bytes()[:-8])
     with pytest.raises(UserError, match="truncated"):

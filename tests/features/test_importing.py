@@ -159,7 +159,7 @@ def break_list(xd: Hand) -> str:
 def break_several(xd: Hand) -> str:
     break_width(xd)
     break_truncated(xd)
-    return r"(?s)2 videos cannot be imported, the first:.*511 columns.*mmvad data check"
+    return r"(?s)2 videos cannot be imported, the first finding:.*511 columns.*mmvad data check"
 
 
 BREAKS = [value for name, value in sorted(globals().items()) if name.startswith("break_")]

@@ -1,7 +1,4 @@
-"""Holding a release or a bank against the official split, file by file.
-
-A fault does not stop it, but the first finding of each video may hide others of that video.
-"""
+"""Holding a release or a bank against the official split, file by file. A fault does not stop it."""
 
 from __future__ import annotations
 
@@ -89,14 +86,14 @@ def _no_audio(release: Release) -> Iterator[Finding]:
 
 
 def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
-    with progress_bar("reading rows", plan.bytes, in_bytes=True, show=progress) as advance:
-        for entry in plan.entries:
-            for header in entry.files:
-                try:
-                    load_rows(header)
-                except UserError as error:
-                    yield Finding("not finite", entry.video.split, entry.video.name, error)
-                advance(header.size)
+    total = sum(header.size for _, header in plan.readable)
+    with progress_bar("reading rows", total, in_bytes=True, show=progress) as advance:
+        for video, header in plan.readable:
+            try:
+                load_rows(header)
+            except UserError as error:
+                yield Finding("not finite", video.split, video.name, error)
+            advance(header.size)
 
 
 def _check_bank(

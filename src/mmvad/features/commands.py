@@ -38,8 +38,7 @@ def _add_check(verbs: Any) -> None:
     parser = verbs.add_parser(
         "check",
         help="hold a release or a bank against the official split",
-        description="Reads every file and prints what is wrong. The first finding of each video may hide others: mend "
-        "it, and check again. Exit code 0: nothing is wrong; 1: something is.",
+        description="Reads every file and prints all that is wrong. Exit code 0: nothing is wrong; 1: something is.",
     )
     _add_common(parser, "PATH", "the folder of the release, or a bank")
     parser.set_defaults(run=run_check)

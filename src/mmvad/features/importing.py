@@ -235,7 +235,9 @@ def _first_of(release: Release, wrong: list[Finding]) -> UserError:
         return wrong[0].error
     first = str(wrong[0].error).replace("\n", "\n  ")
     fix = "`mmvad data check` lists them all"
-    return UserError(release.root, f"{len(wrong)} videos cannot be imported, the first:\n  {first}", fix=fix)
+    count = len({(finding.split, finding.video) for finding in wrong})
+    videos = "1 video" if count == 1 else f"{count} videos"
+    return UserError(release.root, f"{videos} cannot be imported, the first finding:\n  {first}", fix=fix)
 
 
 def _check_space(plan: Plan, out: Path, dtype: str | None) -> None:

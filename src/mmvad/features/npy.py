@@ -15,7 +15,7 @@ import numpy as np
 from mmvad.errors import UserError
 
 FLOATS = ("float16", "float32", "float64")
-_AGAIN = "fetch or extract the file again; `mmvad data check` lists all videos with such files"
+_AGAIN = "fetch or extract the file again"
 
 
 @dataclass(frozen=True)

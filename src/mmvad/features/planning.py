@@ -68,11 +68,13 @@ class Plan:
     """What an import would take, sorted by split and name, and what is wrong.
 
     Attributes:
+        readable: the files whose header can be read, also of videos with another one that cannot.
         crops: by split, the crops that a whole video has.
     """
 
     release: Release
     entries: list[Entry] = field(default_factory=list)
+    readable: list[tuple[Video, NpyHeader]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     crops: dict[Split, tuple[int, ...]] = field(default_factory=dict)
 
@@ -137,72 +139,83 @@ def _wanted_crops(release: Release, split: Split, names: set[str], crops: tuple[
 
 
 def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Options) -> Entry | None:
-    """The video's entry; None, and a finding, where its files cannot be imported."""
+    """The video's entry; None, and all that its headers say is wrong, where its files cannot be imported."""
     release, note = plan.release, _Notes(plan.findings, video)
     files = release.visual[video.split].get(video.name, {})
     lacking = [crop for crop in wanted if crop not in files]
     first = (wanted or (release.benchmark.test_crop,))[0]
     if len(lacking) == len(wanted):
         place = release.visual_place(video.split, video.name, first)
-        return note("missing", UserError(place, "there is no such file", expected=f"a feature file of {video.name}"))
+        note("missing", UserError(place, "there is no such file", expected=f"a feature file of {video.name}"))
+        return None
     if lacking:
         place = release.visual_place(video.split, video.name, lacking[0])
         crops = f"crops {', '.join(map(str, wanted))}, as other videos have"
         note("incomplete", UserError(place, f"there is no such file, crops {lacking} are missing", expected=crops))
-        if video.split == "test" and release.benchmark.test_crop in lacking:
-            return None
-    try:
-        visual = {k: _visual_header(plan, files[k], k, options) for k in wanted if k in files}
-    except UserError as error:
-        return note("bad file", error)
-    return _with_audio(release, video, visual, options, note)
+    before = len(plan.findings)
+    visual = _visual_headers(plan, {crop: files[crop] for crop in wanted if crop in files}, options, note)
+    audio = _audio_header(release, video, options, note)
+    _note_lengths(visual, audio, note)
+    plan.readable += [(video, header) for header in (*visual.values(), *([audio] if audio else []))]
+    untestable = video.split == "test" and release.benchmark.test_crop in lacking
+    return None if untestable or len(plan.findings) > before else Entry(video, visual, audio)
 
 
-def _visual_header(plan: Plan, path: Path, crop: int, options: Options) -> NpyHeader:
-    layout = plan.release.layout
+def _visual_headers(plan: Plan, files: Mapping[int, Path], options: Options, note: _Notes) -> dict[int, NpyHeader]:
+    """The headers that can be read, by crop; a file that holds several crops is noted once."""
+    layout, headers, bad = plan.release.layout, {}, set()
     first = plan.entries[0].files[0].width if plan.entries else None
     width = options.visual_width or layout.width or first
-    return read_header(path, width, crop if layout.stacked else None)
+    for crop, path in files.items():
+        if path in bad:
+            continue
+        try:
+            headers[crop] = read_header(path, width, crop if layout.stacked else None)
+        except UserError as error:
+            note("bad file", error)
+            bad.add(path)
+    return headers
 
 
-def _with_audio(
-    release: Release, video: Video, visual: dict[int, NpyHeader], options: Options, note: _Notes
-) -> Entry | None:
-    first = next(iter(visual.values()))
-    try:
-        for header in visual.values():
-            check_crop_lengths(header.rows, first.rows, header.path, first.path)
-    except UserError as error:
-        return note("length", error)
+def _audio_header(release: Release, video: Video, options: Options, note: _Notes) -> NpyHeader | None:
     path = release.audio[video.split].get(video.name)
     if options.audio == "none" or (path is None and options.audio == "optional"):
-        return Entry(video, visual, None)
+        return None
     if path is None:
         place = release.audio_place(video.split, video.name)
         fix = "fetch the file, or import with --audio optional (a video may be silent) or --audio none"
-        missing = UserError(place, "there is no such file", expected=f"the sound of {video.name}", fix=fix)
-        return note("no audio", missing)
+        note("no audio", UserError(place, "there is no such file", expected=f"the sound of {video.name}", fix=fix))
+        return None
     try:
-        audio = read_header(path, options.audio_width)
+        return read_header(path, options.audio_width)
     except UserError as error:
-        return note("bad file", error)
-    try:
-        check_audio_length(audio.rows, first.rows, audio.path, first.path)
-    except UserError as error:
-        return note("length", error)
-    return Entry(video, visual, audio)
+        note("bad file", error)
+        return None
+
+
+def _note_lengths(visual: Mapping[int, NpyHeader], audio: NpyHeader | None, note: _Notes) -> None:
+    """Notes files of one video that are not equally long; all are held against the first crop that can be read."""
+    if not visual:
+        return
+    first, *others = visual.values()
+    for checked, header in [(check_crop_lengths, other) for other in others] + (
+        [(check_audio_length, audio)] if audio else []
+    ):
+        try:
+            checked(header.rows, first.rows, header.path, first.path)
+        except UserError as error:
+            note("length", error)
 
 
 @dataclass(frozen=True)
 class _Notes:
-    """Notes what is wrong with a video; gives None, which then stands for its entry."""
+    """Notes what is wrong with a video."""
 
     findings: list[Finding]
     video: Video
 
-    def __call__(self, kind: Kind, error: UserError) -> Entry | None:
+    def __call__(self, kind: Kind, error: UserError) -> None:
         self.findings.append(Finding(kind, self.video.split, self.video.name, error))
-        return None
 
 
 def _find_extra(plan: Plan, videos: Mapping[Split, Sequence[Video]], options: Options) -> None:
