@@ -77,6 +77,34 @@ def test_a_broken_checkpoint_is_refused(
     assert "remove report.json, then train again" in text
 
 
+def test_no_other_file_is_called_broken(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in (finished.scores, finished.path, tmp_path / "none.ckpt"):
+        text = refusal(capsys, ["test", str(finished.path), "--checkpoint", str(file)])
+        assert str(file) in text
+        assert "remove" not in text
+        assert "name a checkpoint of the run: last.ckpt or best.ckpt in its checkpoints/" in text
+
+
+@pytest.mark.parametrize("content", ["", "[]", "null", '{"schema": 2}'])
+@pytest.mark.parametrize("name", ["report.json", "manifest.json"])
+def test_a_file_that_is_not_as_a_run_leaves_it(
+    name: str, content: str, finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(finished.path, tmp_path / finished.path.name))
+    (copy / name).write_text(content)
+    rows = tmp_path / "a.npy"
+    rows.touch()
+    again = ["train", f"--config={copy / 'config.yaml'}", f"--runtime.results={tmp_path}"]
+    predict = ["predict", "--features", str(rows), "--checkpoint", str(copy)]
+    mend = "remove it" if name == "report.json" else "remove it and report.json"
+    for words in (["test", str(copy)], *([again, ["curves", str(copy)]] if name == "report.json" else [predict])):
+        text = refusal(capsys, words)
+        assert f"{copy / name}: " in text
+        assert f"to mend: {mend}, then train again" in text
+
+
 @pytest.mark.parametrize(("select", "name"), [("last", "last.ckpt"), ("best_val", "best.ckpt")])
 def test_what_is_said_of_a_broken_checkpoint_mends_it(
     select: str, name: str, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

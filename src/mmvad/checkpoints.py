@@ -102,8 +102,11 @@ def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
 def _made_again(path: Path) -> str:
     """How a run makes a checkpoint anew: what would keep it from that is removed first.
 
-    A report ends the run, and one that goes on from its last epoch finds no best one.
+    A report ends the run, and one that goes on from its last epoch finds no best one. A file of another name was given
+    by hand and is none that a run makes: nobody is told to remove it.
     """
+    if path.name not in {LAST, BEST}:
+        return f"name a checkpoint of the run: {LAST} or {BEST} in its checkpoints/"
     beside = [path.with_name(LAST)] if path.name == BEST else []
     found = [file.name for file in (*beside, path.parent.parent / "report.json") if file.is_file()]
     names = [*(["it"] if path.is_file() else []), *found]

@@ -10,7 +10,7 @@ from mmvad.checkpoints import BEST, LAST, read_checkpoint
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.report.terminal import frame_table, map_table
-from mmvad.runs import LOG, RunFolder, read_json, require_finished, run_config
+from mmvad.runs import LOG, RunFolder, read_manifest, read_report, require_finished, run_config
 from mmvad.train import assemble, prepare, test
 
 EQUAL_WITHIN = 1e-6
@@ -31,8 +31,9 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
     folder = RunFolder(path)
     config = run_config(folder, overrides)
     require_finished(folder)
+    report = read_report(folder)
     prepared = prepare(config)
-    wanted = read_json(folder.manifest)["identity"]
+    wanted = read_manifest(folder)["identity"]
     if prepared.identity != wanted:
         raise UserError(
             path,
@@ -45,7 +46,7 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
     data, module = assemble(prepared)
     videos = test(prepared, data, module, file)
     figures = evaluate(prepared.benchmark, videos, trapezoid=config.quirks.trapezoid_ap)
-    return _compare(figures, read_json(folder.report), file)
+    return _compare(figures, report, file)
 
 
 def _compare(figures: dict[str, Any], report: dict[str, Any], file: Path) -> int:

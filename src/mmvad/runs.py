@@ -91,14 +91,30 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_whole(path, (json.dumps(content, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON file's content. Raises UserError where it is missing or broken."""
+def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
+    """A JSON file's content. Raises UserError where it is missing, broken, no mapping, or lacks a `needed` key."""
+    fix = f"remove it{'' if path.name == 'report.json' else ' and report.json'}, then train again"
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(path, "no such file", expected="a run folder of `mmvad train`") from None
     except (OSError, ValueError) as error:
-        raise UserError(path, f"cannot be read as JSON: {error}", fix="remove the file and run again") from None
+        raise UserError(path, f"cannot be read as JSON: {error}", fix=fix) from None
+    lacking = [key for key in needed if not isinstance(content, dict) or key not in content]
+    if lacking or not isinstance(content, dict):
+        problem = f"lacks {', '.join(lacking)}" if lacking else f"holds a {type(content).__name__}"
+        raise UserError(path, problem, expected="the file as a run leaves it", fix=fix)
+    return content
+
+
+def read_report(folder: RunFolder) -> dict[str, Any]:
+    """A finished run's report. Raises UserError where it is missing or is not as a run leaves it."""
+    return read_json(folder.report, ("bank_hash", "config", "scores", "map", "selected_on_test"))
+
+
+def read_manifest(folder: RunFolder) -> dict[str, Any]:
+    """What a run notes of how it was made. Raises UserError where it is missing or is not as a run leaves it."""
+    return read_json(folder.manifest, ("identity", "precision", "bank"))
 
 
 def write_scores(path: Path, videos: list[ScoredVideo]) -> None:

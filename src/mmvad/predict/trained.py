@@ -25,7 +25,7 @@ from mmvad.models.text_encoder import weights_hash
 from mmvad.module import AnomalyModule
 from mmvad.predict.sources import Source
 from mmvad.quirks import averaged, smoothed
-from mmvad.runs import RunFolder, read_json, run_config
+from mmvad.runs import RunFolder, read_manifest, run_config
 from mmvad.train import chosen_checkpoint, score
 
 SILENT = "no sound: the audio gate is closed, the picture alone is scored"
@@ -119,7 +119,7 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
     """
     folder = RunFolder(path.parent.parent if path.is_file() else path)
     config = run_config(folder, overrides)
-    manifest = read_json(folder.manifest)
+    manifest = read_manifest(folder)
     benchmark, widths = benchmark_named(config.benchmark), _widths(folder, manifest)
     encoder = build_text(config, widths)
     text_hash = weights_hash(encoder) if encoder else None

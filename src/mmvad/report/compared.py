@@ -23,7 +23,7 @@ from mmvad.report.notes import chosen_notes
 from mmvad.report.pictures import save
 from mmvad.report.scored import Truths, scored_videos
 from mmvad.report.strip import Shot, frames_above, shots_of
-from mmvad.runs import LOG, RunFolder, read_json
+from mmvad.runs import LOG, RunFolder, read_json, read_report
 
 PAIR = (".png", ".svg")
 SHOTS = 5
@@ -100,8 +100,8 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
     folder = RunFolder(path)
     if not folder.finished:
         raise UserError(path, "is no finished run", expected="a folder of `mmvad train` with report.json")
-    report = read_json(folder.report)
-    recorded = read_json(folder.manifest)["bank"]["path"] if folder.manifest.is_file() else None
+    report = read_report(folder)
+    recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None
     videos = scored_videos(path, truths.of(report["bank_hash"], recorded))
     benchmark = benchmark_named(report["config"]["benchmark"])
     return RunScores(path.resolve().name, benchmark, report["bank_hash"], videos, report["select"])

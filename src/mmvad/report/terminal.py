@@ -10,14 +10,14 @@ from rich.table import Table
 from mmvad.config.schema import CHOSEN
 from mmvad.report.frame import flat
 from mmvad.report.marks import run_marks
-from mmvad.runs import RunFolder, read_json
+from mmvad.runs import RunFolder, read_report
 
 NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
 
 
 def print_report(folder: RunFolder) -> None:
     """Prints all metrics of all three scores in percent, what has to be said of them, and where the files are."""
-    report = read_json(folder.report)
+    report = read_report(folder)
     console = Console(width=None if Console().is_terminal else 120)
     console.print(frame_table(report))
     console.print(map_table(report))
