@@ -245,6 +245,29 @@ def test_files_that_are_no_configuration(content: bytes, said: str, tmp_path: Pa
     assert "folder" not in text
 
 
+@pytest.mark.parametrize(
+    ("content", "line", "said"),
+    [
+        ("seed: 1\noptim:\n\tepochs: 3\n", 3, "to mend: indent with spaces"),
+        ("seed: 1\nmodalities: v\nseed: 2\n", 3, "the key 'seed' stands twice"),
+        ("seed: 1\noptim: {epochs: 3\n", 3, "expected ',' or '}'"),
+    ],
+)
+def test_the_line_of_a_file_that_is_no_yaml_is_named(content: str, line: int, said: str, tmp_path: Path) -> None:
+    file = written(tmp_path, content)
+    text = refusal([file])
+    assert text.startswith(f"{file}, line {line}: is no valid YAML: ")
+    assert said in text
+    assert "unicode string" not in text
+
+
+def test_a_dotted_key_in_a_file_is_to_be_nested(tmp_path: Path) -> None:
+    text = refusal([written(tmp_path, "model.text.weights: random\n")])
+    assert "the key 'model.text.weights' has a dot" in text
+    assert "`{model: {text: {weights: ...}}}`" in text
+    assert "did you mean" not in text
+
+
 def test_a_folder_is_no_configuration_file(tmp_path: Path) -> None:
     assert "cannot be read" in refusal([tmp_path])
 

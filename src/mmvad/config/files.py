@@ -21,9 +21,10 @@ class UniqueKeys(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        double = next((key for i, key in enumerate(keys) if key in keys[:i]), None)
+        double = next((i for i, key in enumerate(keys) if key in keys[:i]), None)
         if double is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {double!r} stands twice", node.start_mark)
+            mark = node.value[double][0].start_mark
+            raise yaml.constructor.ConstructorError(None, None, f"the key {keys[double]!r} stands twice", mark)
         return super().construct_mapping(node, deep)
 
 
@@ -89,16 +90,37 @@ def _check_benchmarks(chains: Sequence[Sequence[tuple[Path, Tree]]]) -> None:
 def read_yaml(file: Path) -> Tree:
     """A file's keys and values. Raises UserError where it cannot be read or is no mapping."""
     try:
-        content = yaml.load(Path(file).read_text(encoding="utf-8"), UniqueKeys)
+        content = load_yaml(Path(file))
     except FileNotFoundError:
         folder = Path(file).parent
         found = nearest_name(Path(file).name, [p.name for p in folder.glob("*.yaml")] if folder.is_dir() else [])
         nearest = str(folder / found) if found else None
         raise UserError(file, "no such configuration file", nearest=nearest) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
-    except yaml.YAMLError as error:
-        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
     if content is not None and not isinstance(content, dict):
         raise UserError(file, f"holds a {type(content).__name__}", expected="a mapping of keys to values")
     return content or {}
+
+
+def load_yaml(file: Path) -> Any:
+    """What a file of plain YAML holds, each key once.
+
+    Raises FileNotFoundError, and UserError, naming the line, for what cannot be read as such.
+    """
+    try:
+        return yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+    except FileNotFoundError:
+        raise
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(file, f"cannot be read: {error}", expected="a YAML file in UTF-8") from None
+    except yaml.MarkedYAMLError as error:
+        raise _invalid(file, error) from None
+    except yaml.YAMLError as error:
+        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
+
+
+def _invalid(file: Path, error: yaml.MarkedYAMLError) -> UserError:
+    mark = error.problem_mark or error.context_mark
+    where = f"{file}, line {mark.line + 1}" if mark else file
+    what = ", ".join(part for part in (error.context, error.problem) if part)
+    tab = "'\\t'" in what
+    return UserError(where, f"is no valid YAML: {what}", fix="indent with spaces: YAML takes no tabs" if tab else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -111,6 +112,8 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
         if field is None:
             known = leaf_keys()
             full = f"{prefix}{key}"
+            if full in known:
+                raise UserError(where, f"the key {full!r} has a dot", fix=f"nest it: `{_nested(full)}`")
             by_last = [k for k in known if str(key) in {last := k.rpartition(".")[2], _initials(last)}]
             raise UserError(
                 where,
@@ -121,6 +124,11 @@ def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object
         inner = _section_of(field.annotation)
         if inner and isinstance(value, dict):
             _check_keys(value, inner, f"{prefix}{key}.", where)
+
+
+def _nested(key: str) -> str:
+    """`a.b` as it stands in a file: {a: {b: ...}}."""
+    return functools.reduce(lambda inner, part: f"{{{part}: {inner}}}", reversed(key.split(".")), "...")
 
 
 def _initials(name: str) -> str:

@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.files import UniqueKeys
+from mmvad.config.files import load_yaml
 from mmvad.config.load import leaf_keys
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
@@ -136,7 +134,7 @@ def project_file(written: str, sweep_file: Path) -> Path:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+        content = load_yaml(file)
     except FileNotFoundError:
         beside = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
         nearest = nearest_name(file.name, beside)
@@ -146,10 +144,6 @@ def _read(file: Path) -> dict[str, Any]:
             nearest=str(file.parent / nearest) if nearest else None,
             fix="`ls sweeps` lists those that come with mmvad",
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(file, f"cannot be read: {error}", expected="a YAML file") from None
-    except yaml.YAMLError as error:
-        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(content, dict):
         raise UserError(file, f"holds a {type(content).__name__}", expected="a sweep in W&B's format")
     return content
