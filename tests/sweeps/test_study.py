@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from mmvad.errors import UserError
+from mmvad.sweeps import storage as storage_module
 from mmvad.sweeps import study as study_module
 from mmvad.sweeps.process import gone, parent_lives, this_process
 from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING
@@ -240,6 +246,33 @@ def test_a_searchs_report_serves_a_grid(queue: Queue) -> None:
 )
 def test_the_databases_url(written: str | None, url: str) -> None:
     assert storage_url(written, Path("/runs")) == url
+
+
+def test_a_database_that_another_process_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(storage_module, "SAID_SECONDS", 0.1)
+    monkeypatch.setattr(storage_module, "BUSY_SECONDS", 0.3)
+    path = tmp_path / "held.db"
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("CREATE TABLE t (a)")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UserError, match=r"held\.db: another process holds the database") as error:
+            open_database(storage_url(str(path), tmp_path))
+        assert "the same command goes on from there" in str(error.value)
+        assert "waiting for it" in caplog.text
+        holder.rollback()
+    open_database(storage_url(str(path), tmp_path))
+
+
+def test_waiting_for_a_database_is_said_at_once(caplog: pytest.LogCaptureFixture, tmp_path: Path) -> None:
+    def slow() -> None:
+        time.sleep(1.1)
+        raise sqlalchemy.exc.OperationalError("", {}, Exception("database is locked"))
+
+    with pytest.raises(UserError, match="does not answer"):
+        Database(storage_url(None, tmp_path), patience=1.2).patiently(slow)
+    assert re.search("does not answer .*database is locked.*; waiting for it", caplog.text)
 
 
 def test_databases_that_are_none(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import sqlite3
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("mmvad")
 SQLITE, POSTGRES = "sqlite:///", "postgresql+psycopg://"
 BUSY_SECONDS = 60.0
+SAID_SECONDS = 2.0
 LOCK_SECONDS = 300.0
 PATIENCE_SECONDS = 900.0
 ADVISORY_LOCK = 0x6D6D766164
@@ -88,15 +89,16 @@ class Database:
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
-        until, said, pause = time.monotonic() + self.patience, False, 0.1
+        began, said, pause = time.monotonic(), False, 0.1
         while True:
             try:
                 return work()
             except (optuna.exceptions.StorageInternalError, SQLAlchemyError) as error:
                 reason = " ".join(str(error.__cause__ or error).split())[:200]
-                if time.monotonic() > until:
+                waited = time.monotonic() - began
+                if waited > self.patience:
                     raise UserError(self.shown, f"the database does not answer: {reason}", fix=_fix(self.url)) from None
-                if not said and pause > 1:
+                if not said and waited > 1:
                     LOG.warning(f"{self.shown}: the database does not answer ({reason}); waiting for it")
                     said = True
             time.sleep(pause * random.uniform(0.5, 1.5))
@@ -140,15 +142,31 @@ def _prepare_file(path: Path, must_exist: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with _file_lock(path.with_name(path.name + ".lock")):
-            connection = sqlite3.connect(path, timeout=BUSY_SECONDS)
-            # readers and the writer do not wait for each other; Optuna's own mode would make them
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.close()
-            _open(f"{SQLITE}{path}")
+            _let_read_and_write(path)
+            Database(f"{SQLITE}{path}", patience=BUSY_SECONDS).optuna  # noqa: B018 - makes its tables
     except sqlite3.DatabaseError as error:
+        if _is_locked(error):
+            raise UserError(path, f"another process holds the database: {error}", fix=_fix(f"{SQLITE}{path}")) from None
         raise UserError(
             path, f"is no SQLite database that can be used: {error}", fix="choose another --storage"
         ) from None
+
+
+def _let_read_and_write(path: Path) -> None:
+    """Readers and the writer do not wait for each other; Optuna's own mode would make them."""
+    for seconds in (SAID_SECONDS, BUSY_SECONDS):
+        with closing(sqlite3.connect(path, timeout=seconds)) as connection:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if not _is_locked(error) or seconds == BUSY_SECONDS:
+                    raise
+        LOG.warning(f"{path}: another process holds the database; waiting for it")
+
+
+def _is_locked(error: sqlite3.DatabaseError) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def _open(url: str) -> RDBStorage:
@@ -172,7 +190,7 @@ def _require_driver() -> None:
 
 def _fix(url: str) -> str:
     if url.startswith(SQLITE):
-        return "free space on its disk, or choose another --storage"
+        return "end what holds it, or free space on its disk; the same command goes on from there"
     return "start the server or mend the URL; the same command goes on from there"
 
 
