@@ -291,6 +291,8 @@ def test_a_wrong_truth_is_said(
         (["--features", "a.npy", "--fps", "-25"], "-25 frames a second"),
         (["a.mp4", "--fps", "25"], "leave out --fps"),
         (["a.mp4", "--audio", "a__vggish.npy"], "leave out --audio"),
+        (["--features", "a.npy", "--device", "tpu"], "--device: 'tpu' cannot be used"),
+        (["--features", "a.npy", "--chunk-overlap", "999"], "--chunk-overlap: 999 snippets"),
         (["--features", "a.npy", "--fps", "0"], "0 frames a second"),
         (["--features", "a.npy", "--fps", "nan"], "nan frames a second"),
         (["--features", "a.npy", "--audio", "nowhere"], "nowhere: no such file or folder"),
@@ -321,4 +323,4 @@ def test_a_missing_file_is_said_before_the_run_is_loaded(
     Path("a.npy").touch()
     Path("list.txt").write_text("a.npy\ngone\n")
     assert main(["predict", *words, "--checkpoint", "no_run"]) == 2
-    assert "gone: no such file" in capsys.readouterr().err
+    assert f"gone{' (of list.txt)' * ('list.txt' in words)}: no such file" in capsys.readouterr().err

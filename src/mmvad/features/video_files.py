@@ -42,13 +42,19 @@ def claim_name(taken: dict[str, Path], path: Path) -> None:
     taken[name] = path
 
 
+def listed(argument: Path) -> list[Path]:
+    """The files and folders that a `.txt` list names; none of another argument. Raises UserError for an unreadable."""
+    if argument.suffix.lower() != ".txt" or argument.is_dir():
+        return []
+    beside = [(argument.parent / line, Path(line)) for line in _lines(argument)]
+    return [near if near.exists() else plain for near, plain in beside]
+
+
 def _files_of(argument: Path) -> Iterator[Path]:
     if argument.is_dir():
         yield from _in_folder(argument)
     elif argument.suffix.lower() == ".txt":
-        for line in _lines(argument):
-            beside = argument.parent / line
-            path = beside if beside.exists() else Path(line)
+        for path in listed(argument):
             yield from _in_folder(path) if path.is_dir() else [path]
     else:
         yield argument

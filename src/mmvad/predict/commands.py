@@ -55,8 +55,10 @@ def run_predict(options: argparse.Namespace) -> int:
     if options.videos or not options.features:
         require_packages()
     from mmvad.disk import sole_writer
+    from mmvad.features.precision import choose_device
     from mmvad.predict.trained import load_run
 
+    choose_device(options.device)
     run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
     with sole_writer(options.out.resolve()):
         return _predict_features(options, run) if options.features else _predict_videos(options, run)
@@ -80,14 +82,15 @@ def _check_words(options: argparse.Namespace) -> None:
 
 def _check_files(options: argparse.Namespace) -> None:
     """Raises UserError for a file that is named and not there, before any weights are waited for."""
-    from mmvad.features.video_files import find_videos
+    from mmvad.features.video_files import find_videos, listed
 
     videos = find_videos(options.videos) if options.videos else []
+    lists = {path: f"{path} (of {argument})" for argument in options.videos for path in listed(argument)}
     kinds = {"a video": videos, "features (.npy)": options.features, "audio features (.npy)": [options.audio]}
     for kind, paths in kinds.items():
         for path in paths:
             if path is not None and not path.exists():
-                raise UserError(path, "no such file or folder", expected=kind)
+                raise UserError(lists.get(path, path), "no such file or folder", expected=kind)
 
 
 def _predict_features(options: argparse.Namespace, run: Any) -> int:
@@ -130,6 +133,7 @@ def _predictor(
 ) -> Predictor:
     from mmvad.predict.job import Predictor, Wishes
 
+    run.overlap(options.chunk_overlap)  # before it fails video by video
     wishes = Wishes(
         options.out,
         options.html,

@@ -59,16 +59,20 @@ class TrainedRun:
         """Whether sound changes its scores."""
         return self.config.uses_audio and self.widths.audio > 0
 
+    def overlap(self, wanted: int | None) -> int:
+        """How many snippets chunks share: as many as wanted, or as in the run's test. Raises UserError for too many."""
+        length = self.config.data.segment_length
+        if wanted is not None and not 0 <= wanted < length:
+            expected = f"0 to {length - 1}, below the run's segment length"
+            raise UserError("--chunk-overlap", f"{wanted} snippets", expected=expected)
+        return self.config.data.chunk_overlap if wanted is None else wanted
+
     def score(self, source: Source, overlap: int | None = None) -> ScoredVideo:
         """The scores of one video; chunks share `overlap` snippets, by default as many as the run was tested with.
 
         Raises UserError for features of another width than the run's.
         """
-        data = self.config.data
-        overlap = data.chunk_overlap if overlap is None else overlap
-        if not 0 <= overlap < data.segment_length:
-            expected = f"0 to {data.segment_length - 1}, below the run's segment length"
-            raise UserError("--chunk-overlap", f"{overlap} snippets", expected=expected)
+        data, overlap = self.config.data, self.overlap(overlap)
         split = self._split(source)
         sound = "optional" if self.listens else "none"
         how = Placement(data.segment_length, sound, self.place.device, how=data.segments, test_span=data.test_span)
