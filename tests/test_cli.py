@@ -139,6 +139,13 @@ def test_a_misspelt_verb_names_the_nearest(words: list[str], nearest: str, capsy
     assert f"did you mean: {nearest}?" in capsys.readouterr().err
 
 
+def test_a_wrong_choice_names_its_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "check", "xd_violence", "release", "--audio", "maybe"]) == 2
+    text = capsys.readouterr().err
+    assert "--audio: 'maybe' is not known\n  expected: one of required, optional, none\n" in text
+    assert "`mmvad data check --help`" in text
+
+
 def test_the_nearest_name_has_the_same_letters_or_begins_alike() -> None:
     assert nearest_name("vta", ["v", "va", "vt", "vat"]) == "vat"
     assert nearest_name("xd.yaml", ["planted.yaml", "xd_violence.yaml"]) == "xd_violence.yaml"

@@ -55,15 +55,15 @@ class Parser(argparse.ArgumentParser):
     """argparse, whose refusals of a word look like all other errors."""
 
     def error(self, message: str) -> NoReturn:
-        choice = re.search(r"invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
+        choice = re.search(r"(?:argument (?:.*/)?(--\S+): )?invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
         if choice is None:
             super().error(message)
-        known = re.findall(r"[\w.-]+", choice[2])
+        option, word, known = choice[1], choice[2], re.findall(r"[\w.-]+", choice[3])
         raise UserError(
-            self.prog,
-            f"{choice[1]!r} is not known",
+            option or self.prog,
+            f"{word!r} is not known",
             expected=f"one of {', '.join(known)}",
-            nearest=nearest_name(choice[1], known),
+            nearest=nearest_name(word, known),
             fix=f"`{self.prog} --help` explains them",
         )
 

@@ -103,7 +103,8 @@ class AnomalyModule(lightning.LightningModule):
                 f"epoch {self.current_epoch + 1}",
                 f"the training loss is {loss}",
                 expected="a finite loss",
-                fix="lower optim.learning_rate, set optim.gradient_clip=1, or take runtime.precision=32-true",
+                fix="lower optim.learning_rate, set optim.gradient_clip=1, or take runtime.precision=32-true; if that "
+                "does not help, look for damaged features: mmvad data check BENCHMARK BANK",
             )
 
     def predict_step(self, batch: Batch, batch_index: int) -> ChunkScores:

@@ -113,6 +113,17 @@ def test_a_sweeps_bad_value_is_the_files_and_not_the_command_lines(tmp_path: Pat
         expand(read_sweep(file), ["optim.epochs=0"])
 
 
+def test_a_sweeps_own_base_is_not_taken_for_another_benchmark(tmp_path: Path) -> None:
+    """`--benchmark` replaces a shipped base; the settings of one benchmark would otherwise be those of another."""
+    file, base = tmp_path / "sweep.yaml", EXPERIMENTS / "planted.yaml"
+    file.write_text(
+        f"program: mmvad\ncommand: [train, --config={base}]\nmethod: grid\nparameters: {{seed: {{value: 0}}}}"
+    )
+    with pytest.raises(UserError, match=r"(?s)its base, .*planted.yaml, is written for planted.*xd_violence"):
+        read_sweep(file, "xd_violence")
+    assert read_sweep(file, "planted").base == (base,)
+
+
 def test_a_sweeps_overlay_must_be_for_its_benchmark(tmp_path: Path) -> None:
     file = tmp_path / "sweep.yaml"
     overlay = EXPERIMENTS / "peers" / "vadclip_xd.yaml"

@@ -50,6 +50,12 @@ def test_the_terminal_shows_what_has_rows(results: Path, tmp_path: Path, capsys:
     assert str(tmp_path / "report.html") in text
 
 
+def test_a_bank_that_is_not_there_is_said(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(results), "--out", str(tmp_path / "out"), "--bank", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere: no such folder\n  expected: a bank" in capsys.readouterr().err
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
 def test_the_report_lies_with_its_runs(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("x", "y", "runs"):

@@ -206,5 +206,5 @@ def _missing(path: Path) -> UserError:
         path,
         "there is no bank",
         nearest=str(path.parent / nearest) if nearest else None,
-        fix=f"make one: {make}" + (f", or mmvad planted --out {path}" if "planted" in path.name else ""),
+        fix=f"make one: {make}",
     )

@@ -67,10 +67,9 @@ def add_curves_parser(subparsers: Any) -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"{number} is negative")
-    return number
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 up")
+    return int(text)
 
 
 def run_report(options: argparse.Namespace) -> int:

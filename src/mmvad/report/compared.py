@@ -21,7 +21,7 @@ from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_o
 from mmvad.report.figures import curve_on, snippet_edges
 from mmvad.report.notes import chosen_notes
 from mmvad.report.pictures import save
-from mmvad.report.scored import Truths, scored_videos
+from mmvad.report.scored import Truths, require_banks, scored_videos
 from mmvad.report.strip import Shot, frames_above, shots_of
 from mmvad.runs import LOG, RunFolder, read_json, read_report
 
@@ -57,9 +57,9 @@ def draw_curves(
     Raises UserError for what is no run, runs of different test sets, an unknown video, a video that cannot be read, and
     a folder that is not there.
     """
-    for folder in (*banks, *([media] if media else [])):
-        if not folder.is_dir():
-            raise UserError(folder, "no such folder", expected="videos" if folder == media else "a bank")
+    require_banks(banks)
+    if media and not media.is_dir():
+        raise UserError(media, "no such folder", expected="videos")
     truths = Truths(banks, fix="say where it lies now: mmvad curves --bank DIR")
     scored = [_run_scores(run, truths) for run in runs]
     if len({run.bank_hash for run in scored}) > 1:

@@ -43,6 +43,13 @@ class Truths:
         return self._read[bank_hash]
 
 
+def require_banks(banks: Sequence[Path]) -> None:
+    """Raises UserError for a folder that a user names as a bank and that is not there."""
+    for folder in banks:
+        if not folder.is_dir():
+            raise UserError(folder, "no such folder", expected="a bank")
+
+
 def scored_run(record: Mapping[str, Any], truths: Truths) -> list[ScoredVideo]:
     """The test videos of a run that `results.Results` lists. Raises UserError where scores or truth are missing."""
     return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))

@@ -22,7 +22,7 @@ from mmvad.report.plots import lambda_figure, prompt_figure
 from mmvad.report.render import markdown, print_table, write_table
 from mmvad.report.resampling import Resampler
 from mmvad.report.results import Results
-from mmvad.report.scored import Truths
+from mmvad.report.scored import Truths, require_banks
 from mmvad.report.studies import STUDIES, tables_named
 from mmvad.report.tables import fill
 
@@ -41,8 +41,9 @@ def write_report(
 ) -> list[Path]:
     """Writes frame, tables, figures and page to `out`, prints the tables; gives the files.
 
-    Raises UserError for unknown tables or benchmarks, and where no finished run is found.
+    Raises UserError for unknown tables or benchmarks, a bank that is not there, and where no finished run is found.
     """
+    require_banks(banks)
     wanted = tables_named(tables)
     chosen = benchmark_named(benchmark).name if benchmark else None
     found = collect(results)

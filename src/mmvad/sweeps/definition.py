@@ -7,12 +7,13 @@ overlay is the value of the parameter `config`, every other parameter is a key o
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.files import load_yaml
+from mmvad.config.files import load_yaml, written_for
 from mmvad.config.load import leaf_keys
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
@@ -120,6 +121,8 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
     base = tuple(
         project_file(word.removeprefix(CONFIG_OPTION), file) for word in words if word.startswith(CONFIG_OPTION)
     )
+    if benchmark is not None:
+        _check_base(file, base, benchmark)
     return Sweep(file, content, base, tuple(options))
 
 
@@ -209,6 +212,15 @@ def _check_name(name: str, file: Path) -> None:
     raise UserError(
         f"{file}: parameters", f"unknown key {name!r}", nearest=nearest, fix="`mmvad train --help` lists every key"
     )
+
+
+def _check_base(file: Path, base: Sequence[Path], benchmark: str) -> None:
+    """Raises UserError for a base of the sweep's own that is for another benchmark: only a shipped one is replaced."""
+    for path in base:
+        if written_for(path) not in {None, benchmark}:
+            problem = f"its base, {path}, is written for {written_for(path)}"
+            fix = f"name {CONFIG_OPTION}experiments/{benchmark}.yaml in its command, or leave out --benchmark"
+            raise UserError(file, problem, expected=f"a base for {benchmark}", fix=fix)
 
 
 def _replace_benchmark(content: dict[str, Any], benchmark: str) -> None:
