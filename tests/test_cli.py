@@ -139,6 +139,12 @@ def test_a_misspelt_verb_names_the_nearest(words: list[str], nearest: str, capsy
     assert f"did you mean: {nearest}?" in capsys.readouterr().err
 
 
+def test_a_second_file_behind_one_config_says_how(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--config", "a.yaml", "b.yaml"]) == 2
+    assert "unexpected 'b.yaml'" in (text := capsys.readouterr().err)
+    assert "to mend: say --config once a file: --config b.yaml" in text
+
+
 def test_a_wrong_choice_names_its_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "check", "xd_violence", "release", "--audio", "maybe"]) == 2
     text = capsys.readouterr().err

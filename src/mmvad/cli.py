@@ -104,7 +104,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            raise UserError("command line", f"unexpected {word!r}", expected="--key.sub=value")
+            fix = f"say --config once a file: --config {word}" if word.endswith((".yaml", ".yml")) else None
+            raise UserError("command line", f"unexpected {word!r}", expected="--key.sub=value", fix=fix)
         if "=" not in word:
             if not rest or rest[0].startswith("--"):
                 raise UserError("command line", f"{word} has no value", expected=f"{word}=VALUE")
@@ -125,7 +126,7 @@ def _add_train(verbs: argparse._SubParsersAction, *, with_keys: bool) -> None:
     parser = verbs.add_parser(
         "train",
         help="train, test and report one configuration",
-        usage="mmvad train [--config FILE ...] [--key.sub=VALUE ...]",
+        usage="mmvad train [--config FILE]... [--key.sub=VALUE]...",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog="The same command again goes on with a killed run, and leaves a finished one alone.",
         allow_abbrev=False,
