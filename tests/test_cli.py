@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from mmvad import __version__
 from mmvad.cli import main
 from mmvad.config.load import leaf_keys, load_config
 from mmvad.errors import nearest_name
+from tests.runs import arguments, command
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:
@@ -156,3 +158,24 @@ def test_the_nearest_name_has_the_same_letters_or_begins_alike() -> None:
     assert nearest_name("vta", ["v", "va", "vt", "vat"]) == "vat"
     assert nearest_name("xd.yaml", ["planted.yaml", "xd_violence.yaml"]) == "xd_violence.yaml"
     assert nearest_name("qqq", ["planted.yaml"]) is None
+
+
+def unread(*words: object) -> subprocess.CompletedProcess[str]:
+    """A command whose output nobody reads, as behind `| head` when head has ended."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        return subprocess.run(command(*words), stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+    finally:
+        os.close(writer)
+
+
+def test_training_goes_on_when_nobody_reads(bank: Path, tmp_path: Path) -> None:
+    done = unread(*arguments(bank, tmp_path, "optim.epochs=2"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(tmp_path.glob("*/report.json"))) == 1
+
+
+def test_a_listing_ends_when_nobody_reads(bank: Path) -> None:
+    done = unread("data", "show", bank)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -19,15 +19,17 @@ from mmvad.errors import UserError, nearest_name
 from mmvad.features.commands import add_data_parser
 from mmvad.features.extract_commands import add_extract_parser
 from mmvad.predict.commands import add_predict_parser
+from mmvad.printing import Printed, nobody_reads
 from mmvad.report.commands import add_curves_parser, add_report_parser
 from mmvad.sweeps.commands import add_sweep_parser
 
 EXIT_USER_ERROR = 2
+EXIT_NOBODY_READS = 128 + 13  # as a shell calls the end by SIGPIPE
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives its exit code. Errors that a user can mend are printed without a traceback."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[Printed(sys.stdout)])
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("mmvad").setLevel(logging.INFO)
     for stream in (sys.stdout, sys.stderr):
@@ -37,12 +39,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options, overrides = _parse(arguments)
         options.overrides = overrides
-        return int(options.run(options))
+        code = int(options.run(options))
+        print(end="", flush=True)  # here, where a reader that has gone is no error
+        return code
     except UserError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("mmvad: stopped; the same command goes on from here", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not nobody_reads():
+            raise
+        return EXIT_NOBODY_READS
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM}:
             return _refuse(
