@@ -72,7 +72,7 @@ class _AlongLine(torch.autograd.Function):
         context.save_for_backward(line, taps)
         out = bias.repeat(len(line), 1)
         for tap, read, written in _shifts(taps, len(line)):
-            out[written].addmm_(line[read], tap)
+            _add_product(out[written], line[read], tap)
         return out
 
     @staticmethod
@@ -80,9 +80,14 @@ class _AlongLine(torch.autograd.Function):
         line, taps = context.saved_tensors
         of_line, of_taps = torch.zeros_like(line), torch.empty_like(taps)
         for nth, (tap, read, written) in enumerate(_shifts(taps, len(line))):
-            of_line[read].addmm_(gradient[written], tap.T)
+            _add_product(of_line[read], gradient[written], tap.T)
             torch.mm(line[read].T, gradient[written], out=of_taps[nth])
         return of_line, of_taps.permute(2, 1, 0), gradient.sum(0)
+
+
+def _add_product(to: Tensor, x: Tensor, y: Tensor) -> None:
+    """to += x y; not by `addmm_`, which counters of operations overlook."""
+    torch.addmm(to, x, y, out=to)
 
 
 def _shifts(taps: Tensor, length: int) -> Iterator[tuple[Tensor, slice, slice]]:
