@@ -231,10 +231,17 @@ def test_a_real_search(sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixtu
     quick = [word for word in SMALL if not word.startswith(("optim", "model.dropout", "model.prompt"))]
     given = [*quick, "optim.epochs=2", f"data.bank={bank}"]
     arguments = ["sweep", "run", str(sweep.file), "--results", str(results), "--limit", "2", "--set", *given]
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "12 trials" in (text := capsys.readouterr().out)
+    assert text.endswith("not begun\n")
+    assert not results.exists()
     assert main(arguments) == 0
     text = capsys.readouterr().out
     assert "2 of 2 cells, 0 failed" in text
     assert "--optim.learning_rate=" in text
     assert len(list(results.glob("*/report.json"))) == 2
     assert main([*arguments, "--dry-run"]) == 0
-    assert "12 trials" in capsys.readouterr().out
+    assert "\n2 of 12 cells, 0 failed, 0 running" in capsys.readouterr().out
+    (bank / "manifest.json").unlink()
+    assert main([*arguments, "--dry-run"]) == 0
+    assert "how many are done cannot be said" in capsys.readouterr().out

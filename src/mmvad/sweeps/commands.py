@@ -104,7 +104,7 @@ def run_sweep(args: argparse.Namespace) -> int:
 
 
 def run_status(args: argparse.Namespace) -> int:
-    """Lists the cells, or what a search would draw from."""
+    """Lists the cells, or what a search draws from and how it stands."""
     from mmvad.errors import UserError
     from mmvad.sweeps.cells import Resolver, expand, title, unread
     from mmvad.sweeps.grid import cell_states
@@ -112,7 +112,7 @@ def run_status(args: argparse.Namespace) -> int:
 
     sweep, overrides = _read(args)
     if sweep.method != "grid":
-        return _describe_search(sweep, overrides)
+        return _describe_search(args, sweep, overrides)
     expanded = expand(sweep, overrides)
     for line in unread(sweep, expanded):
         print(line)
@@ -191,14 +191,24 @@ def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) ->
     return int(standing.failed > 0)
 
 
-def _describe_search(sweep: Sweep, overrides: list[str]) -> int:
-    from mmvad.sweeps.search import DEFAULT_TRIALS, check_search
+def _describe_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) -> int:
+    from mmvad.errors import UserError
+    from mmvad.sweeps.cells import Resolver
+    from mmvad.sweeps.search import check_search, run_cap, standing_of
+    from mmvad.sweeps.trials import study_name
 
-    check_search(sweep, overrides)
-    print(f"{sweep.file}: a search on {sweep.benchmark}, {sweep.content.get('run_cap', DEFAULT_TRIALS)} trials")
+    lowest = check_search(sweep, overrides)
+    print(f"{sweep.file}: a search on {sweep.benchmark}, {run_cap(sweep)} trials")
     for key, drawn in sweep.ranges().items():
         scale = ", logarithmic" if drawn.log else ""
         print(f"  {key}: {list(drawn.choices) or f'{drawn.low:g} to {drawn.high:g}{scale}'}")
+    try:
+        name = study_name(sweep, lowest, overrides, Resolver())
+    except UserError as error:
+        print(f"how many are done cannot be said: {error}")
+        return 0
+    standing = standing_of(sweep, name, _open(args)) if _exists(args) else None
+    print(standing.line(None) if standing else "not begun")
     return 0
 
 

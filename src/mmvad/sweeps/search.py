@@ -142,6 +142,22 @@ def validation_figure(folder: RunFolder, config: Config, metric: str) -> float:
     return max(figures) if config.select == "best_val" else figures[-1]
 
 
+def run_cap(sweep: Sweep) -> int:
+    """How many trials a search has."""
+    return int(sweep.content.get("run_cap", DEFAULT_TRIALS))
+
+
+def standing_of(sweep: Sweep, name: str, database: Database) -> Standing | None:
+    """How the search of this study's name stands; None where it has not begun."""
+    import optuna
+
+    try:
+        study = database.patiently(lambda: optuna.load_study(study_name=name, storage=database.optuna))
+    except KeyError:
+        return None
+    return _standing(study, database, run_cap(sweep))
+
+
 def check_search(sweep: Sweep, overrides: Sequence[str]) -> Config:
     """The configuration with every range at its lower end. Raises UserError where there is nothing to validate on."""
     lowest = {key: (r.choices[0] if r.choices else r.low) for key, r in sweep.ranges().items()}
@@ -180,7 +196,7 @@ def run_search(
     study = open_study(database, name, sweep)
     if retry_failed:
         database.patiently(lambda: propose_failed_again(study, database))
-    target = int(sweep.content.get("run_cap", DEFAULT_TRIALS))
+    target = run_cap(sweep)
     if limit is not None:
         target = min(target, len(database.patiently(lambda: given_out(study))) + limit)
     job = SearchWorker(database.url, sweep, name, tuple(overrides), target, trainer, resolver, database.patience)
