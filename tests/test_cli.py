@@ -15,6 +15,7 @@ from mmvad import __version__
 from mmvad.cli import main
 from mmvad.config.load import leaf_keys, load_config
 from mmvad.errors import nearest_name
+from tests.report.synthetic import make_run
 from tests.runs import arguments, command
 
 
@@ -174,6 +175,13 @@ def test_training_goes_on_when_nobody_reads(bank: Path, tmp_path: Path) -> None:
     done = unread(*arguments(bank, tmp_path, "optim.epochs=2"))
     assert (done.returncode, done.stderr) == (0, "")
     assert len(list(tmp_path.glob("*/report.json"))) == 1
+
+
+def test_tables_that_nobody_reads_change_no_exit_code(bank: Path, tmp_path: Path) -> None:
+    """1 would say of `sweep run` that cells failed, and of `test` that the figures differ."""
+    make_run(tmp_path / "runs", bank)
+    done = unread("report", tmp_path / "runs", "--out", tmp_path / "out", "--resamples", 0)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_listing_ends_when_nobody_reads(bank: Path) -> None:

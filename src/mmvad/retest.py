@@ -9,7 +9,7 @@ from typing import Any
 from mmvad.checkpoints import BEST, LAST, read_checkpoint
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
-from mmvad.report.terminal import frame_table, map_table
+from mmvad.report.terminal import Terminal, frame_table, map_table
 from mmvad.runs import LOG, RunFolder, read_manifest, read_report, require_finished, run_config
 from mmvad.train import assemble, prepare, test
 
@@ -50,9 +50,7 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> int
 
 
 def _compare(figures: dict[str, Any], report: dict[str, Any], file: Path) -> int:
-    from rich.console import Console
-
-    console = Console()
+    console = Terminal()
     console.print(frame_table({**report, **figures}))
     console.print(map_table({**report, **figures}))
     found, wanted = dict(_leaves(figures)), dict(_leaves(report))

@@ -1,4 +1,4 @@
-"""The table that a run ends with on the terminal."""
+"""The terminal that tables are shown on, and the table that a run ends with."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mmvad.config.schema import CHOSEN
+from mmvad.printing import nobody_reads
 from mmvad.report.frame import flat
 from mmvad.report.marks import run_marks
 from mmvad.runs import RunFolder, read_report
@@ -15,10 +16,23 @@ from mmvad.runs import RunFolder, read_report
 NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
 
 
+class Terminal(Console):
+    """Shows on stdout, `width` columns wide where that is no terminal; that its reader has gone is no error."""
+
+    def __init__(self, width: int = 120) -> None:
+        super().__init__()
+        if not self.is_terminal:
+            self.width = width
+
+    def on_broken_pipe(self) -> None:
+        if not nobody_reads():
+            super().on_broken_pipe()
+
+
 def print_report(folder: RunFolder) -> None:
     """Prints all metrics of all three scores in percent, what has to be said of them, and where the files are."""
     report = read_report(folder)
-    console = Console(width=None if Console().is_terminal else 120)
+    console = Terminal()
     console.print(frame_table(report))
     console.print(map_table(report))
     for reason in sorted(reasons(report)):

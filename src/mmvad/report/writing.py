@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.disk import disk_errors
 from mmvad.errors import UserError
@@ -25,6 +23,7 @@ from mmvad.report.results import Results
 from mmvad.report.scored import Truths, require_banks
 from mmvad.report.studies import STUDIES, tables_named
 from mmvad.report.tables import fill
+from mmvad.report.terminal import Terminal
 
 PICTURES = ("Fig5", "X", "Fig6", "Fig7")
 
@@ -120,7 +119,7 @@ def _summary(found: Collected) -> list[str]:
 
 
 def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *, asked: bool) -> None:
-    console = Console(width=None if Console().is_terminal else 140)
+    console = Terminal(width=140)
     for section in sections:
         for table in _shown(section.tables, asked):
             print_table(table, console)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from mmvad.disk import disk_errors
 from mmvad.errors import UserError
 from mmvad.report.render import print_table, write_table
+from mmvad.report.terminal import Terminal
 from mmvad.sweeps.cells import Cell, configure
 from mmvad.sweeps.definition import Sweep
 from mmvad.sweeps.grid import ELSEWHERE, CellState, cell_states
@@ -60,7 +59,7 @@ def _show_table(sweep: Sweep, states: Sequence[CellState], overrides: Sequence[s
     with disk_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         files = write_table(table, folder, f"{sweep.file.stem}_{sweep.benchmark}")
-    print_table(table, Console(width=None if Console().is_terminal else 140))
+    print_table(table, Terminal(width=140))
     print(f"  {files[0].with_suffix('')}.md, .tex, .csv")
 
 
