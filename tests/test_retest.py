@@ -105,6 +105,15 @@ def test_a_file_that_is_not_as_a_run_leaves_it(
         assert f"to mend: {mend}, then train again" in text
 
 
+@pytest.mark.parametrize("key", ["bank_hash", "config", "scores", "map", "select"])
+def test_what_a_report_lacks_is_named(
+    key: str, finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / finished.path.name)))
+    copy.report.write_text(json.dumps({k: v for k, v in report(finished).items() if k != key}))
+    assert f"{copy.report}: lacks {key}\n" in refusal(capsys, ["curves", str(copy.path)])
+
+
 @pytest.mark.parametrize(("select", "name"), [("last", "last.ckpt"), ("best_val", "best.ckpt")])
 def test_what_is_said_of_a_broken_checkpoint_mends_it(
     select: str, name: str, bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

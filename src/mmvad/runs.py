@@ -109,7 +109,7 @@ def read_json(path: Path, needed: Sequence[str] = ()) -> dict[str, Any]:
 
 def read_report(folder: RunFolder) -> dict[str, Any]:
     """A finished run's report. Raises UserError where it is missing or is not as a run leaves it."""
-    return read_json(folder.report, ("bank_hash", "config", "scores", "map", "selected_on_test"))
+    return read_json(folder.report, ("bank_hash", "config", "scores", "map", "select"))
 
 
 def read_manifest(folder: RunFolder) -> dict[str, Any]:
