@@ -23,14 +23,9 @@ class GraphConvolution(nn.Module):
 
     def forward(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
         """adjacency [B or 1, L, L]; padding columns are already zero in it."""
-        x = x * mask.unsqueeze(-1)
-        return adjacency @ self.weight(x) + self.skip(x, mask)
-
-    def skip(self, x: Tensor, mask: Tensor) -> Tensor:
-        """R(x), x zero on padding."""
-        del mask
-        residual = self.residual
-        return along_time(x, residual.weight, residual.bias) if isinstance(residual, nn.Conv1d) else x
+        x, residual = x * mask.unsqueeze(-1), self.residual
+        skip = along_time(x, residual.weight, residual.bias) if isinstance(residual, nn.Conv1d) else x
+        return adjacency @ self.weight(x) + skip
 
 
 def supports_and_skips(layers: Sequence[GraphConvolution], x: Tensor, layout: Layout) -> list[tuple[Tensor, Tensor]]:
