@@ -146,6 +146,8 @@ def test_a_second_file_behind_one_config_says_how(capsys: pytest.CaptureFixture[
     assert main(["train", "--config", "a.yaml", "b.yaml"]) == 2
     assert "unexpected 'b.yaml'" in (text := capsys.readouterr().err)
     assert "to mend: say --config once a file: --config b.yaml" in text
+    assert main(["test", "run", "b.yaml"]) == 2
+    assert "--config" not in capsys.readouterr().err, "`test` has none"
 
 
 def test_a_wrong_choice_names_its_option(capsys: pytest.CaptureFixture[str]) -> None:

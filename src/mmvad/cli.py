@@ -112,7 +112,8 @@ def _parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
     while rest:
         word = rest.pop(0)
         if not word.startswith("--"):
-            fix = f"say --config once a file: --config {word}" if word.endswith((".yaml", ".yml")) else None
+            layered = hasattr(options, "config") and word.endswith((".yaml", ".yml"))
+            fix = f"say --config once a file: --config {word}" if layered else None
             raise UserError("command line", f"unexpected {word!r}", expected="--key.sub=value", fix=fix)
         if "=" not in word:
             if not rest or rest[0].startswith("--"):
