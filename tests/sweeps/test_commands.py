@@ -74,7 +74,7 @@ def test_a_real_sweep_from_the_dry_run_to_the_pull(
     assert main(words("run", sweep_file, bank, results, "--workers", "1")) == 0
     text = capsys.readouterr().out
     assert "2 of 2 cells finished (0 before), 0 failed" in text
-    assert "Table VI. Modalities (Planted), percent" in text
+    assert "Table VI. Modalities (Planted)" in text
     assert {path.name for path in (results / "report" / "sweeps").iterdir()} == {
         f"pair_planted.{form}" for form in ("md", "tex", "csv")
     }

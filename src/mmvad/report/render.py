@@ -242,7 +242,7 @@ def _resampled(difference: Difference | None) -> str | None:
 def terminal(table: FilledTable) -> Table:
     """The table for rich's console."""
     headings, rows = oriented(table)
-    made = Table(title=f"{table.name}, percent", title_justify="left", min_width=len(table.name) + 9)
+    made = Table(title=table.name, title_justify="left", min_width=len(table.name))
     for i, heading in enumerate(headings):
         made.add_column(heading, justify="left" if i < len(table.headings) else "right", overflow="fold")
     for row in rows:
