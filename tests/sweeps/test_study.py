@@ -271,7 +271,7 @@ def test_waiting_for_a_database_is_said_at_once(caplog: pytest.LogCaptureFixture
         raise sqlalchemy.exc.OperationalError("", {}, Exception("database is locked"))
 
     with pytest.raises(UserError, match="does not answer"):
-        Database(storage_url(None, tmp_path), patience=1.2).patiently(slow)
+        Database(storage_url(None, tmp_path), patience=2.0).patiently(slow)
     assert re.search("does not answer .*database is locked.*; waiting for it", caplog.text)
 
 
