@@ -73,7 +73,7 @@ class FineStream(nn.Module):
 
 
 def cosines(features: Tensor, text: Tensor) -> Tensor:
-    """Of features [B, L, d] and texts [B or 1, C, d]: [B, L, C]. The features are only read, never written anew."""
+    """Of features [B, L, d] with texts [B or 1, C, d], as in eq. 8: [B, L, C]. No unit features are written."""
     length = torch.linalg.vector_norm(features, dim=-1, keepdim=True).clamp_min(1e-12)
     return features @ F.normalize(text, dim=-1).transpose(1, 2) / length
 

@@ -50,7 +50,7 @@ def convolved(support: Tensor, skip: Tensor, adjacencies: Sequence[Tensor], grid
 def rows_along_time(rows: Tensor, kernel: Tensor, bias: Tensor, layout: Layout) -> Tensor:
     """A convolution over each video's own segments: rows [R, d], kernel [d_out, d, odd] -> [R, d_out].
 
-    Of packed rows in single precision as products along one line of all videos, which a CPU does at twice the pace.
+    Of packed rows in single precision as products along one line of all videos: many short convolutions are slower.
     """
     if not isinstance(layout, Packed) or torch.is_autocast_enabled("cpu"):
         return mix(lambda part, mask: along_time(part, kernel, bias), rows, layout.windows(0))
