@@ -10,6 +10,8 @@ import pytest
 
 from mmvad.runs import RunFolder
 
+pytest_plugins = ["tests.predict.trained", "tests.releases.fixtures", "tests.tables.fixtures"]
+
 
 @pytest.fixture(scope="session")
 def field_data() -> Path:
@@ -32,7 +34,7 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished(bank: Path, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A run on it with validation and figures. Tests only read it."""
-    from mmvad.train import train
+    from mmvad.training.train import train
     from tests.runs import MEASURED, configured
 
     return train(configured(bank, tmp_path_factory.mktemp("finished"), MEASURED, "runtime.figures=on"))

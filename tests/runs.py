@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from mmvad.cli import main
+from mmvad.cli.main import main
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.runs import RunFolder
@@ -55,7 +55,7 @@ def epochs(folder: RunFolder) -> list[dict[str, float]]:
 
 
 def command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "mmvad.cli", *map(str, words)]
+    return [sys.executable, "-m", "mmvad", *map(str, words)]
 
 
 def refusal(capsys: pytest.CaptureFixture[str], words: list[str]) -> str:

@@ -11,15 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
+from mmvad.bank.bank import BankWriter
+from mmvad.benchmarks.benchmark import (
+    Benchmark,
+    Event,
+    Split,
+    Video,
+)
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.features.bank import BankWriter
 from mmvad.models.dual_stream import DualStream, NetworkSettings
+from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
-from mmvad.objectives import LossSettings
 
 Module = TypeVar("Module", bound=torch.nn.Module)
 

@@ -85,7 +85,7 @@ def test_a_model_is_added_by_the_page_alone(copy: Path, tmp_path: Path) -> None:
     )
     bank, results = write_bank(tmp_path / "bank"), tmp_path / "runs"
     configs = [f"--config=experiments/{name}.yaml" for name in ("planted", f"peers/{NAME}_planted")]
-    run(copy, "mmvad.cli", "train", *configs, f"--data.bank={bank}", f"--runtime.results={results}")
+    run(copy, "mmvad", "train", *configs, f"--data.bank={bank}", f"--runtime.results={results}")
     (folder,) = results.iterdir()
     losses = pd.read_csv(RunFolder(folder).epochs)["loss/total"]
     assert losses.iloc[-1] < losses.iloc[0]

@@ -2,6 +2,6 @@
 
 import sys
 
-from mmvad.cli import main
+from mmvad.cli.main import main
 
 sys.exit(main())

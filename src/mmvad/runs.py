@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import io
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +19,9 @@ import numpy as np
 
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
-from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
-
-LOG = logging.getLogger("mmvad")
-LOG.setLevel(logging.INFO)
+from mmvad.system.disk import write_whole
 
 
 @dataclass(frozen=True)
@@ -129,12 +125,3 @@ def write_scores(path: Path, videos: list[ScoredVideo]) -> None:
     save: Any = np.savez_compressed  # numpy before 2.2 would save `allow_pickle` as an array: numbers need none
     save(buffer, **arrays)
     write_whole(path, buffer.getvalue())
-
-
-def log_to(path: Path) -> logging.Handler:
-    """Adds a file to the log; the caller removes the handler."""
-    with disk_errors(path):
-        handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    LOG.addHandler(handler)
-    return handler

@@ -16,9 +16,14 @@ from mmvad.bench.plain import plain_form
 from mmvad.bench.run import ROWS, run_bench
 from mmvad.bench.steps import Step, cases
 from mmvad.bench.table import growth_table, reached, row_table
-from mmvad.bench.timing import Row, compare, count_flops, exponent
+from mmvad.bench.timing import (
+    Row,
+    compare,
+    count_flops,
+    exponent,
+)
 from mmvad.benchmarks.registry import benchmark
-from mmvad.cli import main
+from mmvad.cli.main import main
 from mmvad.errors import UserError
 from tests.plain import savings
 

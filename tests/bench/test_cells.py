@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from mmvad.bench.cells import A_PROMPT_A_VIDEO, ONE_TEXT, TRAINING_VIDEOS, Cell, anchors, cells, related
+from mmvad.bench.cells import (
+    A_PROMPT_A_VIDEO,
+    ONE_TEXT,
+    TRAINING_VIDEOS,
+    Cell,
+    anchors,
+    cells,
+    related,
+)
 from mmvad.bench.made import configuration
 
 

@@ -8,11 +8,15 @@ import torch
 from mmvad.bench import training
 from mmvad.bench.gpu import FORMS, gpu_rows, step_flops
 from mmvad.bench.made import configuration, dual_stream
-from mmvad.bench.training import CROPS, drawn_loader, drawn_samples, train_steps
-from mmvad.config.schema import Runtime
-from mmvad.environment import choose_place
+from mmvad.bench.training import (
+    CROPS,
+    drawn_loader,
+    drawn_samples,
+    train_steps,
+)
 from mmvad.models import layout
 from mmvad.models.model import Model
+from mmvad.system.device import training_device
 
 SMALL = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=4")
 CPU = torch.device("cpu")
@@ -20,7 +24,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.slow
 def test_rows_of_steps() -> None:
-    rows = list(gpu_rows(True, choose_place(Runtime(device="cpu", threads=1)), ("xd_violence",)))
+    rows = list(gpu_rows(True, training_device("cpu", "auto", 1), ("xd_violence",)))
     assert len(rows) == len(FORMS)
     for row in rows:
         assert row.seconds > 0
@@ -31,7 +35,7 @@ def test_rows_of_steps() -> None:
 def test_operations_are_those_of_the_batches_that_training_gets(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on CUDA: fixed shapes, and videos by length where steps are compiled, if the model makes use of that."""
     config = configuration("xd_violence", *SMALL[1:2], "data.batch_size=24", "data.segment_length=128")
-    place, ours = choose_place(Runtime(device="cpu", threads=1)), dual_stream(config)
+    place, ours = training_device("cpu", "auto", 1), dual_stream(config)
     assert not next(iter(drawn_loader(config, ours, place, compiled=True))).steps  # a CPU compiles nothing
     monkeypatch.setattr(layout, "packs", lambda x: False)
     monkeypatch.setattr(training, "compiles", lambda wish, *rest: wish == "on")
@@ -44,7 +48,7 @@ def test_operations_are_those_of_the_batches_that_training_gets(monkeypatch: pyt
 
 
 def test_steps_are_timed_without_the_warm_ones() -> None:
-    place = choose_place(Runtime(device="cpu", threads=1))
+    place = training_device("cpu", "auto", 1)
     spent = train_steps(configuration("xd_violence", *SMALL), place, warm=2, steps=2)
     assert 0 < spent.seconds < 30
     assert spent.first > 0
@@ -52,7 +56,7 @@ def test_steps_are_timed_without_the_warm_ones() -> None:
 
 
 def test_the_first_step_may_be_the_last_warm_one() -> None:
-    spent = train_steps(configuration("xd_violence", *SMALL), choose_place(Runtime(device="cpu")), warm=1, steps=1)
+    spent = train_steps(configuration("xd_violence", *SMALL), training_device("cpu", "auto"), warm=1, steps=1)
     assert spent.first > 0
     assert 0 < spent.seconds < 30
 
@@ -60,7 +64,7 @@ def test_the_first_step_may_be_the_last_warm_one() -> None:
 def test_no_end_of_an_epoch_is_timed() -> None:
     config = configuration("xd_violence", *SMALL, "data.batch_size=128", "data.crops=together")
     with pytest.raises(ValueError, match="an epoch of dual_stream has 26"):
-        train_steps(config, choose_place(Runtime(device="cpu")), warm=6, steps=21)
+        train_steps(config, training_device("cpu", "auto"), warm=6, steps=21)
 
 
 def test_drawn_samples_are_as_the_configuration_wants_them() -> None:

@@ -10,16 +10,31 @@ from dataclasses import asdict
 import pytest
 
 from mmvad.bench import tables
-from mmvad.bench.cells import A_PROMPT_A_VIDEO, SWEEPS, TRAINING_VIDEOS, Cell, anchors, cells
-from mmvad.bench.hours import Measured, Pair, Projection, Starts, hours_beside, project, runs_and_starts
+from mmvad.bench.cells import (
+    A_PROMPT_A_VIDEO,
+    SWEEPS,
+    TRAINING_VIDEOS,
+    Cell,
+    anchors,
+    cells,
+)
+from mmvad.bench.hours import (
+    Measured,
+    Pair,
+    Projection,
+    Starts,
+    hours_beside,
+    project,
+    runs_and_starts,
+)
 from mmvad.bench.hours_table import projection_table
 from mmvad.bench.made import configuration
 from mmvad.bench.processes import Pausing
 from mmvad.bench.tables import begin, projections
 from mmvad.bench.training import CROPS, SAMPLES, Trained
 from mmvad.bench.turns import STEPS, TURNS
-from mmvad.config.schema import Config, Optim, Runtime
-from mmvad.environment import Place, choose_place
+from mmvad.config.schema import Config, Optim
+from mmvad.system.device import Device, training_device
 
 SMALL = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=4")
 SULTANI = (*SMALL, "model.name=sultani", "modalities=v", "data.balanced=on")
@@ -151,7 +166,7 @@ def test_an_anchor_starts_in_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second of two forms is begun last; a peer has one form."""
     begun: list[Config] = []
 
-    def steps(config: Config, place: Place, *, compiled: bool, warm: int, steps: int) -> Trained:
+    def steps(config: Config, place: Device, *, compiled: bool, warm: int, steps: int) -> Trained:
         assert (compiled, warm, steps) == (True, 1, 1)
         assert os.environ["TORCHINDUCTOR_CACHE_DIR"] != "/a/used/one"
         begun.append(config)
@@ -159,7 +174,7 @@ def test_an_anchor_starts_in_every_way(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", "/a/used/one")
     monkeypatch.setattr(tables, "train_steps", steps)
-    ours, place = made("a", *SMALL), choose_place(Runtime(device="cpu"))
+    ours, place = made("a", *SMALL), training_device("cpu", "auto")
     listed = [ours, made("a", *SULTANI), made("b", *SMALL, "loss.embed=off")]
     monkeypatch.setattr(tables, "anchors", lambda *_: {cell.anchor: cell.config for cell in reversed(listed)})
     measured = Measured("xd_violence", listed, {}, {})
@@ -173,26 +188,26 @@ def test_what_is_measured_for_a_projection(monkeypatch: pytest.MonkeyPatch) -> N
     """All anchors by turns and the costliest peers beside ours in one cache, then starts, each from an empty one."""
     caches: list[str] = []
 
-    def by_turns(wanted: Mapping[tuple[str, str], Config], place: Place) -> dict[tuple[str, str], float | str]:
+    def by_turns(wanted: Mapping[tuple[str, str], Config], place: Device) -> dict[tuple[str, str], float | str]:
         caches.append(os.environ["TORCHINDUCTOR_CACHE_DIR"])
         assert all(config.benchmark == benchmark for (benchmark, _), config in wanted.items())
         taken: dict[tuple[str, str], float | str] = {name: 0.02 if name[1] == "mgfn" else 0.01 for name in wanted}
         return taken | {("xd_violence", "mgfn"): "mgfn: out of memory"}
 
-    def together(configs: Sequence[Config], place: Place) -> list[float]:
+    def together(configs: Sequence[Config], place: Device) -> list[float]:
         caches.append(os.environ["TORCHINDUCTOR_CACHE_DIR"])
         assert configs[0] == configuration(configs[1].benchmark)
         if configs[1].model.name == "mgfn":
             raise RuntimeError("mgfn: no room")
         return [0.03, 0.04]
 
-    def steps(config: Config, place: Place, **_: object) -> Trained:
+    def steps(config: Config, place: Device, **_: object) -> Trained:
         caches.append(os.environ["TORCHINDUCTOR_CACHE_DIR"])
         return Trained(0.0, 9.0, 0)
 
     for name, stub in {"steps_by_turns": by_turns, "train_together": together, "train_steps": steps}.items():
         monkeypatch.setattr(tables, name, stub)
-    xd, ucf = projections(choose_place(Runtime(device="cpu")))
+    xd, ucf = projections(training_device("cpu", "auto"))
     assert [caches.index(cache) for cache in caches] == [0, 0, 0, 3, 3, 3, 6, 6]
     assert (xd.failed, xd.hours) == ({"mgfn": "mgfn: out of memory"}, {})
     assert (xd.pair.our_step, xd.pair.peer_step, xd.pair.problem) == (0.03, 0.04, "")
@@ -213,7 +228,7 @@ def test_what_is_measured_for_a_projection(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_nothing_is_begun_where_no_step_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "steps_by_turns", lambda wanted, place: dict.fromkeys(wanted, "no room"))
-    (found,) = projections(choose_place(Runtime(device="cpu")), ("ucf_crime",))
+    (found,) = projections(training_device("cpu", "auto"), ("ucf_crime",))
     assert (found.steps, found.starts, found.hours) == ({}, {}, {})
     assert found.pair.problem
     assert "| ucf_crime | mgfn | 1 | not measured |" in projection_table([found])

@@ -15,8 +15,8 @@ from mmvad.bench.made import configuration
 from mmvad.bench.processes import READY, Child, answers
 from mmvad.bench.together import train_together
 from mmvad.bench.turns import MEMORY, steps_by_turns, wave_size
-from mmvad.config.schema import Config, Runtime
-from mmvad.environment import choose_place
+from mmvad.config.schema import Config
+from mmvad.system.device import training_device
 
 SMALL = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=4")
 SULTANI = (*SMALL, "model.name=sultani", "modalities=v", "data.balanced=on")
@@ -35,7 +35,7 @@ def test_a_step_of_each_in_waves_though_one_fails() -> None:
         ("xd", "short"): made(*SMALL, "data.batch_size=128", "data.crops=together"),
         ("ucf", "a peer"): configuration("ucf_crime", *SULTANI),
     }
-    found = steps_by_turns(wanted, choose_place(Runtime(device="cpu", threads=1)), size=2)
+    found = steps_by_turns(wanted, training_device("cpu", "auto", 1), size=2)
     assert list(found) == list(wanted)
     assert found.pop(("xd", "short")) == "dual_stream: ValueError: 45 steps: an epoch of dual_stream has 26"
     assert all(isinstance(seconds, float) and 0 < seconds < 30 for seconds in found.values())
@@ -43,7 +43,7 @@ def test_a_step_of_each_in_waves_though_one_fails() -> None:
 
 
 def test_what_is_not_ready_in_time_is_said_and_ended() -> None:
-    found = steps_by_turns({"a": made(*SMALL)}, choose_place(Runtime(device="cpu")), limit=0.1)
+    found = steps_by_turns({"a": made(*SMALL)}, training_device("cpu", "auto"), limit=0.1)
     assert found == {"a": "not done after 0.1 s"}
     assert not multiprocessing.active_children()
 
@@ -73,7 +73,7 @@ def test_each_is_timed_while_the_others_sleep_and_its_least_turn_counts(monkeypa
     children = [Told(name, happened, *own) for name, own in said.items()]
     monkeypatch.setattr(turns, "trainings", lambda *_, **__: nullcontext(children))
     monkeypatch.setattr(turns, "answers", heard)
-    found = steps_by_turns({name: made(*SMALL) for name in said}, choose_place(Runtime(device="cpu")), size=3)
+    found = steps_by_turns({name: made(*SMALL) for name in said}, training_device("cpu", "auto"), size=3)
     assert found == {"a": 0.2, "b": "late", "c": "no room"}
     before = ["a says", "b says", "c says", "b is ended"]
     assert happened == [*before, *2 * ["a goes on", "a says"], *2 * ["c goes on", "c says"], "c is ended"]
@@ -94,7 +94,7 @@ def test_a_wave_is_as_large_as_cores_and_memory_allow(
 @pytest.mark.slow
 def test_two_train_at_the_same_time() -> None:
     configs = (made(*SMALL), made(*SULTANI))
-    place = choose_place(Runtime(device="cpu", threads=1))
+    place = training_device("cpu", "auto", 1)
     ours, peer = train_together(configs, place, seconds=0.5)
     assert 0 < peer < ours < 30
 
@@ -102,13 +102,13 @@ def test_two_train_at_the_same_time() -> None:
 def test_a_process_that_fails_ends_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(together, "answers", lambda asked, limit: iter([(1, "sultani: no room")]))
     with pytest.raises(RuntimeError, match="sultani: no room"):
-        train_together((made(*SMALL), made(*SULTANI)), choose_place(Runtime(device="cpu")))
+        train_together((made(*SMALL), made(*SULTANI)), training_device("cpu", "auto"))
     assert not multiprocessing.active_children()
 
 
 def test_a_process_that_takes_too_long_is_said() -> None:
     with pytest.raises(RuntimeError, match=r"not done after 0\.1 s"):
-        train_together((made(*SMALL),), choose_place(Runtime(device="cpu")), limit=0.1)
+        train_together((made(*SMALL),), training_device("cpu", "auto"), limit=0.1)
     assert not multiprocessing.active_children()
 
 

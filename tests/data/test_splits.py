@@ -8,10 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from mmvad.bank.bank import Bank, BankVideo, open_bank
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.data.splits import Placement, chunk_samples, label_matrix, training_samples
+from mmvad.data.splits import (
+    Placement,
+    chunk_samples,
+    label_matrix,
+    training_samples,
+)
 from mmvad.errors import UserError
-from mmvad.features.bank import Bank, BankVideo, open_bank
 from tests.plain.network import stretch_means
 from tests.small import write_bank
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmvad.benchmarks.demo_clips import DEMO_CLIPS
-from mmvad.cli import main
+from mmvad.cli.main import main
 from mmvad.demo.scene import HEIGHT, WIDTH, Scene
 from mmvad.demo.script import RATE, Script, write_scripts
 from mmvad.demo.sound import SAMPLE_RATE, soundtrack
@@ -60,7 +60,7 @@ def test_an_event_is_seen_heard_or_both_and_only_while_it_lasts(kind: str) -> No
 def test_a_clip_is_the_same_bytes_every_time_and_decodes_to_its_length(tmp_path: Path) -> None:
     pytest.importorskip("av", reason="the extra `video` is not installed")
     from mmvad.demo.render import render
-    from mmvad.features.media import frames, probe
+    from mmvad.extraction.media import frames, probe
 
     script = replace(write_scripts(1)[0], frames=48)
     first, second = (render(script, tmp_path / name) for name in ("a", "b"))

@@ -9,9 +9,14 @@ from hypothesis import strategies as st
 
 from mmvad.models.fixed_layout import Fixed, Stairs
 from mmvad.models.layout import Layout, choose_layout, mix
-from mmvad.objectives import objective
+from mmvad.models.losses.objective import objective
 from tests.models.test_layout import mask_of
-from tests.small import batch, gradients, losses, network
+from tests.small import (
+    batch,
+    gradients,
+    losses,
+    network,
+)
 
 GROUPS = st.lists(st.tuples(st.integers(1, 24), st.integers(1, 24)), min_size=1, max_size=4)
 

@@ -16,7 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.features.videos import Track, moving_pictures, noise, repeat_video, write_video
+from tests.extraction.videos import (
+    Track,
+    moving_pictures,
+    noise,
+    repeat_video,
+    write_video,
+)
 
 PART_SECONDS = 20
 SMALL = "tiny"
@@ -26,7 +32,7 @@ FULL = "ViT-B-16-quickgelu"
 def extract(path: Path, architecture: str, out: Path) -> None:
     """Runs `mmvad extract` and prints its account of itself."""
     weights = ["--clip-architecture", architecture, "--clip-weights", "random", "--vggish-weights", "random"]
-    measured(["-m", "mmvad.cli", "extract", str(path), "--out", str(out), *weights])
+    measured(["-m", "mmvad", "extract", str(path), "--out", str(out), *weights])
 
 
 def measured(arguments: list[str]) -> None:
@@ -45,7 +51,7 @@ def plain_loop(path: str, architecture: str) -> None:
     import torch
     from open_clip import image_transform
 
-    from mmvad.features.extract import small_extractor
+    from mmvad.extraction.extractor import small_extractor
     from tests.plain import extraction as plain
 
     extractor = small_extractor(architecture=architecture)

@@ -178,7 +178,7 @@ def fuse(fusion: Any, visual: Tensor, batch: Batch) -> Tensor:
 
 
 def losses(output: Output, batch: Batch, settings: Any) -> dict[str, Tensor]:
-    """Every loss that is on, and the total, as `mmvad.objectives.objective`; the fine loss as a cross-entropy."""
+    """Every loss that is on, and the total, as our `objective`; the fine loss as a cross-entropy."""
     lengths = batch.mask.sum(dim=1).tolist()
     p, abnormal = torch.sigmoid(output.logits), batch.abnormal.tolist()
     mil = torch.stack([p[b, :n].topk(n // 16 + 1)[0].mean() for b, n in enumerate(lengths)])

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mmvad.bank.index import BankVideo
 from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.features.bank_index import BankVideo
 from mmvad.metrics.detection import video_runs
 from mmvad.predict.events import ABNORMAL, detect_events, union_seconds
 from mmvad.predict.truth import bank_truth

@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("av", reason="the extra `video` is not installed")
 pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
 
-from mmvad.features.extract import small_extractor
+from mmvad.extraction.extractor import small_extractor
 from mmvad.predict.extraction import settings_for, warnings_for
 
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.disk import DiskFullError
 from mmvad.errors import UserError
 from mmvad.predict import page
 from mmvad.predict.page import page_data, write_page
 from mmvad.predict.picture import draw_prediction
 from mmvad.predict.prediction import DetectedEvent, Prediction, TrueEvent
+from mmvad.system.disk import DiskFullError
 from tests.predict.browser import Browser
 
 SECONDS = 12.0

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.predict.sources import audio_file, by_video, from_files, from_video
+from mmvad.predict.sources import (
+    audio_file,
+    by_video,
+    from_files,
+    from_video,
+)
 
 
 def saved(path: Path, rows: np.ndarray) -> Path:
@@ -70,7 +75,7 @@ def test_a_dot_in_a_name_is_no_suffix() -> None:
 def test_times_follow_the_video_that_is_at_hand(tmp_path: Path) -> None:
     """25 frames a second of a benchmark of 24: after ten minutes the events would lie 24 s beside the picture."""
     pytest.importorskip("av", reason="the extra `video` is not installed")
-    from tests.features.videos import moving_pictures, write_video
+    from tests.extraction.videos import moving_pictures, write_video
 
     film = write_video(tmp_path / "x.mp4", moving_pictures(500), 25)
     visual = {0: saved(tmp_path / "x__0.npy", np.ones((32, 4)))}

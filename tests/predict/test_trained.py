@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.bank.bank import Bank, open_bank
 from mmvad.errors import UserError
-from mmvad.features.bank import Bank, open_bank
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.predict.sources import Source
 from mmvad.predict.trained import SILENT, load_run
 from mmvad.runs import RunFolder
-from tests.predict.conftest import small_run
+from tests.predict.trained import small_run
 
 
 def source(bank: Bank, name: str, **changes: object) -> Source:

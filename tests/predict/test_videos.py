@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.cli import main
+from mmvad.cli.main import main
 from mmvad.runs import RunFolder
-from tests.predict.conftest import BASE, SMALL
+from tests.predict.trained import BASE, SMALL
 
 pytest.importorskip("av", reason="the extra `video` is not installed")
 pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
@@ -26,8 +26,8 @@ from mmvad.config.load import load_config
 from mmvad.demo.features import write_bank
 from mmvad.demo.render import render
 from mmvad.demo.script import write_scripts
-from mmvad.features.extract import small_extractor
-from mmvad.train import train
+from mmvad.extraction.extractor import small_extractor
+from mmvad.training.train import train
 
 pytestmark = pytest.mark.slow
 
@@ -84,7 +84,7 @@ def test_a_watched_folder(demo: tuple[RunFolder, Path], tmp_path: Path) -> None:
     first, second = sorted(clips.glob("test-*.mp4"))
     (folder / "bad.mp4").write_bytes(b"no video at all")
     shutil.copy(first, folder / "first.mp4")
-    command = [sys.executable, "-m", "mmvad.cli", "predict", "--watch", str(folder), "--checkpoint", str(run.path)]
+    command = [sys.executable, "-m", "mmvad", "predict", "--watch", str(folder), "--checkpoint", str(run.path)]
     command += ["--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
     with open(tmp_path / "log", "w+") as log:

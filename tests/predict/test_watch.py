@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.features.video_files import claim_name
+from mmvad.extraction.video_files import claim_name
 from mmvad.predict import watch as watching
 from mmvad.predict.watch import Arrivals, listed, watch
 

@@ -12,18 +12,23 @@ import pytest
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.cli import main
+from mmvad.cli.main import main
+from mmvad.figures.strip import (
+    Shot,
+    frames_above,
+    is_abnormal,
+    shot_times,
+)
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.report import compared
 from mmvad.report.curves import draw_over
-from mmvad.report.scored import Truths, scored_videos
-from mmvad.report.strip import Shot, frames_above, is_abnormal, shot_times
-from tests.report.synthetic import make_bank, make_run
+from mmvad.tables.scored import Truths, scored_videos
+from tests.tables.made_up import make_bank, make_run
 
 
 @pytest.fixture
-def pair(bank: Path, tmp_path: Path) -> list[str]:
-    return [str(make_run(tmp_path / name, bank, skill=skill).path) for name, skill in (("a", 1.0), ("b", 3.0))]
+def pair(results_bank: Path, tmp_path: Path) -> list[str]:
+    return [str(make_run(tmp_path / name, results_bank, skill=skill).path) for name, skill in (("a", 1.0), ("b", 3.0))]
 
 
 def test_two_runs_of_any_configuration(pair: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,9 +46,9 @@ def test_abnormal_frames_are_told_without_their_colour() -> None:
 
 
 def test_a_run_that_peeked_is_named_below_the_curves(
-    bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    runs = [str(make_run(tmp_path, bank, [f"select={select}"]).path) for select in ("last", "best_test")]
+    runs = [str(make_run(tmp_path, results_bank, [f"select={select}"]).path) for select in ("last", "best_test")]
     saved: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: saved.append(figure))
     for given in (runs, runs[:1]):
@@ -53,9 +58,9 @@ def test_a_run_that_peeked_is_named_below_the_curves(
     assert not first
 
 
-def test_the_curves_over_one_another_are_the_two_runs_scores(pair: list[str], bank: Path) -> None:
-    content = json.loads((bank / "manifest.json").read_text())["content_hash"]
-    before, after = (scored_videos(Path(run), Truths().of(content, str(bank))) for run in pair)
+def test_the_curves_over_one_another_are_the_two_runs_scores(pair: list[str], results_bank: Path) -> None:
+    content = json.loads((results_bank / "manifest.json").read_text())["content_hash"]
+    before, after = (scored_videos(Path(run), Truths().of(content, str(results_bank))) for run in pair)
     axes = Figure().add_subplot()
     draw_over(axes, PLANTED, before[0], after[0])
     drawn = {patch.get_label(): patch.get_data().values for patch in axes.patches if hasattr(patch, "get_data")}
@@ -78,10 +83,10 @@ def test_frames_of_the_videos_that_are_at_hand(
         asked.append((path.name, list(seconds)))
         return [np.full((3 * width // 4, width, 3), 80, dtype=np.uint8) for _ in seconds]
 
-    decoder = ModuleType("mmvad.features.media")
+    decoder = ModuleType("mmvad.extraction.media")
     decoder.frames_at = frames_at  # type: ignore[attr-defined]
     decoder.probe = lambda path: SimpleNamespace(duration_seconds=1e4)  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mmvad.features.media", decoder)
+    monkeypatch.setitem(sys.modules, "mmvad.extraction.media", decoder)
     words = ["curves", *pair, "--videos", "video000", "video001", "--media", str(media), "--out", str(tmp_path / "o")]
     assert main(words) == 0
     assert [name for name, _ in asked] == ["video000.mp4"]

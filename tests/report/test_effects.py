@@ -8,10 +8,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmvad.report.effects import at_base, effect_figure, effects, expected_range, overall
-from mmvad.report.frame import collect
-from mmvad.report.results import Results
-from tests.report.synthetic import make_run
+from mmvad.report.effects import (
+    at_base,
+    effect_figure,
+    effects,
+    expected_range,
+    overall,
+)
+from mmvad.tables.frame import collect
+from mmvad.tables.results import Results
+from tests.tables.made_up import make_run
 
 
 def test_overall_is_one_row_a_run(results: Path) -> None:
@@ -55,9 +61,11 @@ def test_the_expected_range_is_the_simulated_one() -> None:
         assert expected_range(count) == pytest.approx(ranges.mean(), abs=0.02)
 
 
-def test_single_seeds_have_no_noise_and_no_nan(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_single_seeds_have_no_noise_and_no_nan(
+    results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for modalities in ("v", "vat"):
-        make_run(tmp_path / "runs", bank, [f"modalities={modalities}"])
+        make_run(tmp_path / "runs", results_bank, [f"modalities={modalities}"])
     table = effects(Results(collect([tmp_path / "runs"]).frame), "planted")
     assert table["noise"].isna().all()
     assert not any(isinstance(value, float) and np.isnan(value) for value in table["noise"].tolist())
@@ -68,9 +76,9 @@ def test_single_seeds_have_no_noise_and_no_nan(bank: Path, tmp_path: Path, monke
     assert len(saved[0].axes[0].patches) == 1, "no bar of chance, not one of no length"
 
 
-def test_rows_that_peeked_are_marked(bank: Path, tmp_path: Path) -> None:
-    make_run(tmp_path / "runs", bank, skill=3.0)
-    make_run(tmp_path / "runs", bank, ["modalities=v", "select=best_test"], skill=1.0)
+def test_rows_that_peeked_are_marked(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", results_bank, skill=3.0)
+    make_run(tmp_path / "runs", results_bank, ["modalities=v", "select=best_test"], skill=1.0)
     table = effects(Results(collect([tmp_path / "runs"]).frame), "planted")
     assert table.loc[0, ["best", "worst"]].tolist() == ["V+A+T", "V †"]
     assert effect_figure(tmp_path, table, "planted").caption.endswith(
@@ -78,8 +86,8 @@ def test_rows_that_peeked_are_marked(bank: Path, tmp_path: Path) -> None:
     )
 
 
-def test_no_rows_name_a_command(bank: Path, tmp_path: Path) -> None:
-    make_run(tmp_path / "runs", bank)
+def test_no_rows_name_a_command(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", results_bank)
     table = effects(Results(collect([tmp_path / "runs"]).frame), "planted")
     assert table.empty
     assert "make ablations BENCHMARK=planted" in str(effect_figure(tmp_path, table, "planted").missing)

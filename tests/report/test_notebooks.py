@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import mmvad
-from tests.report.synthetic import make_bank, make_runs
 from tests.small import write_bank
+from tests.tables.made_up import make_bank, make_runs
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from mmvad.benchmarks.planted import PLANTED
+from mmvad.figures.pictures import Picture
 from mmvad.report.curves import chosen_videos, context_prompt_figure, qualitative_figure
-from mmvad.report.frame import collect
-from mmvad.report.pictures import Picture
 from mmvad.report.plots import lambda_figure, prompt_figure
-from mmvad.report.resampling import Resampler
-from mmvad.report.results import Results
-from mmvad.report.scored import Truths
-from mmvad.report.studies import tables_named
-from mmvad.report.tables import fill
-from tests.report.synthetic import make_run, scored
+from mmvad.tables.fill import fill
+from mmvad.tables.frame import collect
+from mmvad.tables.resampling import Resampler
+from mmvad.tables.results import Results
+from mmvad.tables.scored import Truths
+from mmvad.tables.studies import tables_named
+from tests.tables.made_up import make_run, scored
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def test_equal_figures_are_equal_bytes(runs: Results, tmp_path: Path) -> None:
     assert [file.read_bytes() for file in first] == [file.read_bytes() for file in second]
 
 
-def test_what_is_missing_names_a_command(bank: Path, tmp_path: Path) -> None:
-    make_run(tmp_path / "runs", bank)
+def test_what_is_missing_names_a_command(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", results_bank)
     runs = Results(collect([tmp_path / "runs"]).frame)
     prompts = fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0))
     assert "make ablation-prompts" in str(prompt_figure(tmp_path, prompts).missing)
@@ -60,15 +60,17 @@ def test_what_is_missing_names_a_command(bank: Path, tmp_path: Path) -> None:
     assert drawn(qualitative_figure(tmp_path, "planted", runs, Truths()))
 
 
-def test_captions_say_how_checkpoints_were_chosen_and_what_was_not_as_shipped(bank: Path, tmp_path: Path) -> None:
+def test_captions_say_how_checkpoints_were_chosen_and_what_was_not_as_shipped(
+    results_bank: Path, tmp_path: Path
+) -> None:
     short = ["optim.epochs=3", "quirks.smoothing=next_7"]
     for changes in ([], ["model.acp=none"], ["model.prompt_half=7"]):
-        make_run(tmp_path / "runs", bank, [*short, *changes, "select=best_test"])
+        make_run(tmp_path / "runs", results_bank, [*short, *changes, "select=best_test"])
     for first in ("0.1", "0.15"):
         for second in ("1e-4", "2e-4"):
             lambdas = [f"loss.lambda_contrast={first}", f"loss.lambda_embed={second}"]
             if lambdas != ["loss.lambda_contrast=0.15", "loss.lambda_embed=2e-4"]:
-                make_run(tmp_path / "runs", bank, [*short, *lambdas, "select=best_test"])
+                make_run(tmp_path / "runs", results_bank, [*short, *lambdas, "select=best_test"])
     captions = [picture.caption for picture in all_pictures(Results(collect([tmp_path / "runs"]).frame), tmp_path)]
     on_test = "The checkpoint was chosen on the TEST set (select=best_test): "
     assert on_test + "M/2 = 4, M/2 = 7." in captions[0]
@@ -81,10 +83,12 @@ def test_captions_say_how_checkpoints_were_chosen_and_what_was_not_as_shipped(ba
         )
 
 
-def test_a_single_seed_has_no_bar_of_no_length(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    make_run(tmp_path / "runs", bank, ["model.prompt_half=7"])
+def test_a_single_seed_has_no_bar_of_no_length(
+    results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "runs", results_bank, ["model.prompt_half=7"])
     for seed in (0, 1):
-        make_run(tmp_path / "runs", bank, seed=seed)
+        make_run(tmp_path / "runs", results_bank, seed=seed)
     runs, saved = Results(collect([tmp_path / "runs"]).frame), []
     monkeypatch.setattr("mmvad.report.plots.save", lambda figure, *_: saved.append(figure) or ())
     prompt_figure(tmp_path, fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0)))
@@ -92,26 +96,26 @@ def test_a_single_seed_has_no_bar_of_no_length(bank: Path, tmp_path: Path, monke
     assert [len(bar) for bar in bars] == [2, 0], "M/2 = 4 has two seeds, 7 has one"
 
 
-def test_captions_say_over_how_many_seeds_means_are(runs: Results, bank: Path, tmp_path: Path) -> None:
+def test_captions_say_over_how_many_seeds_means_are(runs: Results, results_bank: Path, tmp_path: Path) -> None:
     pictures = all_pictures(runs, tmp_path)
     assert "(n = 3)" in pictures[0].caption
     assert "(n = 3)" in pictures[1].caption
     assert not any("TEST set" in picture.caption or "ettings other" in picture.caption for picture in pictures)
-    make_run(tmp_path / "runs", bank, ["model.prompt_half=7"])
+    make_run(tmp_path / "runs", results_bank, ["model.prompt_half=7"])
     for seed in (0, 1):
-        make_run(tmp_path / "runs", bank, seed=seed)
+        make_run(tmp_path / "runs", results_bank, seed=seed)
     assert "(n = 1 to 2)" in all_pictures(Results(collect([tmp_path / "runs"]).frame), tmp_path)[0].caption
 
 
-def test_broken_scores_are_said(bank: Path, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", bank)
+def test_broken_scores_are_said(results_bank: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", results_bank)
     run.scores.write_bytes(b"no archive")
     runs = Results(collect([tmp_path / "runs"]).frame)
     assert "cannot be read" in str(qualitative_figure(tmp_path, "planted", runs, Truths()).missing)
 
 
-def test_named_videos_come_first(bank: Path) -> None:
-    videos = scored(bank, 1.0, 0)
+def test_named_videos_come_first(results_bank: Path) -> None:
+    videos = scored(results_bank, 1.0, 0)
     found, how = chosen_videos(PLANTED, videos, ["video003", "video01"])
     assert [video.name for video in found] == ["video003", *(f"video01{i}" for i in range(5))]
     assert how == "The first 6 of 11 test videos with these names."

@@ -11,11 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmvad.report.bootstrap import Difference
-from mmvad.report.definitions import Metric
-from mmvad.report.filled import Cell, FilledRow, FilledTable
-from mmvad.report.html import Section, write_page
-from mmvad.report.published import find_published
+from mmvad.report.page import Section, write_page
 from mmvad.report.render import (
     as_csv,
     difference_text,
@@ -28,6 +24,10 @@ from mmvad.report.render import (
     terminal,
     write_table,
 )
+from mmvad.tables.bootstrap import Difference
+from mmvad.tables.definitions import Metric
+from mmvad.tables.filled import Cell, FilledRow, FilledTable
+from mmvad.tables.published import find_published
 
 AP, MAP = Metric("combined", "ap", "AP"), Metric("events", "map_avg", "mAP avg")
 PAPER = find_published("Multimodal VAD", "xd_violence", "ap")

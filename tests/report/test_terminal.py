@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.report.terminal import print_report
-from tests.report.synthetic import make_run
+from tests.tables.made_up import make_run
 
 
 def printed(bank: Path, folder: Path, capsys: pytest.CaptureFixture[str], *changes: str) -> str:
@@ -15,18 +15,20 @@ def printed(bank: Path, folder: Path, capsys: pytest.CaptureFixture[str], *chang
     return capsys.readouterr().out
 
 
-def test_switches_and_reconstructions_are_said(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_switches_and_reconstructions_are_said(
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     avvd = ("model.name=avvd", "modalities=va", "peers.avvd.score=online", "quirks.all_crops=on")
-    text = printed(bank, tmp_path, capsys, *avvd)
+    text = printed(results_bank, tmp_path, capsys, *avvd)
     assert "AVVD 2022 is a reconstruction: parts are inferred" in text
     assert "switches on: all_crops=True, score=online" in text
 
 
 def test_a_run_as_it_was_published_needs_no_word(
-    bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for place, changes in enumerate([(), ("model.name=vadclip", "modalities=vt")]):
-        text = printed(bank, tmp_path / str(place), capsys, *changes)
+        text = printed(results_bank, tmp_path / str(place), capsys, *changes)
         assert "combined" in text
         assert "switches on" not in text
         assert "reconstruction" not in text

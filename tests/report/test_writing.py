@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.cli import main
-from tests.report.synthetic import make_bank, make_run
+from mmvad.cli.main import main
+from tests.tables.made_up import make_bank, make_run
 
 
 @pytest.fixture(scope="module")
@@ -56,10 +56,10 @@ def test_a_bank_that_is_not_there_is_said(results: Path, tmp_path: Path, capsys:
     assert not (tmp_path / "out" / "report.html").exists()
 
 
-def test_the_report_lies_with_its_runs(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_lies_with_its_runs(results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for folder in ("x", "y", "runs"):
-        make_run(tmp_path / folder, bank)
+        make_run(tmp_path / folder, results_bank)
     assert main(["report", "x", "y", "--resamples", "0", "--tables", "VI"]) == 0
     assert (tmp_path / "x" / "report" / "report.html").is_file()
     assert not (tmp_path / "y" / "report").exists()
@@ -68,9 +68,9 @@ def test_the_report_lies_with_its_runs(bank: Path, tmp_path: Path, monkeypatch: 
     assert (tmp_path / "runs" / "report" / "report.html").is_file()
 
 
-def test_our_row_alone_stands_out_among_the_methods(bank: Path, tmp_path: Path) -> None:
-    make_run(tmp_path / "runs", bank)
-    make_run(tmp_path / "runs", bank, ["model.name=vadclip", "modalities=vt"])
+def test_our_row_alone_stands_out_among_the_methods(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", results_bank)
+    make_run(tmp_path / "runs", results_bank, ["model.name=vadclip", "modalities=vt"])
     out = tmp_path / "out"
     assert main(["report", str(tmp_path / "runs"), "--out", str(out), "--resamples", "0", "--tables", "methods"]) == 0
     page = (out / "report.html").read_text()
@@ -82,7 +82,7 @@ def test_a_benchmark_without_shipped_settings_has_a_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "demo_clips.yaml").write_text("benchmark: demo_clips\nmodel: {text: {architecture: tiny}}\n")
-    monkeypatch.setattr("tests.report.synthetic.BASES", tmp_path)
+    monkeypatch.setattr("tests.tables.made_up.BASES", tmp_path)
     make_bank(tmp_path / "bank", "demo_clips")
     make_run(tmp_path / "runs", tmp_path / "bank")
     assert main(["report", str(tmp_path / "runs"), "--resamples", "0"]) == 0
@@ -110,7 +110,7 @@ def test_no_runs_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_no_torch_is_imported() -> None:
-    code = "import sys, mmvad.report.writing, mmvad.report.commands; sys.exit('torch' in sys.modules)"
+    code = "import sys, mmvad.report.writing, mmvad.cli.report; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

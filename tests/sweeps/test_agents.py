@@ -15,10 +15,15 @@ from mmvad.config.load import load_config
 from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
-from mmvad.train import train
+from mmvad.training.train import train
 from tests.runs import SMALL
 from tests.small import write_bank
-from tests.sweeps.wandb_stand_in import Logged, StandIn, read_offline, serve
+from tests.sweeps.wandb_stand_in import (
+    Logged,
+    StandIn,
+    read_offline,
+    serve,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = ROOT / "sweeps" / "ucf_crime" / "modalities.yaml"  # two cells a seed
@@ -46,7 +51,7 @@ def test_an_agent_runs_the_cells_of_the_local_engine(tmp_path: Path) -> None:
     own = {"HOME": str(tmp_path), "WANDB_DIR": str(tmp_path), "WANDB_API_KEY": "local-" + "0" * 40, "PATH": path}
     with serve(stand_in) as url:
         done = subprocess.run(
-            [sys.executable, "-m", "mmvad.cli", *words],
+            [sys.executable, "-m", "mmvad", *words],
             env={**os.environ, **own, "WANDB_BASE_URL": url},
             cwd=ROOT,
             capture_output=True,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.checkpoints import LAST
 from mmvad.config.load import load_config
 from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
-from mmvad.train import train
+from mmvad.training.checkpoints import LAST
+from mmvad.training.train import train
 from tests.runs import MEASURED, SMALL, command
 from tests.small import write_bank
 from tests.sweeps.test_engine import ROOT, children, kill

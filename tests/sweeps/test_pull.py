@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from mmvad import tracking
-from mmvad.cli import main
+from mmvad.cli.main import main
 from mmvad.config.load import plain
-from mmvad.disk import sole_writer
 from mmvad.sweeps.cells import Cell
 from mmvad.sweeps.pull import pull
 from mmvad.sweeps.storage import Database, open_database, storage_url
 from mmvad.sweeps.study import Queue
-from mmvad.tracking import log_finished_run
+from mmvad.system.disk import sole_writer
+from mmvad.training import tracking
+from mmvad.training.tracking import log_finished_run
 from tests.sweeps.stub import stub_cells
 from tests.sweeps.test_engine import grid
 

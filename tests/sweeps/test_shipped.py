@@ -15,7 +15,7 @@ from mmvad.config.load import leaf_keys, load_config
 from mmvad.sweeps.cells import Cell, configure, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.sweeps.search import check_search
-from mmvad.train import train
+from mmvad.training.train import train
 from tests.small import write_bank
 from tests.sweeps.stub import identity_of
 from tests.sweeps.wandb_format import violations

@@ -19,7 +19,7 @@ import torch
 from mmvad.bench.timing import Row, compare, cost
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Sequence2D
-from mmvad.features.importing import import_release
+from mmvad.releases.importing import import_release
 
 VIDEOS = 3954
 """XD-Violence's training videos."""
@@ -123,8 +123,10 @@ def startup_rows(quick: bool, repeats: int) -> Iterator[Row]:
     def fresh(code: str) -> None:
         subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
-    helps = "import sys; from mmvad.cli import main; sys.argv[1:] = ['--help']; main()"
-    row = compare("startup", "mmvad --help", lambda: fresh(helps), lambda: fresh("import mmvad.train"), repeats)
+    helps = "import sys; from mmvad.cli.main import main; sys.argv[1:] = ['--help']; main()"
+    row = compare(
+        "startup", "mmvad --help", lambda: fresh(helps), lambda: fresh("import mmvad.training.train"), repeats
+    )
     row.limit = 0.5
     yield row
 

@@ -11,11 +11,18 @@ import torch
 from mmvad.bench.made import configuration, dual_stream
 from mmvad.bench.plain import plain_form
 from mmvad.bench.timing import Row, count_flops
-from mmvad.bench.training import WIDTHS, Trained, drawn_loader, drawn_samples, train_steps, wait_for
+from mmvad.bench.training import (
+    WIDTHS,
+    Trained,
+    drawn_loader,
+    drawn_samples,
+    train_steps,
+    wait_for,
+)
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
-from mmvad.environment import Place
 from mmvad.models.dual_stream import Output
+from mmvad.system.device import Device
 
 BENCHMARKS = ("xd_violence", "ucf_crime")
 FORMS = {
@@ -27,7 +34,7 @@ FORMS = {
 """Under `runtime.compile` and `runtime.resident`."""
 
 
-def gpu_rows(quick: bool, place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Row]:
+def gpu_rows(quick: bool, place: Device, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Row]:
     """A row a benchmark and form; the plain step, which has no gather and no Lightning around it, beside the first."""
     small = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=8") if quick else ()
     for name in benchmarks:
@@ -48,34 +55,34 @@ def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
     return row
 
 
-def step_flops(config: Config, place: Place, *, compiled: bool) -> int:
+def step_flops(config: Config, place: Device, *, compiled: bool) -> int:
     """Operations of a step, forward and backward, on the first batch that such training gets on this device."""
-    model = dual_stream(config, *WIDTHS).to(place.device)
+    model = dual_stream(config, *WIDTHS).to(place.torch)
     batch = next(iter(drawn_loader(config, model, place, compiled=compiled)))
     return count_flops(lambda: model.losses(model(batch), batch)["total"].backward())
 
 
-def plain_step(config: Config, place: Place, steps: int = 5) -> float:
+def plain_step(config: Config, place: Device, steps: int = 5) -> float:
     """Seconds of the plain step in the same mixed precision, losses in float32."""
     plain = plain_form("training")
-    model = dual_stream(config, *WIDTHS).to(place.device)
+    model = dual_stream(config, *WIDTHS).to(place.torch)
     form = plain.PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
-    batch = drawn_samples(config, place.device).batch(torch.arange(config.data.batch_size).numpy())
+    batch = drawn_samples(config, place.torch).batch(torch.arange(config.data.batch_size).numpy())
 
     def step() -> None:
-        with torch.autocast(place.device.type, torch.bfloat16):
+        with torch.autocast(place.torch.type, torch.bfloat16):
             output = form.forward(batch)
         optimizer.zero_grad()
         plain.losses(_in_float32(output), batch, model.settings)["total"].backward()
         optimizer.step()
 
     step()
-    wait_for(place.device)
+    wait_for(place.torch)
     begun = time.perf_counter()
     for _ in range(steps):
         step()
-    wait_for(place.device)
+    wait_for(place.torch)
     return (time.perf_counter() - begun) / steps
 
 

@@ -13,10 +13,10 @@ from mmvad.bench.made import batch, configuration
 from mmvad.bench.timing import cost, exponent
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
+from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import build_text_encoder
-from mmvad.objectives import LossSettings
 
 WIDTH = 128
 """Of the growth's features: a quarter of the real ones, so that the largest step ends in seconds."""

@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmvad.bank.bank import open_bank
 from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.registry import benchmark
-from mmvad.build import Widths, build_model, build_text
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
-from mmvad.features.bank import open_bank
-from mmvad.features.planted import write_planted
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Batch
+from mmvad.synthetic.planted import write_planted
+from mmvad.training.build import Widths, build_model, build_text
 
 SHORTEST = 30
 """Of a video, in segments; lengths are uniform from here to L."""

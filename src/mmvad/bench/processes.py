@@ -19,7 +19,7 @@ from lightning.pytorch.callbacks import Callback
 
 from mmvad.bench.training import train, wait_for
 from mmvad.config.schema import Config
-from mmvad.environment import Place
+from mmvad.system.device import Device
 
 READY = 0.0
 """What a process says when its warm steps are done; later it says seconds a step, or in words what went wrong."""
@@ -82,7 +82,7 @@ class Child(NamedTuple):
 
 @contextmanager
 def trainings(
-    configs: Sequence[Config], place: Place, pausing: Callable[[Connection], Pausing], threads: int
+    configs: Sequence[Config], place: Device, pausing: Callable[[Connection], Pausing], threads: int
 ) -> Iterator[list[Child]]:
     """Begins compiled trainings, on so many `threads` each, and ends them when it is left.
 
@@ -128,7 +128,7 @@ def _next(child: Child) -> float | str:
 
 
 def _train(
-    pipe: Connection, config: Config, place: Place, pausing: Callable[[Connection], Pausing], threads: int
+    pipe: Connection, config: Config, place: Device, pausing: Callable[[Connection], Pausing], threads: int
 ) -> None:
     """A process: trains until it is killed, or says what went wrong."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this

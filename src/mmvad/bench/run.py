@@ -19,14 +19,19 @@ from mmvad.bench.hours import Projection
 from mmvad.bench.hours_table import projection_table
 from mmvad.bench.plain import plain_form
 from mmvad.bench.savings import savings_rows
-from mmvad.bench.steps import objective_rows, step_rows, test_rows, text_rows
+from mmvad.bench.steps import (
+    objective_rows,
+    step_rows,
+    test_rows,
+    text_rows,
+)
 from mmvad.bench.table import growth_table, row_table
 from mmvad.bench.tables import projections
 from mmvad.bench.timing import Row, peak_rate
 from mmvad.config.schema import Runtime
-from mmvad.disk import write_whole
-from mmvad.environment import choose_place, provenance
-from mmvad.progress import track
+from mmvad.system.device import provenance, training_device
+from mmvad.system.disk import write_whole
+from mmvad.system.progress import track
 
 ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "steps": step_rows,
@@ -44,7 +49,7 @@ ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
 def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, repeats: int) -> list[Row]:
     """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`. Raises UserError."""
     plain_form("training")
-    place = choose_place(Runtime(device="cpu", threads=threads))
+    place = training_device(Runtime(device="cpu", threads=threads))
     peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
     chosen = [part for part in ROWS if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
@@ -92,8 +97,8 @@ class OnGpu:
 
 def on_the_gpu(parts: Sequence[str], quick: bool) -> OnGpu:
     """The parts `gpu` and `tables`."""
-    place = choose_place(Runtime(device="cuda"))
-    like = torch.empty(0, dtype=torch.bfloat16, device=place.device)
+    place = training_device(Runtime(device="cuda"))
+    like = torch.empty(0, dtype=torch.bfloat16, device=place.torch)
     peak = peak_rate(1024 if quick else 8192, 0.5, like)
     rows = list(gpu_rows(quick, place)) if "gpu" in parts else []
     return OnGpu(place.reason, peak, rows, projections(place) if "tables" in parts and not quick else [])

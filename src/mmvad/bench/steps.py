@@ -12,15 +12,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mmvad.bench.made import batch, configuration, dual_stream, planted_batches
+from mmvad.bench.made import (
+    batch,
+    configuration,
+    dual_stream,
+    planted_batches,
+)
 from mmvad.bench.plain import plain_form
 from mmvad.bench.timing import Row, compare, count_flops
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import Output
 from mmvad.models.dual_stream_model import DualStreamModel
+from mmvad.models.losses.objective import LossSettings, objective
 from mmvad.models.model import Batch
-from mmvad.objectives import LossSettings, objective
 
 Losses = Callable[[Batch], dict[str, Tensor]]
 

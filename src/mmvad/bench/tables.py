@@ -7,19 +7,30 @@ from collections.abc import Sequence
 import torch
 from torch._inductor.utils import fresh_cache
 
-from mmvad.bench.cells import A_PROMPT_A_VIDEO, anchors, cells, related
+from mmvad.bench.cells import (
+    A_PROMPT_A_VIDEO,
+    anchors,
+    cells,
+    related,
+)
 from mmvad.bench.gpu import BENCHMARKS
-from mmvad.bench.hours import Measured, Pair, Projection, Starts, project
+from mmvad.bench.hours import (
+    Measured,
+    Pair,
+    Projection,
+    Starts,
+    project,
+)
 from mmvad.bench.together import train_together
 from mmvad.bench.training import train_steps
 from mmvad.bench.turns import steps_by_turns
 from mmvad.config.schema import Config
-from mmvad.environment import Place
+from mmvad.system.device import Device
 
 
-def projections(place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> list[Projection]:
+def projections(place: Device, benchmarks: tuple[str, ...] = BENCHMARKS) -> list[Projection]:
     """Measures steps and starts and adds each benchmark's cells up. What was compiled before is not used."""
-    if place.device.type == "cuda":
+    if place.torch.type == "cuda":
         torch.cuda.empty_cache()  # what earlier parts left: a wave needs the room
     with fresh_cache():
         found = measure(place, benchmarks)
@@ -28,7 +39,7 @@ def projections(place: Place, benchmarks: tuple[str, ...] = BENCHMARKS) -> list[
     return [project(each, starts, pair) for each, pair in zip(found, pairs, strict=True)]
 
 
-def measure(place: Place, benchmarks: tuple[str, ...]) -> list[Measured]:
+def measure(place: Device, benchmarks: tuple[str, ...]) -> list[Measured]:
     """A step of every anchor, those of all benchmarks in the same waves."""
     listed = {name: cells(name) for name in benchmarks}
     wanted = {(name, anchor): c for name in benchmarks for anchor, c in anchors(listed[name], name).items()}
@@ -41,7 +52,7 @@ def measure(place: Place, benchmarks: tuple[str, ...]) -> list[Measured]:
     return found
 
 
-def measure_pair(measured: Measured, place: Place) -> Pair:
+def measure_pair(measured: Measured, place: Device) -> Pair:
     """Ours beside the costliest peer."""
     peer = measured.peer
     if peer is None:
@@ -54,7 +65,7 @@ def measure_pair(measured: Measured, place: Place) -> Pair:
         return Pair(peer, problem=str(error))
 
 
-def measure_starts(found: Sequence[Measured], place: Place) -> dict[str, Starts]:
+def measure_starts(found: Sequence[Measured], place: Device) -> dict[str, Starts]:
     """Of our base configuration and of the costliest peer, each from an empty cache and with all threads.
 
     Both are the first benchmark's that has them; {} where none has.
@@ -65,7 +76,7 @@ def measure_starts(found: Sequence[Measured], place: Place) -> dict[str, Starts]
     return {}
 
 
-def begin(measured: Measured, anchor: str, place: Place) -> Starts:
+def begin(measured: Measured, anchor: str, place: Device) -> Starts:
     """Begins an anchor's configuration in every way."""
     config = anchors(measured.listed, measured.benchmark)[anchor]
     other = related(measured.listed, anchor, config)
@@ -74,6 +85,6 @@ def begin(measured: Measured, anchor: str, place: Place) -> Starts:
         return Starts(f"{measured.benchmark}, {anchor}", cold, warm, first_step(other, place) if other else warm)
 
 
-def first_step(config: Config, place: Place) -> float:
+def first_step(config: Config, place: Device) -> float:
     """Seconds until a run's first step has ended."""
     return train_steps(config, place, compiled=True, warm=1, steps=1).first

@@ -10,17 +10,22 @@ from multiprocessing.connection import Connection
 import lightning
 import torch
 
-from mmvad.bench.processes import Child, Pausing, answers, trainings
+from mmvad.bench.processes import (
+    Child,
+    Pausing,
+    answers,
+    trainings,
+)
 from mmvad.bench.training import wait_for
 from mmvad.config.schema import Config
-from mmvad.environment import Place
+from mmvad.system.device import Device
 
 AHEAD = 8
 """Steps that a host may be ahead of its GPU: else one would hand out a minute's steps within seconds."""
 
 
 def train_together(
-    configs: Sequence[Config], place: Place, *, seconds: float = 5.0, limit: float = 600.0
+    configs: Sequence[Config], place: Device, *, seconds: float = 5.0, limit: float = 600.0
 ) -> list[float]:
     """Seconds a step of each while the others train beside it: all go on at once, for `seconds`.
 

@@ -17,17 +17,17 @@ from torch.utils.data import DataLoader
 
 from mmvad.bench.made import SHORTEST
 from mmvad.benchmarks.registry import benchmark
-from mmvad.build import Widths, build_model
-from mmvad.compiling import compiles
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import in_steps, loader_of
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
-from mmvad.environment import Place
 from mmvad.models.model import Batch, Model
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
-from mmvad.module import AnomalyModule
-from mmvad.train import make_trainer
+from mmvad.system.device import Device
+from mmvad.training.build import Widths, build_model
+from mmvad.training.compiling import compiles
+from mmvad.training.module import AnomalyModule
+from mmvad.training.train import make_trainer
 
 WIDTHS = Widths(512, 128)
 """Of CLIP's and VGGish's features."""
@@ -51,7 +51,7 @@ class Trained:
 
 
 def train_steps(
-    config: Config, place: Place, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
+    config: Config, place: Device, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
 ) -> Trained:
     """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM.
 
@@ -64,34 +64,34 @@ def train_steps(
 
 
 def train(
-    config: Config, place: Place, watch: Callback, *, resident: bool = True, compiled: bool = False, steps: int = -1
+    config: Config, place: Device, watch: Callback, *, resident: bool = True, compiled: bool = False, steps: int = -1
 ) -> int:
     """Trains on drawn features, for so many steps of one epoch or until `watch` stops it: bytes at the highest."""
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
-    compiled = compiles("on" if compiled else "off", model, place.device, steps)
+    compiled = compiles("on" if compiled else "off", model, place.torch, steps)
     module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
     loader = drawn_loader(config, model, place, resident=resident, compiled=compiled)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
-    before, clip = _peak_from_here(place.device), config.optim.gradient_clip or None
+    before, clip = _peak_from_here(place.torch), config.optim.gradient_clip or None
     trainer = make_trainer(
         place, max_epochs=-1, max_steps=steps, callbacks=[watch], logger=False, gradient_clip_val=clip
     )
     trainer.fit(module, loader)
-    return torch.cuda.max_memory_allocated() - before if place.device.type == "cuda" else 0
+    return torch.cuda.max_memory_allocated() - before if place.torch.type == "cuda" else 0
 
 
 def drawn_loader(
-    config: Config, model: Model, place: Place, *, resident: bool = True, compiled: bool = False
+    config: Config, model: Model, place: Device, *, resident: bool = True, compiled: bool = False
 ) -> DataLoader[Batch]:
     """An epoch of drawn batches as training gets them there: by length where compiled steps make use of it."""
-    samples = drawn_samples(config, place.device if resident else torch.device("cpu"))
-    samples = samples._replace(pinned=not resident and place.device.type == "cuda")
+    samples = drawn_samples(config, place.torch if resident else torch.device("cpu"))
+    samples = samples._replace(pinned=not resident and place.torch.type == "cuda")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
     sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
-    by_length = model.by_length and compiles("on" if compiled else "off", model, place.device, len(sampler))
+    by_length = model.by_length and compiles("on" if compiled else "off", model, place.torch, len(sampler))
     return loader_of(in_steps(samples, sampler) if by_length else samples, sampler)
 
 

@@ -16,11 +16,17 @@ import lightning
 import torch
 
 from mmvad.bench.cells import OURS
-from mmvad.bench.processes import READY, Child, Pausing, answers, trainings
+from mmvad.bench.processes import (
+    READY,
+    Child,
+    Pausing,
+    answers,
+    trainings,
+)
 from mmvad.bench.training import wait_for
 from mmvad.config.schema import Config
-from mmvad.environment import Place
-from mmvad.progress import track
+from mmvad.system.device import Device
+from mmvad.system.progress import track
 
 Name = TypeVar("Name", bound=Hashable)
 TURNS, STEPS = 2, 20
@@ -37,14 +43,14 @@ def wave_size(device: torch.device) -> int:
 
 
 def steps_by_turns(
-    wanted: Mapping[Name, Config], place: Place, *, size: int | None = None, limit: float = 600.0
+    wanted: Mapping[Name, Config], place: Device, *, size: int | None = None, limit: float = 600.0
 ) -> dict[Name, float | str]:
     """Seconds a step of each, compiled, with the device to itself; or why there are none.
 
     A wave has `size` processes (default: `wave_size`). What fails, or is not ready within `limit` seconds, is ended
     and does not hold up the others.
     """
-    size = size or wave_size(place.device)
+    size = size or wave_size(place.torch)
     names = sorted(wanted, key=lambda name: wanted[name].model.name != OURS)  # which compile longest
     waves = [names[first : first + size] for first in range(0, len(names), size)]
     found: dict[Name, float | str] = {}
@@ -53,7 +59,7 @@ def steps_by_turns(
     return {name: found[name] for name in wanted}
 
 
-def _wave(configs: Sequence[Config], place: Place, limit: float) -> list[float | str]:
+def _wave(configs: Sequence[Config], place: Device, limit: float) -> list[float | str]:
     with trainings(configs, place, _Turns, threads=1) as children:
         said = dict(answers(children, limit))
         for number, child in enumerate(children):

@@ -10,7 +10,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from mmvad.config.sections import Count, NotNegative, Positive, Section, Share
+from mmvad.config.sections import (
+    Count,
+    NotNegative,
+    Positive,
+    Section,
+    Share,
+)
 
 
 class Sultani(Section):

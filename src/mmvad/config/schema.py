@@ -13,7 +13,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from mmvad.config.peers import PEERS, Peers
-from mmvad.config.sections import Count, NoSwitch, NotNegative, Place, Positive, Section, Share
+from mmvad.config.sections import (
+    Count,
+    NoSwitch,
+    NotNegative,
+    Place,
+    Positive,
+    Section,
+    Share,
+)
 
 
 class Text(Section):

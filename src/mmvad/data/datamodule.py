@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from mmvad.bank.bank import Bank, BankVideo
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.schema import Config
 from mmvad.data.sampling import EpochSampler, held_out
@@ -20,9 +20,9 @@ from mmvad.data.splits import Placement, chunk_samples, training_samples
 from mmvad.data.steps import steps_of
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
-from mmvad.features.bank import Bank, BankVideo
 from mmvad.models.model import Batch
-from mmvad.progress import track
+from mmvad.system.prefetch import prefetched
+from mmvad.system.progress import track
 
 CHUNKS_A_BATCH = 32
 EPOCHS, STEPS_SEED = 4, 0x57E95
@@ -225,11 +225,7 @@ class AheadLoader(DataLoader[Batch]):
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
         batches = super().__iter__()
-        with ThreadPoolExecutor(1) as thread:
-            ahead = thread.submit(next, batches, None)
-            while (batch := ahead.result()) is not None:
-                ahead = thread.submit(next, batches, None)
-                yield batch
+        return prefetched((batch for batch in batches), depth=1)
 
 
 def _track_long(sequences: Sequence[Sequence2D]) -> Iterable[Sequence2D]:

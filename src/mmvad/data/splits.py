@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from mmvad.bank.bank import BankVideo, SplitBank
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.data.segments import Chunk, chunks
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.errors import UserError
-from mmvad.features.bank import BankVideo, SplitBank
 
 Progress = Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]]
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmvad.bank.bank import is_bank, open_bank
+from mmvad.bank.writer import BankWriter
 from mmvad.benchmarks.demo_clips import DEMO_CLIPS
 from mmvad.demo.script import Script
 from mmvad.errors import UserError
-from mmvad.features.bank import is_bank, open_bank
-from mmvad.features.bank_writer import BankWriter
-from mmvad.progress import track
+from mmvad.system.progress import track
 
 if TYPE_CHECKING:
-    from mmvad.features.extract import Extractor
+    from mmvad.extraction.extractor import Extractor
 
 
 def write_bank(path: Path, scripts: list[Script], clips: list[Path], extractor: Extractor) -> None:

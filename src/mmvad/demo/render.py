@@ -12,7 +12,7 @@ import numpy as np
 from mmvad.demo.scene import HEIGHT, WIDTH, Scene
 from mmvad.demo.script import RATE, Script
 from mmvad.demo.sound import SAMPLE_RATE, soundtrack
-from mmvad.disk import disk_errors
+from mmvad.system.disk import disk_errors
 
 BLOCK = 1024
 """Samples of an AAC frame."""

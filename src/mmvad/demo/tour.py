@@ -13,14 +13,19 @@ from mmvad.config.schema import Config
 from mmvad.demo.features import write_bank
 from mmvad.demo.render import render
 from mmvad.demo.script import Script, write_scripts
-from mmvad.features.extract import Extractor, small_extractor
-from mmvad.predict.job import RESULT, Predictor, Wishes, said
+from mmvad.extraction.extractor import Extractor, small_extractor
+from mmvad.predict.job import (
+    RESULT,
+    Predictor,
+    Wishes,
+    said,
+)
 from mmvad.predict.prediction import Prediction
 from mmvad.predict.sources import request_video
 from mmvad.predict.trained import load_run
-from mmvad.progress import track
 from mmvad.runs import RunFolder, read_json
-from mmvad.train import train
+from mmvad.system.progress import track
+from mmvad.training.train import train
 
 
 def demo_config(bank: Path, results: Path, seed: int) -> Config:

@@ -17,7 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event, frame_count
+from mmvad.benchmarks.benchmark import (
+    SNIPPET_FRAMES,
+    Benchmark,
+    Event,
+    frame_count,
+)
 from mmvad.metrics.frame import Figure, require_finite
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)

@@ -15,7 +15,13 @@ import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark, Event, frame_count
 from mmvad.errors import UserError
-from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
+from mmvad.metrics.detection import (
+    IOU_THRESHOLDS,
+    VARIANTS,
+    DetectionVideo,
+    MeanAP,
+    detection_map,
+)
 from mmvad.metrics.frame import (
     Curve,
     Figure,

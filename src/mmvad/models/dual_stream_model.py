@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
+from mmvad.models.losses.objective import LossSettings, objective
 from mmvad.models.model import Batch, Model, Scores
-from mmvad.objectives import LossSettings, objective
 
 
 class DualStreamModel(Model[Output]):

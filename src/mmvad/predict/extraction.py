@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmvad.features.extract import ExtractionSettings, Extractor
-from mmvad.features.feature_folder import differences
-from mmvad.runs import LOG
+from mmvad.extraction.extractor import ExtractionSettings, Extractor
+from mmvad.extraction.folder import differences
+from mmvad.system.log import LOG
 
 ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvad.bank.index import BankVideo
 from mmvad.config.schema import CHOSEN
-from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
-from mmvad.features.bank_index import BankVideo
+from mmvad.figures.strip import Shot, shots_of
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import require_finite
 from mmvad.predict.events import detect_events
@@ -25,8 +25,9 @@ from mmvad.predict.sources import Request, Source
 from mmvad.predict.tables import as_plain, events_csv, scores_csv
 from mmvad.predict.trained import TrainedRun
 from mmvad.predict.truth import bank_truth, read_truth, truth_file
-from mmvad.report.strip import Shot, shots_of
-from mmvad.runs import LOG, write_json
+from mmvad.runs import write_json
+from mmvad.system.disk import disk_errors, write_whole
+from mmvad.system.log import LOG
 
 RESULT = "prediction.json"
 
@@ -180,7 +181,7 @@ def _shots(prediction: Prediction) -> list[Shot]:
 
 def _bank_truths(run: TrainedRun) -> dict[str, BankVideo]:
     """The run's test videos, by name, which know their truth, if the bank is where it was."""
-    from mmvad.report.scored import Truths
+    from mmvad.tables.scored import Truths
 
     hashed = json.loads(run.folder.manifest.read_text(encoding="utf-8"))["bank"]["content_hash"]
     try:

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
 from mmvad.predict.picture import truth_spans
 from mmvad.predict.prediction import DetectedEvent, Prediction
+from mmvad.system.disk import disk_errors, write_whole
 
 EMBEDDED_BYTES = 20_000_000
 DIGITS = 4

@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmvad.disk import write_whole
+from mmvad.figures.run_figures import scores_on
+from mmvad.figures.strip import Shot, frames_above
 from mmvad.predict.events import union_seconds
 from mmvad.predict.prediction import Prediction
-from mmvad.report.figures import scores_on
-from mmvad.report.strip import Shot, frames_above
+from mmvad.system.disk import write_whole
 
 WIDTH = 10.0
 SHOTS = 8

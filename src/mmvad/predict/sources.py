@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmvad.bank.npy import load_rows, read_header
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
 from mmvad.errors import UserError
-from mmvad.features.joining import join_audio
-from mmvad.features.npy import load_rows, read_header
-from mmvad.features.snippets import fill
-from mmvad.features.video_files import video_name
+from mmvad.extraction.snippets import fill
+from mmvad.extraction.video_files import video_name
+from mmvad.releases.joining import join_audio
 
 if TYPE_CHECKING:
-    from mmvad.features.extract import Extractor
-    from mmvad.features.media import MediaInfo
+    from mmvad.extraction.extractor import Extractor
+    from mmvad.extraction.media import MediaInfo
 
 _CROP = re.compile(r"__(\d+)$")
 
@@ -132,7 +132,7 @@ def _probed(media: Path | None) -> MediaInfo | None:
     """What the video says of itself; None where it is not at hand, or cannot be read: then the picture says so."""
     if media is None:
         return None
-    from mmvad.features.media import probe
+    from mmvad.extraction.media import probe
 
     try:
         return probe(media)

@@ -9,24 +9,24 @@ from typing import Any
 
 import numpy as np
 
+from mmvad.bank.bank import BankVideo, SplitBank, open_bank
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.build import Widths, build_model, build_text
-from mmvad.checkpoints import read_checkpoint
 from mmvad.config.identity import run_identity
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import ScoringSet
 from mmvad.data.splits import Placement, chunk_samples
-from mmvad.environment import Place, choose_place
 from mmvad.errors import UserError
-from mmvad.features.bank import BankVideo, SplitBank, open_bank
 from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.text_encoder import weights_hash
-from mmvad.module import AnomalyModule
 from mmvad.predict.sources import Source
-from mmvad.quirks import averaged, smoothed
 from mmvad.runs import RunFolder, read_manifest, run_config
-from mmvad.train import chosen_checkpoint, score
+from mmvad.system.device import Device, training_device
+from mmvad.training.build import Widths, build_model, build_text
+from mmvad.training.checkpoints import read_checkpoint
+from mmvad.training.module import AnomalyModule
+from mmvad.training.train import chosen_checkpoint, score
 
 SILENT = "no sound: the audio gate is closed, the picture alone is scored"
 
@@ -49,7 +49,7 @@ class TrainedRun:
     widths: Widths
     identity: str
     module: AnomalyModule
-    place: Place
+    device: Device
     extraction: dict[str, Any] | None
     bank: Path
     unfinished: str | None
@@ -75,11 +75,11 @@ class TrainedRun:
         data, overlap = self.config.data, self.overlap(overlap)
         split = self._split(source)
         sound = "optional" if self.listens else "none"
-        how = Placement(data.segment_length, sound, self.place.device, how=data.segments, test_span=data.test_span)
+        how = Placement(data.segment_length, sound, self.device.torch, how=data.segments, test_span=data.test_span)
         by_crop = []
         for crop in split.videos[0].crops:
             samples, parts = chunk_samples(split, split.videos, self.benchmark, how, crop, overlap)
-            by_crop.append(score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.place))
+            by_crop.append(score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.device))
         (video,) = smoothed(averaged(by_crop), self.config.quirks.smoothing)
         return video
 
@@ -139,7 +139,8 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
     content = read_checkpoint(checkpoint, identity)
     module = AnomalyModule(build_model(config, widths, benchmark, encoder), config.optim, config.seed, None)
     module.load_weights(content["state_dict"])
-    bank, place = manifest["bank"], choose_place(config.runtime)
+    bank, runtime = manifest["bank"], config.runtime
+    device = training_device(runtime.device, runtime.precision, runtime.threads)
     return TrainedRun(
         folder,
         checkpoint,
@@ -148,7 +149,7 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
         widths,
         identity,
         module,
-        place,
+        device,
         bank.get("extraction"),
         Path(bank["path"]),
         None if folder.finished else _unfinished(config, content),

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from mmvad.bank.index import BankVideo
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, frame_count
 from mmvad.errors import UserError
-from mmvad.features.bank_index import BankVideo
 from mmvad.predict.prediction import TrueEvent
 
 _FORM = "lines of start,end or start,end,class, in seconds"

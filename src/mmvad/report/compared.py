@@ -12,18 +12,27 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.disk import disk_errors
 from mmvad.errors import UserError, nearest_name
-from mmvad.features.snippets import fill
-from mmvad.features.video_files import SUFFIXES, video_name
+from mmvad.extraction.snippets import fill
+from mmvad.extraction.video_files import SUFFIXES, video_name
+from mmvad.figures.pictures import save
+from mmvad.figures.run_figures import curve_on, snippet_edges
+from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
-from mmvad.report.figures import curve_on, snippet_edges
-from mmvad.report.notes import chosen_notes
-from mmvad.report.pictures import save
-from mmvad.report.scored import Truths, require_banks, scored_videos
-from mmvad.report.strip import Shot, frames_above, shots_of
-from mmvad.runs import LOG, RunFolder, read_json, read_report
+from mmvad.report.curves import (
+    MOST,
+    WIDTH,
+    chosen_videos,
+    curve_panels,
+    draw_over,
+    name_panel,
+    shared_legend,
+)
+from mmvad.runs import RunFolder, read_json, read_report
+from mmvad.system.disk import disk_errors
+from mmvad.system.log import LOG
+from mmvad.tables.notes import chosen_notes
+from mmvad.tables.scored import Truths, require_banks, scored_videos
 
 PAIR = (".png", ".svg")
 SHOTS = 5
@@ -139,7 +148,7 @@ def media_file(folder: Path, name: str) -> Path | None:
 
 
 def _warn_of_drift(file: Path, snippets: int, rate: float) -> None:
-    from mmvad.features.media import probe
+    from mmvad.extraction.media import probe
 
     seconds = probe(file).duration_seconds
     if seconds and not fill(snippets, rate, seconds):

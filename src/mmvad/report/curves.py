@@ -11,15 +11,20 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
+from mmvad.figures.pictures import Picture, save
+from mmvad.figures.run_figures import curve_on, snippet_edges, some_videos
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.report.choosing import select
-from mmvad.report.definitions import Study
-from mmvad.report.figures import curve_on, snippet_edges, some_videos
-from mmvad.report.notes import caption_notes
-from mmvad.report.pictures import Picture, save
-from mmvad.report.results import Record, Results, RowRuns, Selection
-from mmvad.report.scored import Truths, scored_run
-from mmvad.report.studies import STUDIES
+from mmvad.tables.choosing import select
+from mmvad.tables.definitions import Study
+from mmvad.tables.notes import caption_notes
+from mmvad.tables.results import (
+    Record,
+    Results,
+    RowRuns,
+    Selection,
+)
+from mmvad.tables.scored import Truths, scored_run
+from mmvad.tables.studies import STUDIES
 
 NAMED = {
     "ucf_crime": ("Burglary024", "Explosion033", "Normal_Videos_887"),

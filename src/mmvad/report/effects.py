@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
-from mmvad.report.choosing import select
-from mmvad.report.definitions import Metric, Settings, headline
-from mmvad.report.filled import PEEKED
-from mmvad.report.frame import config_columns
-from mmvad.report.notes import sentences
-from mmvad.report.pictures import Picture, save
-from mmvad.report.results import Results, RowRuns
-from mmvad.report.studies import STUDIES
+from mmvad.figures.pictures import Picture, save
+from mmvad.tables.choosing import select
+from mmvad.tables.definitions import Metric, Settings, headline
+from mmvad.tables.filled import PEEKED
+from mmvad.tables.frame import config_columns
+from mmvad.tables.notes import sentences
+from mmvad.tables.results import Results, RowRuns
+from mmvad.tables.studies import STUDIES
 
 UNKNOWN = "chance unknown: no row has two seeds"
 COLUMNS = ("table", "title", "rows", "runs", "best", "worst", "effect", "noise", "by_chance")

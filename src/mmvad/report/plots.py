@@ -10,12 +10,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.report.choosing import select
-from mmvad.report.definitions import Row, Study, Values, headline, headline_and_map
-from mmvad.report.filled import FilledTable
-from mmvad.report.notes import caption_notes, chosen_notes, count_note, sentences
-from mmvad.report.pictures import Picture, heat_on, save
-from mmvad.report.results import Results, RowRuns, cell
+from mmvad.figures.pictures import Picture, heat_on, save
+from mmvad.tables.choosing import select
+from mmvad.tables.definitions import (
+    Row,
+    Study,
+    Values,
+    headline,
+    headline_and_map,
+)
+from mmvad.tables.filled import FilledTable
+from mmvad.tables.notes import (
+    caption_notes,
+    chosen_notes,
+    count_note,
+    sentences,
+)
+from mmvad.tables.results import Results, RowRuns, cell
 
 OURS, PAPER = "#1f77b4", "#d62728"
 LAMBDAS = ("loss.lambda_contrast", "loss.lambda_embed")

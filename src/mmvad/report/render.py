@@ -13,10 +13,19 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mmvad.disk import write_whole
-from mmvad.report.bootstrap import Difference
-from mmvad.report.definitions import Metric
-from mmvad.report.filled import PEEKED, QUIRKY, RECONSTRUCTED, SEEDS_ONLY, Cell, FilledRow, FilledTable
+from mmvad.system.disk import write_whole
+from mmvad.tables.bootstrap import Difference
+from mmvad.tables.definitions import Metric
+from mmvad.tables.filled import (
+    PEEKED,
+    QUIRKY,
+    RECONSTRUCTED,
+    SEEDS_ONLY,
+    Cell,
+    FilledRow,
+    FilledTable,
+    cell_text,
+)
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -102,16 +111,6 @@ def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
     modality = figure.modality if figure.modality != row.lead[-1] else ""
     of = ", ".join(part for part in (figure.feature, modality) if part)
     return figure.text if table.study or not of else f"{figure.text} ({of})"
-
-
-def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
-    """`82.50 ± 0.31`, `82.50` for a single run, a dash where there is none."""
-    if cell.published:
-        return cell.published.text
-    if cell.mean is None:
-        return "-"
-    spread = f" ± {cell.deviation:.{decimals}f}" if cell.deviation is not None and not constant else ""
-    return f"{cell.mean:.{decimals}f}{spread}"
 
 
 def difference_text(difference: Difference | None) -> str:

@@ -1,32 +1,18 @@
-"""The terminal that tables are shown on, and the table that a run ends with."""
+"""A run's report on the terminal."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from mmvad.config.schema import CHOSEN
-from mmvad.printing import nobody_reads
-from mmvad.report.frame import flat
-from mmvad.report.marks import run_marks
 from mmvad.runs import RunFolder, read_report
+from mmvad.system.terminal import Terminal
+from mmvad.tables.frame import flat
+from mmvad.tables.marks import run_marks
 
 NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
-
-
-class Terminal(Console):
-    """Shows on stdout, `width` columns wide where that is no terminal; that its reader has gone is no error."""
-
-    def __init__(self, width: int = 120) -> None:
-        super().__init__()
-        if not self.is_terminal:
-            self.width = width
-
-    def on_broken_pipe(self) -> None:
-        if not nobody_reads():
-            super().on_broken_pipe()
 
 
 def print_report(folder: RunFolder) -> None:

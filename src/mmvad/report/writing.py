@@ -6,24 +6,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.disk import disk_errors
 from mmvad.errors import UserError
-from mmvad.progress import progress_bar
-from mmvad.report.bootstrap import RESAMPLES
+from mmvad.figures.pictures import Picture
 from mmvad.report.curves import context_prompt_figure, qualitative_figure
-from mmvad.report.definitions import Comparison, Study
-from mmvad.report.filled import FilledTable
-from mmvad.report.frame import Collected, collect, write_frame
-from mmvad.report.html import Section, write_page
-from mmvad.report.pictures import Picture
+from mmvad.report.page import Section, write_page
 from mmvad.report.plots import lambda_figure, prompt_figure
 from mmvad.report.render import markdown, print_table, write_table
-from mmvad.report.resampling import Resampler
-from mmvad.report.results import Results
-from mmvad.report.scored import Truths, require_banks
-from mmvad.report.studies import STUDIES, tables_named
-from mmvad.report.tables import fill
-from mmvad.report.terminal import Terminal
+from mmvad.system.disk import disk_errors
+from mmvad.system.progress import progress_bar
+from mmvad.system.terminal import Terminal
+from mmvad.tables.bootstrap import RESAMPLES
+from mmvad.tables.definitions import Comparison, Study
+from mmvad.tables.fill import fill
+from mmvad.tables.filled import FilledTable
+from mmvad.tables.frame import Collected, collect, write_frame
+from mmvad.tables.resampling import Resampler
+from mmvad.tables.results import Results
+from mmvad.tables.scored import Truths, require_banks
+from mmvad.tables.studies import STUDIES, tables_named
 
 PICTURES = ("Fig5", "X", "Fig6", "Fig7")
 

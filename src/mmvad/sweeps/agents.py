@@ -10,9 +10,9 @@ from pathlib import Path
 
 import yaml
 
-from mmvad.disk import disk_errors, write_whole
 from mmvad.errors import UserError
 from mmvad.sweeps.definition import Sweep
+from mmvad.system.disk import disk_errors, write_whole
 
 PROJECT = "mmvad"
 CREATE_SECONDS = 300.0

@@ -15,10 +15,15 @@ from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder
-from mmvad.sweeps.definition import OVERLAY, Sweep, Values, project_file
+from mmvad.sweeps.definition import (
+    OVERLAY,
+    Sweep,
+    Values,
+    project_file,
+)
 
 if TYPE_CHECKING:
-    from mmvad.features.bank import Bank
+    from mmvad.bank.bank import Bank
 
 
 @dataclass(frozen=True)
@@ -110,7 +115,7 @@ class Resolver:
         return list(found.values())
 
     def _bank(self, config: Config) -> Bank:
-        from mmvad.features.bank import open_bank
+        from mmvad.bank.bank import open_bank
 
         path = config.data.bank
         if path not in self._banks:
@@ -126,8 +131,8 @@ class Resolver:
         return bank
 
     def _text_hash(self, config: Config, bank: Bank) -> str:
-        from mmvad.build import Widths, build_text
         from mmvad.models.text_encoder import weights_hash
+        from mmvad.training.build import Widths, build_text
 
         key = (config.model.text.architecture, config.model.text.weights, bank.train.visual_width)
         if key not in self._text:
@@ -137,9 +142,11 @@ class Resolver:
         return self._text[key]
 
     def _precision_of(self, config: Config) -> str:
-        from mmvad.environment import choose_place
+        from mmvad.system.device import training_device
 
         key = (config.runtime.device, config.runtime.precision)
         if key not in self._precision:
-            self._precision[key] = choose_place(config.runtime).precision
+            self._precision[key] = training_device(
+                config.runtime.device, config.runtime.precision, config.runtime.threads
+            ).precision
         return self._precision[key]

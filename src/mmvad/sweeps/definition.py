@@ -16,7 +16,13 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.files import load_yaml, written_for
 from mmvad.config.load import leaf_keys
 from mmvad.errors import UserError, nearest_name
-from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
+from mmvad.sweeps.space import (
+    Range,
+    check_parameter,
+    is_constant,
+    is_list,
+    range_of,
+)
 
 KEYS = (
     "name",

@@ -19,8 +19,13 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mmvad.errors import UserError
-from mmvad.progress import wants_progress
-from mmvad.sweeps.worker import NOTHING_LEFT, RENEW, Surroundings, work
+from mmvad.sweeps.worker import (
+    NOTHING_LEFT,
+    RENEW,
+    Surroundings,
+    work,
+)
+from mmvad.system.progress import wants_progress
 
 LOG = logging.getLogger("mmvad")
 LOGS = ".sweeps"

@@ -10,13 +10,13 @@ import yaml
 
 from mmvad.config.identity import run_name
 from mmvad.config.load import parse
-from mmvad.disk import disk_errors, sole_writer, write_whole
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder, write_json
 from mmvad.sweeps.record import COMPLETE
 from mmvad.sweeps.storage import Database
 from mmvad.sweeps.study import Queue
 from mmvad.sweeps.worker import HELD
+from mmvad.system.disk import disk_errors, sole_writer, write_whole
 
 LOG = logging.getLogger("mmvad")
 

@@ -18,8 +18,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmvad.disk import disk_errors
 from mmvad.errors import UserError
+from mmvad.system.disk import disk_errors
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage

@@ -31,7 +31,7 @@ LOG = logging.getLogger("mmvad")
 NOTHING_LEFT, RENEW, STOPPED = 0, 75, 130
 POLL_SECONDS = 1.0
 HELD = "another process is writing it"
-DEFAULT_TRAINER = "mmvad.train:train"
+DEFAULT_TRAINER = "mmvad.training.train:train"
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.avadclip import AVadCLIP, Fused, build
 from mmvad.models.peers.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
-from mmvad.retest import retest
-from mmvad.train import train
+from mmvad.training.retest import retest
+from mmvad.training.train import train
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -28,7 +28,12 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import avadclip as plain
 from tests.plain.peers import vadclip
-from tests.small import PROMPTS, batch, gradients, write_bank
+from tests.small import (
+    PROMPTS,
+    batch,
+    gradients,
+    write_bank,
+)
 
 
 def avadclip(network: str = "teacher", **changes: object) -> AVadCLIP:
@@ -145,7 +150,7 @@ def test_a_run_of_both_stages(tmp_path: Path) -> None:
     rows = pd.read_csv(folder.epochs)
     assert list(rows["learning_rate"]) == pytest.approx([1e-3, 1e-4, 1e-3, 1e-4])
     assert list(rows["loss/distil"].isna()) == [True, True, False, False]
-    assert retest(folder.path, [], None) == 0
+    assert not retest(folder.path, [], None).differing
 
 
 def full(network: str) -> AVadCLIP:

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.bags import top_mean
 from mmvad.config.peers import MacilSd as MacilSdSettings
+from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.macil_sd import MacilSd, build
 from tests.models.peers.properties import (

@@ -14,10 +14,10 @@ from mmvad.config import peers
 from mmvad.config.load import load_config
 from mmvad.errors import UserError
 from mmvad.models.peers import one_class_svm
-from mmvad.report.frame import collect
-from mmvad.retest import retest
 from mmvad.runs import read_json
-from mmvad.train import train
+from mmvad.tables.frame import collect
+from mmvad.training.retest import retest
+from mmvad.training.train import train
 from tests.models.peers.properties import bags
 from tests.plain.peers import one_class_svm as plain
 from tests.small import WIDTH, write_bank
@@ -85,7 +85,7 @@ def test_a_run_can_be_tested_again_from_its_checkpoint(tmp_path: Path) -> None:
     settings = [f"data.bank={bank}", f"runtime.results={tmp_path}", "model.name=one_class_svm", "modalities=v"]
     folder = train(load_config([], [*settings, "optim.epochs=1", "runtime.figures=off", "data.segment_length=64"]))
     assert read_json(folder.report)["scores"]["combined"]["auc"] > 0.6  # a shift of three deviations
-    assert retest(folder.path, [], None) == 0
+    assert not retest(folder.path, [], None).differing
 
 
 def test_the_report_holds_the_settings_that_the_method_reads(tmp_path: Path) -> None:

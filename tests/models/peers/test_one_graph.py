@@ -8,15 +8,20 @@ from typing import Any
 import pytest
 import torch
 
-from mmvad.bags import top_mean
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.build import Widths, build_model, build_text
-from mmvad.compiling import batch_losses
 from mmvad.config.load import load_config
 from mmvad.config.peers import PEERS
+from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model
+from mmvad.training.build import Widths, build_model, build_text
+from mmvad.training.compiling import batch_losses
 from tests.models.peers.properties import awake, bags
-from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
+from tests.small import (
+    AUDIO_WIDTH,
+    WIDTH,
+    batch,
+    gradients,
+)
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}

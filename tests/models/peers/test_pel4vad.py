@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.peers import Pel4Vad
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.pel4vad import CONCEPTS, PEL4VAD, build, class_texts
+from mmvad.models.peers.pel4vad import (
+    CONCEPTS,
+    PEL4VAD,
+    build,
+    class_texts,
+)
 from mmvad.models.peers.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (

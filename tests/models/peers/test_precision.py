@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.build import Widths, build_model, build_text
 from mmvad.config.load import load_config
 from mmvad.config.peers import PEERS
+from mmvad.training.build import Widths, build_model, build_text
 from tests.models.peers.properties import bags
 from tests.small import AUDIO_WIDTH, WIDTH, batch
 

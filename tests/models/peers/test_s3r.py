@@ -17,7 +17,7 @@ from mmvad.errors import UserError
 from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers import s3r
 from mmvad.models.peers.setting import Setting
-from mmvad.module import AnomalyModule
+from mmvad.training.module import AnomalyModule
 from tests.models.peers.properties import (
     STRANGE,
     WIDE,

@@ -11,7 +11,13 @@ from torch.nn import functional as F
 from mmvad.config.peers import Tpwng
 from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers.setting import Setting
-from mmvad.models.peers.tpwng import TPWNG, build, frame_labels, partners, stretched
+from mmvad.models.peers.tpwng import (
+    TPWNG,
+    build,
+    frame_labels,
+    partners,
+    stretched,
+)
 from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,

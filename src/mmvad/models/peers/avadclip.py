@@ -13,13 +13,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
-from mmvad.bags import top_mean
 from mmvad.config.peers import AvadClip
 from mmvad.models.dual_stream import Output, branch_scores
+from mmvad.models.losses.objective import coarse_loss, embed_loss, fine_loss
+from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
-from mmvad.models.peers.vadclip import ClassTexts, TwoBranches, VisualEncoder, aligned
-from mmvad.objectives import coarse_loss, embed_loss, fine_loss
+from mmvad.models.peers.vadclip import (
+    ClassTexts,
+    TwoBranches,
+    VisualEncoder,
+    aligned,
+)
 
 AUDIO_DROPOUT = 0.1
 DILATIONS = (1, 2, 4)

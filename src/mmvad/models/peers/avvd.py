@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from mmvad.config.peers import Avvd as AvvdSettings
+from mmvad.models.losses.objective import fine_loss
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.hl_net import (
     BRANCH,
@@ -23,7 +24,6 @@ from mmvad.models.peers.hl_net import (
     xavier_weights,
 )
 from mmvad.models.peers.setting import Setting
-from mmvad.objectives import fine_loss
 
 
 class AvvdOutput(NamedTuple):

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import top_mean
 from mmvad.config.peers import HlNet as HlNetSettings
+from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, score_graph
 from mmvad.models.peers.setting import Setting

@@ -13,9 +13,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import bag_size, mean_rows, rows_at, top_mean, top_places
 from mmvad.config.peers import MacilSd as MacilSdSettings
-from mmvad.contrast import info_nce
+from mmvad.models.losses.contrast import info_nce
+from mmvad.models.losses.pooling import (
+    bag_size,
+    mean_rows,
+    rows_at,
+    top_mean,
+    top_places,
+)
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
 

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import mean_where, pairs_of
 from mmvad.config.peers import Magnitude
 from mmvad.config.sections import Section
 from mmvad.errors import UserError
 from mmvad.models.layout import packs
+from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.pooling import mean_where, pairs_of
 from mmvad.models.model import Batch
-from mmvad.objectives import binary_cross_entropy
 
 SEGMENTS_A_CHOICE = 10
 GROUPS = 8

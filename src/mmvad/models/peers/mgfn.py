@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import first, mean_where, pairs_of
 from mmvad.config import peers
+from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.pooling import first, mean_where, pairs_of
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MaskedBatchNorm,
@@ -22,7 +23,6 @@ from mmvad.models.peers.magnitude import (
     with_total,
 )
 from mmvad.models.peers.setting import Setting
-from mmvad.objectives import binary_cross_entropy
 
 NORM_SHARE = 0.1
 KERNEL = 5

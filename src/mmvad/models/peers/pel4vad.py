@@ -15,12 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import top_mean
 from mmvad.config.peers import Pel4Vad
+from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
 from mmvad.models.text_encoder import TextEncoder, tokenize
-from mmvad.objectives import binary_cross_entropy
 
 ATTENTION, EMBEDDING, REACH = 128, 300, 4
 """Width of the attention, width before the scorer, reach of the window to either side in segments."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.config import peers
+from mmvad.models.losses.objective import binary_cross_entropy
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
@@ -24,7 +25,6 @@ from mmvad.models.peers.magnitude import (
 )
 from mmvad.models.peers.offline import normal_features, scikit_learn
 from mmvad.models.peers.setting import Setting
-from mmvad.objectives import binary_cross_entropy
 
 NONZERO = 2
 STEPS, STEP_SIZE, SEED = 100, 32, 42

@@ -28,8 +28,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mmvad.bags import first
 from mmvad.config.peers import Tpwng
+from mmvad.models.losses.pooling import first
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.setting import Setting
 from mmvad.models.text_encoder import TextEncoder, tokenize

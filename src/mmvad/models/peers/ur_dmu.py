@@ -13,12 +13,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.bags import SEGMENTS_A_PICK, mean_rows, mean_where, pairs_of, rows_at, top_mean, top_places
 from mmvad.config.peers import UrDmu as UrDmuSettings
+from mmvad.models.losses.objective import coarse_loss, each_cross_entropy
+from mmvad.models.losses.pooling import (
+    SEGMENTS_A_PICK,
+    mean_rows,
+    mean_where,
+    pairs_of,
+    rows_at,
+    top_mean,
+    top_places,
+)
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import normalised_distance
 from mmvad.models.peers.setting import Setting
-from mmvad.objectives import coarse_loss, each_cross_entropy
 
 HEADS = 4
 SLOTS = 60

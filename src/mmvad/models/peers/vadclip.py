@@ -14,13 +14,18 @@ from torch.nn import functional as F
 
 from mmvad.config.peers import VadClip
 from mmvad.models.dual_stream import Output, branch_scores
+from mmvad.models.losses.objective import coarse_loss, embed_loss, fine_loss
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, softmax_over_valid
 from mmvad.models.peers.setting import Setting
 from mmvad.models.prompts import FeedForward, anomaly_vector, sentence_layout
 from mmvad.models.temporal import AttentionLayer, distance_graph
-from mmvad.models.text_encoder import CONTEXT_LENGTH, QuickGELU, TextEncoder, tokenize
-from mmvad.objectives import coarse_loss, embed_loss, fine_loss
+from mmvad.models.text_encoder import (
+    CONTEXT_LENGTH,
+    QuickGELU,
+    TextEncoder,
+    tokenize,
+)
 
 TEMPERATURE = 0.07
 

@@ -1,0 +1,117 @@
+"""`mmvad data import | check | show`: from a folder of features to a bank, and what is in it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+AUDIO = ("required", "optional", "none")
+
+
+def add_data_parser(subparsers: Any) -> None:
+    """Adds `data` with its verbs to what `ArgumentParser.add_subparsers` gave; each sets `run(args) -> exit code`."""
+    parser = subparsers.add_parser("data", help="import, check and show features", description=__doc__)
+    verbs = parser.add_subparsers(dest="data_verb", metavar="VERB", required=True)
+    _add_import(verbs)
+    _add_check(verbs)
+    show = verbs.add_parser("show", help="what a bank holds", description="What a bank's manifest says.")
+    show.add_argument("bank", type=Path, metavar="BANK")
+    show.set_defaults(run=run_show)
+
+
+def _add_import(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "import",
+        help="pack a feature release into a bank",
+        description="Packs a feature release in its public layout into a bank. Stopped at any moment, it goes on where "
+        "it was when it is started again.",
+    )
+    _add_common(parser, "SOURCE", "the folder of the release")
+    parser.add_argument("--out", type=Path, required=True, metavar="BANK", help="where the bank shall lie")
+    parser.add_argument("--dtype", choices=("float16", "float32", "float64"), help="default: the source's")
+    parser.add_argument("--overwrite", action="store_true", help="replace a bank with other content")
+    parser.set_defaults(run=run_import)
+
+
+def _add_check(verbs: Any) -> None:
+    parser = verbs.add_parser(
+        "check",
+        help="hold a release or a bank against the official split",
+        description="Reads every file and prints all that is wrong. Exit code 0: nothing is wrong; 1: something is.",
+    )
+    _add_common(parser, "PATH", "the folder of the release, or a bank")
+    parser.set_defaults(run=run_check)
+
+
+def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> None:
+    parser.add_argument("benchmark", metavar="BENCHMARK", help="ucf_crime or xd_violence")
+    parser.add_argument("path", type=Path, metavar=path, help=help_text)
+    parser.add_argument(
+        "--lists", type=Path, metavar="DIR", help="folder of lists and annotations (default: in the release)"
+    )
+    parser.add_argument("--audio", choices=AUDIO, help="whether videos have sound (default: what the benchmark says)")
+    parser.add_argument("--crops", type=crop_numbers, metavar="0,5", help="which crops (default: all)")
+    parser.add_argument("--subset", action="store_true", help="accept a split with missing videos")
+    parser.add_argument(
+        "--layout", choices=("clip", "i3d"), help="of the release (default: what the folder looks like)"
+    )
+    parser.add_argument(
+        "--visual-width", type=int, metavar="N", help="columns of visual files (CLIP 512, I3D of XD-Violence 1024)"
+    )
+    parser.add_argument("--audio-width", type=int, default=128, metavar="N", help="columns of audio files (128)")
+
+
+def crop_numbers(text: str) -> tuple[int, ...]:
+    """The crops of an option such as "0,5". Raises ArgumentTypeError for anything else."""
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() for part in parts):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected crop numbers such as 0,5")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def run_import(args: argparse.Namespace) -> int:
+    """Imports a release; 0 when the bank is there."""
+    from mmvad.bank.bank import open_bank
+    from mmvad.releases.importing import import_release
+
+    out = import_release(
+        args.benchmark,
+        args.path,
+        args.out,
+        dtype=args.dtype,
+        overwrite=args.overwrite,
+        **_common(args),
+    )
+    print(f"{out}: content hash {open_bank(out).content_hash}")
+    return 0
+
+
+def run_check(args: argparse.Namespace) -> int:
+    """Checks a release or a bank; 0 if nothing is wrong, 1 if something is."""
+    from mmvad.releases.checking import check
+
+    return 1 if check(args.benchmark, args.path, **_common(args)) else 0
+
+
+def run_show(args: argparse.Namespace) -> int:
+    """Prints what a bank's manifest says."""
+    from mmvad.bank.bank import open_bank
+
+    bank = open_bank(args.bank)
+    manifest = bank.manifest
+    print(f"{bank.path}: {bank.benchmark}, content hash {bank.content_hash}")
+    print(f"  made {manifest.get('created')} by mmvad {manifest.get('mmvad')}")
+    for split, part in manifest.get("splits", {}).items():
+        crops = ",".join(map(str, part["crops"]))
+        videos = f"{part['videos']} videos ({part['with_sound']} with sound)"
+        print(f"  {split}: {videos}, {part['snippets']} snippets, crops {crops}")
+    print("  dtype: " + ", ".join(f"{modality} {dtype}" for modality, dtype in manifest.get("dtype", {}).items()))
+    for key, value in manifest.get("how", {}).items():
+        print(f"  {key}: {value}")
+    return 0
+
+
+def _common(args: argparse.Namespace) -> dict[str, Any]:
+    names = ("lists", "audio", "crops", "subset", "visual_width", "audio_width", "layout")
+    return {name: getattr(args, name) for name in names}

@@ -1,0 +1,222 @@
+"""`mmvad predict`: a trained run's answer for any video; `--watch` for those that come."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mmvad.cli.extract import add_extraction_options, extraction_settings, require_packages
+from mmvad.errors import UserError
+
+if TYPE_CHECKING:
+    from mmvad.predict.job import Predictor
+    from mmvad.predict.sources import Request
+
+EXIT_SOME_FAILED = 1
+_HOW = ("clip_architecture", "clip_weights", "vggish_weights", "sampling", "crops", "audio_window", "audio_track")
+"""Options that are the bank's where they are not given."""
+
+
+def add_predict_parser(subparsers: Any) -> None:
+    """Adds `predict` to what `ArgumentParser.add_subparsers` gave; it sets `run(options) -> exit code`."""
+    parser = subparsers.add_parser(
+        "predict",
+        help="score videos with a trained run: curves, events, a picture, a page",
+        description="Scores videos with a trained run. Each gets a folder with scores.csv, events.csv, curves.png and "
+        "prediction.json. What was predicted before is left alone. Exit code 1: some videos failed.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("videos", type=Path, nargs="*", metavar="VIDEO", help="files, folders, or .txt lists of paths")
+    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="a run folder, or a file in one")
+    parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="(%(default)s)")
+    parser.add_argument("--html", action="store_true", help="a page for each video: it plays above its curve")
+    parser.add_argument(
+        "--truth", type=Path, metavar="FILE", help="start,end[,class] in seconds; or a folder of NAME.csv"
+    )
+    parser.add_argument("--watch", type=Path, metavar="FOLDER", help="score what appears in the folder, until Ctrl-C")
+    parser.add_argument("--chunk-overlap", type=int, metavar="N", help="snippets that chunks share (the run's own)")
+    parser.add_argument("--all-runs", action="store_true", help="as events all runs that the mAP ranks, however faint")
+    group = parser.add_argument_group("from features that were extracted before")
+    group.add_argument(
+        "--features", type=Path, nargs="+", default=[], metavar="NPY", help="visual files [n, d], NAME__CROP.npy"
+    )
+    group.add_argument("--audio", type=Path, metavar="NPY", help="the audio file [n, d_a], or a folder of them")
+    group.add_argument("--fps", type=float, metavar="F", help="their rate (the benchmark's, or the file's)")
+    add_extraction_options(parser, like_bank=True)
+    parser.set_defaults(run=run_predict, takes_overrides=True)
+
+
+def run_predict(options: argparse.Namespace) -> int:
+    """Predicts; 0 when every video has its result, 1 where some failed."""
+    _check_words(options)
+    _check_files(options)
+    if options.videos or not options.features:
+        require_packages()
+    from mmvad.predict.trained import load_run
+    from mmvad.system.device import torch_device
+    from mmvad.system.disk import sole_writer
+
+    torch_device(options.device, "--device")
+    run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
+    with sole_writer(options.out.resolve()):
+        return _predict_features(options, run) if options.features else _predict_videos(options, run)
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Raises UserError for options that do not go together."""
+    if not (options.videos or options.features or options.watch):
+        raise UserError("command line", "no video", expected="VIDEO..., --features NPY... or --watch FOLDER")
+    if options.watch and options.features:
+        raise UserError("--watch", "videos are watched for, not feature files", fix="leave out --features or --watch")
+    if options.watch and not options.watch.is_dir():
+        raise UserError(options.watch, "is no folder", expected="the folder to watch")
+    for word in ("audio", "fps"):
+        if getattr(options, word) is not None and not options.features:
+            problem = "is of feature files; a video file brings its own"
+            raise UserError(f"--{word}", problem, fix=f"leave out --{word}, or give --features")
+    if options.fps is not None and not 0 < options.fps < float("inf"):
+        raise UserError("--fps", f"{options.fps:g} frames a second", expected="a number above 0")
+
+
+def _check_files(options: argparse.Namespace) -> None:
+    """Raises UserError for a file that is named and not there, before any weights are waited for."""
+    from mmvad.extraction.video_files import find_videos, listed
+
+    videos = find_videos(options.videos) if options.videos else []
+    lists = {path: f"{path} (of {argument})" for argument in options.videos for path in listed(argument)}
+    kinds = {"a video": videos, "features (.npy)": options.features, "audio features (.npy)": [options.audio]}
+    for kind, paths in kinds.items():
+        for path in paths:
+            if path is not None and not path.exists():
+                raise UserError(lists.get(path, path), "no such file or folder", expected=kind)
+
+
+def _predict_features(options: argparse.Namespace, run: Any) -> int:
+    from mmvad.extraction.video_files import find_videos, video_name
+    from mmvad.predict.sources import by_video, request_files
+
+    media = {video_name(path): path for path in find_videos(options.videos)} if options.videos else {}
+    videos, usual = by_video(options.features), run.benchmark.frames_per_second
+    _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
+    _check_truth(options, len(videos))
+    requests = [
+        request_files(name, visual, options.audio, media.get(name), usual, options.fps)
+        for name, visual in videos.items()
+    ]
+    return _all(_predictor(options, run, (), None), requests)
+
+
+def _predict_videos(options: argparse.Namespace, run: Any) -> int:
+    from mmvad.extraction.video_files import SUFFIXES, find_videos, video_name
+    from mmvad.predict.extraction import build_extractor
+    from mmvad.predict.sources import request_video
+
+    videos = find_videos(options.videos) if options.videos else []
+    _check_truth(options, len(videos) if not options.watch else 2)
+    extractor, warnings = build_extractor(run.extraction, _given(options, run.listens), listens=run.listens)
+    predictor = _predictor(options, run, warnings, extractor.describe())
+    code = _all(predictor, [request_video(path, extractor) for path in videos])
+    if options.watch:
+        from mmvad.predict.watch import watch
+
+        taken = {video_name(path): path for path in videos}
+        print(f"watching {options.watch}; Ctrl-C ends it")
+        watch(options.watch, SUFFIXES, lambda path: _arrived(predictor, request_video(path, extractor), taken))
+        print("stopped watching")
+    return code
+
+
+def _predictor(
+    options: argparse.Namespace, run: Any, notes: tuple[str, ...], extraction: dict[str, Any] | None
+) -> Predictor:
+    from mmvad.predict.job import Predictor, Wishes
+
+    run.overlap(options.chunk_overlap)  # before it fails video by video
+    wishes = Wishes(
+        options.out,
+        options.html,
+        options.truth,
+        options.all_runs,
+        options.chunk_overlap,
+        notes,
+        options.fps,
+        extraction,
+    )
+    return Predictor(run, wishes)
+
+
+def _all(predictor: Predictor, requests: list[Request]) -> int:
+    from mmvad.system.progress import track
+
+    failed = [r.files[0].name for r in track(requests, "predicting", len(requests)) if not _one(predictor, r)]
+    if failed:
+        print(f"{len(failed)} of {len(requests)} failed: {', '.join(failed[:5])}", file=sys.stderr)
+    return EXIT_SOME_FAILED if failed else 0
+
+
+def _arrived(predictor: Predictor, request: Request, taken: dict[str, Path]) -> None:
+    """Predicts a video that came, unless another one that is there has its name: that one's results would go."""
+    from mmvad.extraction.video_files import claim_name
+
+    try:
+        claim_name(taken, request.files[0])
+    except (UserError, OSError) as error:
+        print(f"failed: {error}", file=sys.stderr)
+    else:
+        _one(predictor, request)
+
+
+def _one(predictor: Predictor, request: Request) -> bool:
+    """Predicts one video and says what was found; False for a bad one, which is named. A full disk ends everything."""
+    from mmvad.predict.job import said
+    from mmvad.system.disk import DiskFullError
+
+    folder = predictor.wishes.out / request.name
+    try:
+        if predictor.is_done(request):
+            print(f"{request.name}: done before, {folder}", flush=True)
+        else:
+            print(f"{said(predictor.predict(request))}\n  {folder}", flush=True)
+        return True
+    except DiskFullError:
+        raise
+    except UserError as error:
+        print(f"failed: {error}", file=sys.stderr)
+    except (RuntimeError, ValueError, OSError) as error:  # a file that a decoder or a network chokes on
+        print(f"failed: {request.files[0]}: {type(error).__name__}: {error}", file=sys.stderr)
+    return False
+
+
+def _check_truth(options: argparse.Namespace, count: int) -> None:
+    if options.truth is None:
+        return
+    if not options.truth.exists():
+        raise UserError(options.truth, "no such file or folder", expected="start,end[,class] in seconds")
+    _check_sole("--truth", options.truth, count, "a folder that holds NAME.csv for each video")
+
+
+def _check_sole(option: str, place: Path | None, videos: int, folder: str) -> None:
+    if place is not None and place.is_file() and videos > 1:
+        raise UserError(
+            place, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
+        )
+
+
+def _given(options: argparse.Namespace, listens: bool) -> dict[str, Any]:
+    """What the command line says of extraction; None where it says nothing, for the bank's own way."""
+    from mmvad.extraction.extractor import ExtractionSettings
+
+    plain = ExtractionSettings()
+    given = argparse.Namespace(**vars(options))
+    fields = {"clip_architecture": "architecture"}
+    for name in _HOW:
+        if getattr(given, name) is None:
+            setattr(given, name, getattr(plain, fields.get(name, name)))
+    settings = vars(extraction_settings(given))
+    unsaid = {fields.get(name, name) for name in _HOW if getattr(options, name) is None}
+    settings = {name: None if name in unsaid else value for name, value in settings.items()}
+    settings["tiny_width"] = None
+    settings["audio"] = listens and not options.no_audio
+    return settings

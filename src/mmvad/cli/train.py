@@ -1,0 +1,107 @@
+"""`mmvad planted`, `mmvad train`, `mmvad test`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_planted_parser(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("planted", help="make the planted benchmark's bank: no download")
+    parser.add_argument("--out", type=Path, default=Path("banks/planted"), help="the bank (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the generator (default: %(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace another bank at that place")
+    parser.set_defaults(run=run_planted)
+
+
+def add_train_parser(verbs: argparse._SubParsersAction, *, with_keys: bool) -> None:
+    parser = verbs.add_parser(
+        "train",
+        help="train, test and report one configuration",
+        usage="mmvad train [--config FILE]... [--key.sub=VALUE]...",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="The same command again goes on with a killed run, and leaves a finished one alone.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a YAML file; several are laid over one another",
+    )
+    parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and end")
+    parser.set_defaults(run=run_train, takes_overrides=True)
+    if with_keys:
+        parser.epilog = f"keys:\n{_key_help()}\n\n{parser.epilog}"
+
+
+def add_test_parser(verbs: argparse._SubParsersAction) -> None:
+    parser = verbs.add_parser("test", help="test a finished run again and hold it against its report")
+    parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder")
+    parser.add_argument("--checkpoint", type=Path, help="another checkpoint of the same run")
+    parser.set_defaults(run=run_test, takes_overrides=True)
+
+
+def run_planted(options: argparse.Namespace) -> int:
+    from mmvad.synthetic.planted import write_planted
+
+    write_planted(options.out, options.seed, overwrite=options.overwrite)
+    return 0
+
+
+def run_train(options: argparse.Namespace) -> int:
+    from mmvad.config.load import dump, load_config
+
+    config = load_config(options.config, options.overrides)
+    if options.print_config:
+        print(dump(config), end="")
+        return 0
+    _warn_of_unread([text.partition("=")[0] for text in options.overrides], config.model.name)
+    from mmvad.bank.bank import open_bank
+
+    open_bank(config.data.bank)  # a wrong path is refused before torch is waited for
+
+    from mmvad.report.terminal import print_report
+    from mmvad.training.train import train
+
+    print_report(train(config))
+    return 0
+
+
+def _warn_of_unread(keys: list[str], model: str) -> None:
+    from mmvad.config.identity import is_read
+
+    unread = [key for key in keys if not is_read(key, model)]
+    if unread:
+        print(f"warning: {model} does not read {', '.join(unread)}: nothing changes by that", file=sys.stderr)
+
+
+def run_test(options: argparse.Namespace) -> int:
+    from mmvad.runs import RunFolder, run_config
+
+    run_config(RunFolder(options.folder), options.overrides)  # likewise
+
+    from mmvad.report.terminal import frame_table, map_table
+    from mmvad.system.log import LOG
+    from mmvad.system.terminal import Terminal
+    from mmvad.training.retest import retest
+
+    found = retest(options.folder, options.overrides, options.checkpoint)
+    console = Terminal()
+    console.print(frame_table(found.report))
+    console.print(map_table(found.report))
+    differing = f"differs from the report in {', '.join(found.differing)}" if found.differing else "equal to the report"
+    LOG.info(f"{found.checkpoint}: {differing}")
+    return int(bool(found.differing))
+
+
+def _key_help() -> str:
+    from mmvad.config.load import expected_values, leaf_keys
+
+    rows = []
+    for key, field in leaf_keys().items():
+        rows.append(f"  --{key}={expected_values(field)}  (default: {field.default})\n      {field.description}")
+    return "\n".join(rows)

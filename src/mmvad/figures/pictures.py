@@ -1,0 +1,101 @@
+"""A figure of the report: its files, its caption, or the command that makes what it needs; heat maps."""
+
+from __future__ import annotations
+
+import base64
+import html
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+
+from mmvad.system.disk import disk_errors
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure.
+
+    Attributes:
+        files: PNG and SVG; empty where there is nothing to draw yet.
+        missing: why there is nothing, with the command that mends it between backticks.
+    """
+
+    title: str
+    caption: str
+    files: tuple[Path, ...] = ()
+    missing: str | None = None
+
+    def _repr_png_(self) -> bytes | None:
+        """What a notebook is printed with."""
+        return next((file.read_bytes() for file in self.files if file.suffix == ".png"), None)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows. Not Markdown, which JupyterLab would prefer to the picture and show in its place."""
+        return f"<b>{marked_up(self.title)}</b>\n{picture_html(self)}"
+
+
+def picture_html(picture: Picture) -> str:
+    """The picture itself with its caption below, or why it was not drawn."""
+    data = picture._repr_png_()
+    if data is None:
+        return f'<p class="notes">Not drawn: {marked_up(picture.missing or "")}</p>\n'
+    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
+    image = f'<img alt="{html.escape(picture.title)}" src="{source}">'
+    return f"<figure>{image}\n<figcaption>{marked_up(picture.caption)}</figcaption></figure>\n"
+
+
+def marked_up(text: str) -> str:
+    """Escaped text; what stands between backticks is code."""
+    words = html.escape(text).split("`")
+    return "".join(f"<code>{word}</code>" if i % 2 else word for i, word in enumerate(words))
+
+
+def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
+    """Writes PNG and SVG, the same bytes for the same figure; gives the files."""
+    with disk_errors(folder), matplotlib.rc_context({"svg.hashsalt": "mmvad"}):
+        folder.mkdir(parents=True, exist_ok=True)
+        FigureCanvasAgg(figure)
+        files = (folder / f"{name}.png", folder / f"{name}.svg")
+        figure.savefig(files[0], dpi=130, metadata={"Software": None})
+        figure.savefig(files[1], metadata={"Date": None, "Creator": None})
+    return files
+
+
+def file_name(name: str) -> str:
+    """A name that is safe as a file's: letters, digits and `.=-` stay."""
+    return re.sub(r"[^\w.=-]+", "_", name)[:80]
+
+
+def heat_on(
+    axes: Axes,
+    values: np.ndarray,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    *,
+    decimals: int = 2,
+    ends: tuple[float, float] | None = None,
+) -> AxesImage:
+    """Draws [rows, columns] as colours with their numbers; what is masked or NaN stays empty.
+
+    Args:
+        ends: the values at the ends of the colours; by default the least and the greatest.
+    """
+    shown = np.ma.masked_invalid(values)
+    low, high = ends or (shown.min(), shown.max())
+    image = axes.imshow(shown, cmap="viridis", aspect="auto", vmin=low, vmax=high)
+    middle = (low + high) / 2
+    for (i, j), value in np.ndenumerate(shown):
+        if not np.ma.getmaskarray(shown)[i, j]:
+            colour = "white" if value < middle else "black"
+            axes.text(j, i, f"{value:.{decimals}f}", ha="center", va="center", color=colour, fontsize=9)
+    axes.set_xticks(range(len(columns)), list(columns))
+    axes.set_yticks(range(len(rows)), list(rows))
+    return image

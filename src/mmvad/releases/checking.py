@@ -1,0 +1,174 @@
+"""Holding a release or a bank against the official split, file by file. A fault does not stop it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import get_args
+
+from mmvad.bank.bank import (
+    Bank,
+    BankVideo,
+    index_hash,
+    is_bank,
+    open_bank,
+    verified_videos,
+)
+from mmvad.bank.npy import load_rows
+from mmvad.benchmarks.benchmark import Benchmark, Split, Video
+from mmvad.benchmarks.lists import read_videos
+from mmvad.benchmarks.registry import benchmark
+from mmvad.errors import UserError
+from mmvad.releases.find import Release, find_release, require_audio
+from mmvad.releases.importing import default_audio
+from mmvad.releases.layouts import LayoutName
+from mmvad.releases.planning import (
+    AudioPolicy,
+    Finding,
+    Options,
+    Plan,
+    plan_import,
+)
+from mmvad.system.progress import progress_bar
+
+Show = Callable[[str], object]
+
+
+def check(
+    benchmark_name: str,
+    path: Path | str,
+    *,
+    lists: Path | str | None = None,
+    audio: AudioPolicy | None = None,
+    crops: Sequence[int] | None = None,
+    subset: bool = False,
+    visual_width: int | None = None,
+    audio_width: int = 128,
+    layout: LayoutName | None = None,
+    progress: bool = True,
+    show: Show = print,
+) -> list[Finding]:
+    """What is wrong with the release or bank at `path`; each finding and a table of counts are shown.
+
+    Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
+    without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
+    there is nothing to check, for crops that are not there, and for what only a release can be asked of a bank.
+    """
+    facts, path = benchmark(benchmark_name), Path(path)
+    folder = Path(lists) if lists else None
+    if is_bank(path):
+        _refuse_release_options(path, crops=crops, audio=audio, layout=layout, visual_width=visual_width)
+        bank, videos = open_bank(path), read_videos(facts, folder) if folder else None
+        found, listed = list(_check_bank(facts, bank, videos, progress)), _bank_counts(bank)
+    else:
+        release = find_release(facts, path, layout)
+        videos = read_videos(facts, folder or path)
+        taken, policy = tuple(crops) if crops is not None else None, audio or default_audio(release)
+        no_audio = list(_no_audio(release)) if policy == "required" else []
+        options = Options(visual_width, audio_width, taken, "none" if no_audio else policy)
+        with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
+            plan = plan_import(release, videos, options, advance)
+        listed = {split: len(videos[split]) for split in videos}
+        found = no_audio + plan.findings + list(_not_finite(plan, progress))
+    found += _count_findings(facts, path, listed)
+    if subset:
+        found = [finding for finding in found if finding.kind != "missing"]
+    _show(found, listed, show)
+    return found
+
+
+def _refuse_release_options(bank: Path, **options: object) -> None:
+    """A bank is checked whole: an option that would be passed over is an error."""
+    for name, value in options.items():
+        if value is not None:
+            raise UserError(
+                f"--{name.replace('_', '-')}",
+                f"is for a release, and {bank} is a bank",
+                expected="a bank's own crops, sound and widths, all of which are checked",
+                fix="leave the option out",
+            )
+
+
+def _no_audio(release: Release) -> Iterator[Finding]:
+    """The folder of sound, where that is missing: one finding, and not one a video."""
+    try:
+        require_audio(release)
+    except UserError as error:
+        yield Finding("no audio", "", "", error)
+
+
+def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
+    total = sum(header.size for _, header in plan.readable)
+    with progress_bar("reading rows", total, in_bytes=True, show=progress) as advance:
+        for video, header in plan.readable:
+            try:
+                load_rows(header)
+            except UserError as error:
+                yield Finding("not finite", video.split, video.name, error)
+            advance(header.size)
+
+
+def _check_bank(
+    facts: Benchmark, bank: Bank, videos: Mapping[Split, Sequence[Video]] | None, progress: bool
+) -> Iterator[Finding]:
+    if bank.benchmark != facts.name:
+        raise UserError(bank.path, f"a bank of {bank.benchmark}", expected=f"a bank of {facts.name}")
+    with progress_bar("reading rows", sum(_bank_counts(bank).values()), show=progress) as advance:
+        for split, name, equal in verified_videos(bank):
+            if not equal:
+                error = UserError(bank.path, "the rows are not what was written", fix="import the release again")
+                yield Finding("changed", split, name, error)
+            advance(1)
+    if index_hash(bank) != bank.content_hash:
+        yield Finding("changed", "", "", UserError(bank.path, "names, labels or annotations are not what was written"))
+    if videos is not None:
+        for split in get_args(Split):
+            yield from _compare(bank, split, videos[split])
+
+
+def _compare(bank: Bank, split: Split, videos: Sequence[Video]) -> Iterator[Finding]:
+    held = {video.name: video for video in bank.split(split).videos}
+    for video in videos:
+        if video.name not in held:
+            yield Finding("missing", split, video.name, UserError(bank.path, "listed, but not in the bank"))
+        elif not _agrees(held[video.name], video):
+            problem = "labels or events differ from the lists and annotations"
+            yield Finding("changed", split, video.name, UserError(bank.path, problem))
+    for name in sorted(held.keys() - {video.name for video in videos}):
+        yield Finding("extra", split, name, UserError(bank.path, "in the bank, but not listed"))
+
+
+def _agrees(held: BankVideo, video: Video) -> bool:
+    return (held.labels, held.events, held.intervals) == (video.labels, video.events, video.intervals)
+
+
+def _bank_counts(bank: Bank) -> dict[Split, int]:
+    return {split: len(bank.split(split).videos) for split in get_args(Split)}
+
+
+def _count_findings(facts: Benchmark, path: Path, counts: Mapping[Split, int]) -> Iterator[Finding]:
+    for split, count in counts.items():
+        official = facts.official_counts[split]
+        if official and count != official:
+            fix = "if videos are left out on purpose, say --subset"
+            error = UserError(path, f"{count} videos", expected=f"{official} in the official split", fix=fix)
+            yield Finding("missing", split, "", error)
+
+
+def _show(found: Sequence[Finding], listed: Mapping[Split, int], show: Show) -> None:
+    """Each finding in its lines, then a table: by split the listed videos and the findings of each kind."""
+    for finding in found:
+        problem, *rest = str(finding.error).splitlines()
+        of = finding.video or ("(the split)" if finding.split else "(all)")
+        show(f"{finding.kind:<11} {finding.split or '-':<6} {of}: {problem}")
+        for line in rest:
+            show(f"{'':<18} {line}")
+    kinds = sorted({finding.kind for finding in found})
+    counts = Counter((finding.kind, finding.split) for finding in found)
+    show("  ".join(["split ", "  videos", *(f"{kind:>10}" for kind in kinds)]))
+    for split in (*get_args(Split), ""):
+        if split or any(counts[kind, ""] for kind in kinds):
+            cells = [f"{counts[kind, split]:>10}" for kind in kinds]
+            show("  ".join([f"{split or '-':<6}", f"{listed.get(split, ''):>8}", *cells]))
+    show(f"{len(found)} findings" if found else "nothing is wrong")

@@ -1,0 +1,259 @@
+"""Run folders as one tidy frame: one row for each run, score and metric, with the whole configuration beside it.
+
+Columns: who ran (`run`, `path`, `identity`, `bank_hash`, `precision`, `device`, `versions`, ...), every key of the
+configuration under its dotted name, then `score`, `metric`, `class`, `value`, `unit` and `reason`.
+
+score        metric                                                    class
+combined     ap, auc, ano_auc                                          all, or one abnormal class (ap, auc)
+coarse       the same                                                  the same
+fine         the same                                                  the same
+events       map@0.1 .. map@0.5, map_avg, as the field computes them   all, or one class
+events_clean the same, as the papers describe them                     all, or one abnormal class
+cost         trainable_parameters, train_seconds, test_fps, test_snippets (a second)   all
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mmvad.config.identity import is_read, with_later_keys
+from mmvad.errors import UserError
+from mmvad.runs import RunFolder, read_json
+from mmvad.system.progress import track
+
+MAP_SCORES = {"published": "events", "clean": "events_clean"}
+RUN_COLUMNS = (
+    *("run", "path", "identity", "schema", "bank_hash", "bank", "features", "test_videos"),
+    *("precision", "device", "versions", "finished"),
+)
+FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
+_NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
+_UNITS = {
+    "trainable_parameters": "count",
+    "train_seconds": "seconds",
+    "test_fps": "frames/s",
+    "test_snippets": "snippets/s",
+}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What was found under the results folders.
+
+    Attributes:
+        frame: one row for each finished run, score and metric.
+        unfinished: run folders without a report.
+        broken: run folders whose report cannot be used, with the reason.
+        copies: folders of a run that was read from another folder already.
+    """
+
+    frame: pd.DataFrame
+    unfinished: tuple[Path, ...]
+    broken: tuple[tuple[Path, str], ...]
+    copies: tuple[Path, ...]
+
+    @property
+    def unfinished_configs(self) -> list[dict[str, Any]]:
+        """What the unfinished runs would have been, as dotted keys; a broken configuration is left out."""
+        return [config for path in self.unfinished if (config := _config(path))]
+
+    @property
+    def runs(self) -> int:
+        return int(self.frame["identity"].nunique())
+
+
+def collect(results: Sequence[Path]) -> Collected:
+    """The frame of all finished runs under some folders; what is unfinished or broken is left out and listed.
+
+    Raises UserError where a folder is missing, or no finished run lies in any of them.
+    """
+    return collect_folders([folder for root in results for folder in run_folders(root)], results)
+
+
+def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path]) -> Collected:
+    """The frame of these run folders alone; `where` names them in the UserError that none is finished."""
+    kept: dict[str, list[dict[str, Any]]] = {}
+    unfinished, broken, copies = [], [], []
+    # A copy without scores (a report that came through a database) must not stand in for the folder that has them.
+    ordered = sorted(folders, key=lambda f: (not f.scores.is_file(), str(f.path)))
+    for folder in track(ordered, "reading runs", len(ordered)):
+        if not folder.finished:
+            unfinished.append(folder.path)
+            continue
+        try:
+            rows = run_rows(folder)
+        except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
+            broken.append((folder.path, _why(error)))
+            continue
+        if rows[0]["identity"] in kept:
+            copies.append(folder.path)
+        kept.setdefault(rows[0]["identity"], rows)
+    if not kept:
+        raise _nothing_found(where, len(unfinished), broken)
+    return Collected(_frame(kept), tuple(unfinished), tuple(broken), tuple(copies))
+
+
+def run_folders(root: Path) -> Iterator[RunFolder]:
+    """Every run folder at or below `root`, in the order of names. Raises UserError where `root` is no folder."""
+    if not root.is_dir():
+        raise UserError(root, "no such results folder", fix="run an experiment first, e.g. `make demo`")
+    for path, folders, files in os.walk(root):
+        if "report.json" in files or {"config.yaml", "manifest.json"} <= set(files):
+            folders.clear()
+            yield RunFolder(Path(path))
+        folders.sort()
+
+
+def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
+    """One record for each score and metric of a finished run.
+
+    Raises UserError, KeyError, TypeError, ValueError or AttributeError where its files are not what a run leaves.
+    """
+    report = read_json(folder.report)
+    manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
+    run = {**_origin(folder, report, manifest), **settings_of(report["config"])}
+    figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
+    for figure in figures:
+        _check(figure)
+    return [{**run, **figure} for figure in figures]
+
+
+def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """A run's configuration as dotted keys: those that its model reads. Raises KeyError without `model.name`."""
+    name = tree["model"]["name"]
+    return {key: value for key, value in with_later_keys(flat(tree)).items() if is_read(key, name)}
+
+
+def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A nested configuration as dotted keys; a list of numbers as one word."""
+    keys: dict[str, Any] = {}
+    for name, value in tree.items():
+        if isinstance(value, dict):
+            keys |= flat(value, f"{prefix}{name}.")
+        else:
+            keys[f"{prefix}{name}"] = ", ".join(map(str, value)) if isinstance(value, list) else value
+    return keys
+
+
+def config_columns(frame: pd.DataFrame) -> list[str]:
+    """The frame's columns that hold the configuration."""
+    return [column for column in frame.columns if column not in {*RUN_COLUMNS, *FIGURE_COLUMNS}]
+
+
+def write_frame(frame: pd.DataFrame, folder: Path) -> list[Path]:
+    """Writes `results.parquet` and `results.csv`; gives the files."""
+    parquet, csv = folder / "results.parquet", folder / "results.csv"
+    frame.to_parquet(parquet, index=False)
+    frame.to_csv(csv, index=False)
+    return [parquet, csv]
+
+
+def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """Who ran: what is the same in every row of a run."""
+    return {
+        "run": folder.path.name,
+        "path": str(folder.path),
+        "identity": str(report["identity"]),
+        "schema": int(report["schema"]),
+        "bank_hash": str(report["bank_hash"]),
+        "bank": manifest.get("bank", {}).get("path"),
+        "features": str(report.get("features", "CLIP")),
+        "test_videos": int(report["videos"]),
+        "precision": report.get("precision"),
+        "device": manifest.get("device"),
+        "versions": json.dumps(manifest["versions"], sort_keys=True) if manifest.get("versions") else None,
+        "finished": manifest.get("finished"),
+    }
+
+
+def _frame_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for score, part in report["scores"].items():
+        yield from _records(score, "all", part)
+        for key, figures in part["classes"].items():
+            yield from _records(score, key, figures)
+
+
+def _event_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for variant, part in report["map"].items():
+        yield from _records(MAP_SCORES[variant], "all", part)
+        for key, figures in part["classes"].items():
+            yield from _records(MAP_SCORES[variant], key, figures)
+
+
+def _records(score: str, of_class: str, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, value in part.items():
+        if name not in _NOT_METRICS:
+            yield _record(score, _metric_name(name), value, part["reasons"].get(name), of_class)
+
+
+def _metric_name(name: str) -> str:
+    """mAP's "0.1" and "mean" under the names that published figures use."""
+    return "map_avg" if name == "mean" else f"map@{name}" if name[0].isdigit() else name
+
+
+def _costs(report: dict[str, Any], manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    seconds = manifest.get("test_seconds")
+    untimed = "the run's manifest has no times"
+    yield _record("cost", "trainable_parameters", report["trainable_parameters"])
+    yield _record("cost", "train_seconds", manifest.get("train_seconds"), untimed)
+    yield _record("cost", "test_fps", report["frames"] / seconds if seconds else None, untimed)
+    yield _record("cost", "test_snippets", report["snippets"] / seconds if seconds else None, untimed)
+
+
+def _record(
+    score: str, metric: str, value: float | None, reason: str | None = None, of_class: str = "all"
+) -> dict[str, Any]:
+    reason = (reason or "not reported") if value is None else None
+    unit = _UNITS.get(metric, "fraction")
+    return {"score": score, "metric": metric, "class": of_class, "value": value, "unit": unit, "reason": reason}
+
+
+def _check(figure: dict[str, Any]) -> None:
+    """Raises ValueError for a figure that would be a NaN in a table."""
+    value = figure["value"]
+    if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+        raise ValueError(f"{figure['score']} {figure['metric']} is {value!r}")
+
+
+def _frame(kept: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
+    """The rows of all runs; missing values are pandas' NA, never NaN."""
+    runs = sorted(kept.values(), key=lambda rows: (rows[0]["run"], rows[0]["path"]))
+    frame = pd.DataFrame([row for rows in runs for row in rows])
+    settings = [column for column in frame.columns if column not in {*RUN_COLUMNS, *FIGURE_COLUMNS}]
+    frame = frame[[*RUN_COLUMNS, *settings, *FIGURE_COLUMNS]].convert_dtypes()
+    # A column that no run fills would come out as `object`, and whole numbers as integers in one frame only.
+    words = ["bank", "precision", "device", "versions", "finished", "reason"]
+    return frame.astype({**dict.fromkeys(words, "string"), "value": "Float64"})
+
+
+def _config(path: Path) -> dict[str, Any] | None:
+    try:
+        content = yaml.safe_load(RunFolder(path).config.read_text(encoding="utf-8"))
+        return settings_of(content) if "seed" in content else None
+    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return None
+
+
+def _why(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, UserError) else f"report.json is not as a run leaves it ({error!r})"
+
+
+def _nothing_found(results: Sequence[Path], unfinished: int, broken: list[tuple[Path, str]]) -> UserError:
+    found = [f"{unfinished} unfinished"] if unfinished else []
+    found += [f"{len(broken)} broken ({broken[0][0]}: {broken[0][1]})"] if broken else []
+    return UserError(
+        ", ".join(map(str, results)),
+        "no finished run in it" + (f"; {', '.join(found)}" if found else ""),
+        expected="run folders with a report.json",
+        fix="make some: `make ablation-modalities BENCHMARK=planted`, or `make demo` for a single run",
+    )

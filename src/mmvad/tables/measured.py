@@ -1,0 +1,161 @@
+"""The peers that were run here: which runs stand for each, and what has to be said of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmvad.config.load import load_config, plain
+from mmvad.config.peers import PEERS, SWITCHES, Peer
+from mmvad.errors import UserError
+from mmvad.tables.definitions import SPELLED, Settings
+from mmvad.tables.frame import flat
+from mmvad.tables.notes import first_few, other_settings
+from mmvad.tables.results import (
+    Record,
+    Results,
+    equal,
+    written,
+)
+
+EXPERIMENTS = Path("experiments")
+"""The published settings are not installed with the package: like a sweep's, they are looked for from here."""
+_FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}
+_NOT_CONTEXT = {"run", "path", "identity", "seed", "finished", "device", "versions", "precision", "bank"}
+_STUDENT = "peers.avadclip.network", "student"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The runs of one peer: one a seed, all of one configuration.
+
+    Attributes:
+        rivals: other configurations, as the keys in which they differ.
+    """
+
+    name: str
+    runs: tuple[Record, ...]
+    rivals: tuple[str, ...]
+
+    @property
+    def peer(self) -> Peer:
+        return PEERS[self.name]
+
+    @property
+    def is_student(self) -> bool:
+        """AVadCLIP's student is a network of its own, which hears nothing at test."""
+        return _is_student(self.runs[0])
+
+    @property
+    def title(self) -> str:
+        return self.peer.title.replace("AVadCLIP", "AVadCLIP student") if self.is_student else self.peer.title
+
+    @property
+    def published(self) -> str | None:
+        """Its name among the published figures."""
+        return f"{self.peer.published} student" if self.is_student else self.peer.published
+
+    @property
+    def modality(self) -> str:
+        """What it reads at test."""
+        return "V+T" if self.is_student else SPELLED[self.runs[0]["modalities"]]
+
+    @property
+    def features(self) -> str:
+        return features_of({**self.runs[0], "modalities": "vt"} if self.is_student else self.runs[0])
+
+
+def measured(results: Results, benchmark: str) -> list[Measured]:
+    """Every peer that was run on the benchmark, in the order of the years."""
+    found = []
+    for name in PEERS:
+        records = results.of(benchmark, name)
+        for student in (False, True):
+            own = [record for record in records if _is_student(record) == student]
+            found += [_chosen(name, own)] if own else []
+    return found
+
+
+def _is_student(record: Record) -> bool:
+    key, value = _STUDENT
+    return record.get(key) == value
+
+
+def _chosen(name: str, records: Sequence[Record]) -> Measured:
+    """The configuration whose checkpoints were not chosen on the test set, if there is one; of those the one with most
+    seeds, then that of the last epochs, then the newest. Of a seed that was run twice the newest run."""
+    groups: dict[str, dict[int, Record]] = defaultdict(dict)
+    for record in sorted(records, key=lambda r: (str(r["finished"]), r["identity"])):
+        groups[repr(sorted(_context(record).items()))][record["seed"]] = record
+
+    def merit(runs: dict[int, Record]) -> tuple:
+        policy = next(iter(runs.values()))["select"]
+        return policy != "best_test", len(runs), policy == "last", max(str(run["finished"]) for run in runs.values())
+
+    chosen = max(groups.values(), key=merit)
+    first = _context(next(iter(chosen.values())))
+    others = [_context(next(iter(runs.values()))) for runs in groups.values() if runs is not chosen]
+    return Measured(name, tuple(chosen[seed] for seed in sorted(chosen)), tuple(_apart(o, first) for o in others))
+
+
+def _context(record: Record) -> Settings:
+    return {key: value for key, value in record.items() if key not in _NOT_CONTEXT}
+
+
+def _apart(other: Settings, chosen: Settings) -> str:
+    return ", ".join(written(key, value) for key, value in other.items() if not equal(value, chosen.get(key)))
+
+
+def features_of(record: Record) -> str:
+    """What a run's pictures, and where it listens its sound, were read with."""
+    visual = str(record.get("features") or "CLIP")
+    return f"{visual}+VGGish" if "a" in record["modalities"] and visual != "planted" else visual
+
+
+def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
+    """Which configurations were left out, and where those that are shown are not the shipped ones."""
+    notes = [f"{p.title}: {_left_out(p.rivals)}" for p in peers if p.rivals]
+    unknown, differing = [], defaultdict(list)
+    for peer in peers:
+        file = EXPERIMENTS / "peers" / f"{peer.name}_{_FILE_NAMES.get(benchmark, benchmark)}.yaml"
+        shipped = _shipped(peer, benchmark, file)
+        differing[", ".join(other_settings(peer.runs[0], shipped or {}))].append((peer.title, file))
+        unknown += [peer.title] if shipped is None else []
+    notes += [_other_settings_note(settings, found) for settings, found in differing.items() if settings]
+    if unknown:
+        notes.append(
+            f"settings not compared with shipped ones, since {EXPERIMENTS}/ has none here: {', '.join(unknown)}"
+        )
+    return notes
+
+
+def _other_settings_note(settings: str, found: Sequence[tuple[str, Path]]) -> str:
+    """Methods that differ from their files in the same settings share a line."""
+    titles = ", ".join(title for title, _ in found)
+    files = str(found[0][1]) if len(found) == 1 else f"their files in {EXPERIMENTS / 'peers'}"
+    return f"{titles}: settings other than those of {files}: {settings}"
+
+
+def _left_out(rivals: Sequence[str]) -> str:
+    count = f"{len(rivals)} other configurations were" if len(rivals) > 1 else "another configuration was"
+    return f"{count} run too and left out: {first_few(rivals)}"
+
+
+def _shipped(peer: Measured, benchmark: str, file: Path) -> Settings | None:
+    """What the method's file says of all that decides its figures; without what a row is marked with."""
+    try:
+        settings = flat(plain(load_config([EXPERIMENTS / f"{benchmark}.yaml", file])))
+    except UserError:
+        return None
+    marked = {key for key, value in SWITCHES.get(peer.name, {}).items() if equal(peer.runs[0].get(key), value)}
+    read = ("data.", "optim.", "peers.", *(["model.text."] if "t" in settings["modalities"] else []))
+    unread = {"data.bank", *_unread(peer.runs[0]), *marked}
+    return {key: value for key, value in settings.items() if key.startswith(read) and key not in unread}
+
+
+def _unread(settings: Settings) -> set[str]:
+    """Keys of the schedule that the chosen one does not read."""
+    reader = {"optim.milestones": "milestones", "optim.cosine_share": "cosine"}
+    return {key for key, schedule in reader.items() if settings.get("optim.schedule") != schedule}

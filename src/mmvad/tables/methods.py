@@ -1,0 +1,163 @@
+"""The tables of methods: published figures, every peer that was run here with its published figure, and ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mmvad.config.peers import PUBLISHED_SCORES
+from mmvad.tables.choosing import select
+from mmvad.tables.definitions import (
+    PAPER_ROW,
+    SPELLED,
+    Comparison,
+    Metric,
+    Settings,
+)
+from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
+from mmvad.tables.marks import mark_notes, quirks_of
+from mmvad.tables.measured import (
+    Measured,
+    features_of,
+    measured,
+    peer_notes,
+)
+from mmvad.tables.notes import (
+    OURS_NAME,
+    crop_note,
+    figure_note,
+    honesty_notes,
+    row_notes,
+)
+from mmvad.tables.published import (
+    PAPER,
+    Published,
+    confidence_notes,
+    find_published,
+    published_figures,
+)
+from mmvad.tables.results import (
+    Record,
+    Results,
+    RowRuns,
+    Selection,
+    cell,
+)
+from mmvad.tables.studies import MODALITIES
+
+
+def fill_comparison(table: Comparison, results: Results) -> FilledTable:
+    """The table: published methods, the peers that were run here, ours."""
+    metrics = tuple(table.metrics.values())
+    selection = select(results, MODALITIES, table.benchmark)
+    run_here, peers = measured_rows(table, results)
+    rows = [*_method_rows(table), *run_here, *_our_rows(table, results, selection)]
+    if table.modalities:
+        order = list(SPELLED.values())
+        rows = [row for row in rows if row.lead[-1] in order]
+        rows.sort(key=lambda row: order.index(row.lead[-1]))
+    headings = ("method", *(("supervision",) if table.supervision else ()), "features", "modality")
+    published = [figure for row in rows for figure in (*(c.published for c in row.cells), *row.paper) if figure]
+    notes = [
+        *figure_note(metrics, published=any(not row.ours for row in rows)),
+        *mark_notes(rows),
+        *score_notes(table, results, run_here, peers),
+    ]
+    notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
+    runs = {peer.title: peer.runs for peer in peers}
+    notes += honesty_notes(table.benchmark, selection, runs)
+    notes += crop_note({OURS_NAME: [run for row in selection.rows for run in row.runs], **runs})
+    notes += confidence_notes(published)
+    return FilledTable(
+        table.key, table.title, table.benchmark, headings, metrics, tuple(rows), tuple(notes), study=False
+    )
+
+
+def _method_rows(table: Comparison) -> list[FilledRow]:
+    """The published methods, each with the figures that its source gives; the paper's prompt counts are Fig. 5's."""
+    methods: dict[tuple[str, ...], dict[str, Published]] = {}
+    for figure in published_figures():
+        if figure.dataset == table.benchmark and figure.metric in table.metrics and "M/2" not in figure.method:
+            supervision = (figure.supervision,) if table.supervision else ()
+            key = (figure.method, *supervision, figure.feature or "-", figure.modality or "-")
+            methods.setdefault(key, {})[figure.metric] = figure
+    ordered = sorted(methods, key=lambda lead: lead[0] == PAPER)
+    return [FilledRow(lead, _published_cells(table, methods[lead]), ours=False) for lead in ordered]
+
+
+def _published_cells(table: Comparison, found: dict[str, Published]) -> tuple[Cell, ...]:
+    figures = [found.get(name) for name in table.metrics]
+    return tuple(Cell(f.value, published=f) if f else Cell(reason="not published") for f in figures)
+
+
+def _our_rows(table: Comparison, results: Results, selection: Selection) -> list[FilledRow]:
+    """Our base row, or one for each modality."""
+    wanted = [r for r in selection.rows if table.modalities or r.row.published == PAPER_ROW]
+    return [_our_row(table, results, runs) for runs in wanted if not runs.row.silent]
+
+
+def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
+    features = features_of(runs.runs[0] if runs.runs else _not_run(table.benchmark, runs.row.settings))
+    lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
+    if not runs.runs:
+        return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command(table.benchmark))
+    return FilledRow(
+        lead,
+        tuple(cell(results, metric, runs.runs) for metric in table.metrics.values()),
+        seeds=tuple(record["seed"] for record in runs.runs),
+        select=runs.runs[0]["select"],
+        quirks=quirks_of(runs.runs[0]),
+    )
+
+
+def _not_run(benchmark: str, settings: Settings) -> Record:
+    """What is known of a row without runs: `planted` has features of its own."""
+    return {**settings, "features": "planted" if benchmark == "planted" else "CLIP"}
+
+
+def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:
+    """One peer's row: our figures, and the published ones beside them."""
+    supervision = (peer.peer.supervision,) if table.supervision else ()
+    return FilledRow(
+        (peer.title, *supervision, peer.features, peer.modality),
+        tuple(_measured_cell(results, peer, metric) for metric in table.metrics.values()),
+        tuple(_published(table, peer, name) for name in table.metrics),
+        seeds=tuple(record["seed"] for record in peer.runs),
+        select=peer.runs[0]["select"],
+        reconstruction=peer.peer.reconstruction,
+        quirks=quirks_of(peer.runs[0]),
+    )
+
+
+def _measured_cell(results: Results, peer: Measured, metric: Metric) -> Cell:
+    if peer.is_student and metric.name == "trainable_parameters":
+        return Cell(reason=f"{peer.title}: the runs count its teacher's parameters too")
+    return cell(results, metric, peer.runs)
+
+
+def _published(table: Comparison, peer: Measured, metric: str) -> Published | None:
+    """The method's published figure that is nearest to what was run."""
+    method = peer.published
+    return find_published(method, table.benchmark, metric, peer.features, peer.modality) if method else None
+
+
+def measured_rows(table: Comparison, results: Results) -> tuple[list[FilledRow], list[Measured]]:
+    """The rows of all peers that were run, and the runs behind them."""
+    peers = [p for p in measured(results, table.benchmark) if not table.fine or p.peer.classes]
+    return [measured_row(table, results, p) for p in peers], peers
+
+
+def score_notes(table: Comparison, results: Results, rows: Sequence[FilledRow], peers: Sequence[Measured]) -> list[str]:
+    """Where a published figure is not of the score that its column holds, and what that score has here."""
+    notes = []
+    for row, peer in zip(rows, peers):
+        for published, (name, metric) in zip(row.paper, table.metrics.items()):
+            score = PUBLISHED_SCORES.get(peer.name, {}).get(name)
+            if published and score:
+                here = cell_text(cell(results, Metric(score, metric.name, metric.heading), peer.runs))
+                notes.append(
+                    f"{peer.title}: the published {metric.heading} is the {score} score's, which has {here} here; "
+                    f"the column holds the {metric.score} score's"
+                )
+        if any(figure and "smoothed" in figure.source for figure in row.paper):
+            notes.append(f"{peer.title}: the published figures are of smoothed scores (quirks.smoothing)")
+    return notes

@@ -1,0 +1,271 @@
+"""What stands below a table: what is missing, what does not compare, what the marks and brackets mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.schema import CHOSEN
+from mmvad.tables.bootstrap import LEVEL
+from mmvad.tables.definitions import (
+    SHIPPED,
+    SPELLED,
+    Metric,
+    Settings,
+    usual,
+)
+from mmvad.tables.filled import PEEKED, SEEDS_ONLY, FilledRow
+from mmvad.tables.published import confidence_notes
+from mmvad.tables.resampling import Resampler
+from mmvad.tables.results import (
+    Record,
+    RowRuns,
+    Selection,
+    equal,
+    mixtures,
+)
+
+OURS_NAME = "ours"
+"""How our method is called among others."""
+ENOUGH_SEEDS = 5
+"""From here on an interval is not said to be too narrow."""
+
+
+def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
+    """What is missing and which command makes it; why a figure is missing in a row that is there."""
+    absent = [row for row in rows if row.absent and row.absent != "no audio" and not row.failed]
+    commands = sorted({str(row.absent) for row in absent})
+    missing = {c: ", ".join(_short(row) for row in absent if row.absent == c) for c in commands}
+    notes = [f"failed: {_short(row)} (seed {seed}): {reason}" for row in rows for seed, reason in row.failed]
+    notes += [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
+    reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
+    notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
+    if any(row.absent == "no audio" for row in rows):
+        notes.append("no audio: the videos of this benchmark are silent, so rows that listen are not run")
+    if any(row.difference and row.difference.seeds_only for row in rows):
+        notes.append(
+            f"{SEEDS_ONLY} interval over seeds alone, so too narrow: scores.npz of a run of the row or the base row "
+            "is not here (`mmvad sweep pull` brings reports alone)"
+        )
+    if any(row.peeked for row in rows):
+        notes.append(f"{PEEKED} {CHOSEN['best_test']}")
+    held = [_short(row) for row in rows if row.select == "best_val"]
+    notes += [f"{CHOSEN['best_val']}: {', '.join(held)}"] if held else []
+    if any(len(row.seeds) == 1 for row in rows):
+        notes.append("rows with n = 1 have no standard deviation: run more seeds (SEEDS=)")
+    if any(metric.name == "test_fps" for metric in metrics):
+        notes.append(
+            "FPS: 16 x test snippets / seconds of each run's own test, reading included; compare on one device"
+        )
+    return notes
+
+
+def figure_note(metrics: Sequence[Metric], *, published: bool = False) -> list[str]:
+    """Of which score a table's figures are, and which variant its mAP is.
+
+    Args:
+        published: the table has rows of published figures too, whose sources say what they are.
+    """
+    frame = [metric.heading for metric in metrics if metric.score == "combined"]
+    said = [f"{', '.join(frame)}: of the combined score"] if frame else []
+    said += ["mAP: the published variant"] if any(metric.score == "events" for metric in metrics) else []
+    where = ", in the rows that were run here; rows without n hold published figures" if published else ""
+    return [f"{'; '.join(said)}{where}"] if said else []
+
+
+def _short(row: FilledRow) -> str:
+    return row.lead[0] if len(row.lead) == 1 else f"{row.lead[0]} ({row.lead[-1]})"
+
+
+def honesty_notes(
+    benchmark: str, selection: Selection, others: Mapping[str, Sequence[Record]] = MappingProxyType({})
+) -> list[str]:
+    """What keeps a table's figures from being compared with each other, or with published ones.
+
+    Args:
+        others: runs of other methods in the table, by the name of their row.
+    """
+    records = {OURS_NAME: [record for row in selection.rows for record in row.runs], **others}
+    records = {name: runs for name, runs in records.items() if runs}
+    return [
+        *(f"{OURS_NAME}: {note}" if others else note for note in _settings_notes(benchmark, selection)),
+        *_size_notes(benchmark, records),
+        *_bank_notes(records),
+        *_run_notes(selection, [record for runs in records.values() for record in runs]),
+    ]
+
+
+def _by(records: Mapping[str, Sequence[Record]], key: str) -> dict[Any, list[str]]:
+    """The names of the rows by the value of a key."""
+    names: dict[Any, list[str]] = {}
+    for name, runs in records.items():
+        for value in dict.fromkeys(record[key] for record in runs):
+            names.setdefault(value, []).append(name)
+    return names
+
+
+def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list[str]:
+    official = benchmark_named(benchmark).official_counts["test"]
+    sizes = _by(records, "test_videos")
+    other = {size: f" ({', '.join(sizes[size])})" if len(sizes) > 1 else "" for size in sorted(sizes)}
+    found = ", ".join(f"{size}{names}" for size, names in other.items() if size != official)
+    if not official or not found:
+        return []
+    return [f"tested on {found} videos; the official test set has {official}: not comparable with published figures"]
+
+
+def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
+    banks = _by(records, "bank_hash")
+    named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
+    return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
+
+
+def crop_note(records: Mapping[str, Sequence[Record]], base: str | None = None) -> list[str]:
+    """Which rows were tested on which crops, where they differ.
+
+    Args:
+        records: the runs of each row, by its name.
+        base: the row that the others' differences are to.
+    """
+    rows: dict[str, list[str]] = {}
+    for name, runs in records.items():
+        for crop in dict.fromkeys(_crop(run) for run in runs):
+            rows.setdefault(crop, []).append(name)
+    if len(rows) < 2:
+        return []
+    most = max(rows, key=lambda crop: len(rows[crop]))
+    crops = [f"{crop} ({', '.join(rows[crop])})" for crop in rows if crop != most]
+    others = "the others" if len(rows[most]) > 1 else rows[most][0]
+    across = f"; where a row's crop is not that of {base}, its difference is the crop's too" if base else ""
+    return [f"tested on different crops: {', '.join(crops)}, {most} ({others}){across}"]
+
+
+def _crop(record: Record) -> str:
+    return "all" if record.get("quirks.all_crops") else f"{record['data.test_crop']:g}"
+
+
+def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
+    """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
+    if benchmark not in SHIPPED:
+        return []
+    differing = other_settings(selection.context, usual(benchmark))
+    return [f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"] if differing else []
+
+
+def other_settings(settings: Settings, shipped: Settings) -> list[str]:
+    """Where settings differ from the shipped ones, as `key=value`; what they do not name is as it was shipped."""
+    return [
+        f"{key}={settings[key]}"
+        for key, value in shipped.items()
+        if settings.get(key) is not None and not _same(key, settings[key], value)
+    ]
+
+
+def _same(key: str, value: Any, shipped: Any) -> bool:
+    # A path may hold the same weights; random ones are others for certain.
+    if key == "model.text.weights":
+        return (value == "random") == (shipped == "random")
+    return equal(value, shipped)
+
+
+def caption_notes(benchmark: str, selection: Selection, rows: Sequence[RowRuns]) -> str:
+    """What a figure's caption has to say of the runs that it shows, as sentences; empty where there is nothing.
+
+    Args:
+        selection: where the rows are from.
+        rows: those that are drawn.
+    """
+    said = chosen_notes([(row.row.label, row.runs[0]["select"]) for row in rows if row.runs])
+    return sentences([*said, *_settings_notes(benchmark, selection)])
+
+
+def chosen_notes(rows: Sequence[tuple[str, str]]) -> list[str]:
+    """Of which rows the checkpoint was not the last epoch's, given each row's name and its `select`."""
+    names = {select: [name for name, policy in rows if policy == select] for select in CHOSEN}
+    return [f"{CHOSEN[select]}: {', '.join(found)}" for select, found in names.items() if found]
+
+
+def first_few(found: Sequence[str], most: int = 4) -> str:
+    """The first of them, each once, and how many more there are."""
+    different = list(dict.fromkeys(found))
+    more = [f"and {len(different) - most} more"] if len(different) > most else []
+    return "; ".join([*different[:most], *more])
+
+
+def sentences(notes: Sequence[str]) -> str:
+    """Notes as they go on after a caption's first sentence."""
+    return "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
+
+
+def count_note(rows: Sequence[int]) -> str:
+    """Over how many seeds means are, given the number of each: `n = 3`, `n = 1 to 3`."""
+    fewest, most = min(rows), max(rows)
+    return f"n = {most}" if fewest == most else f"n = {fewest} to {most}"
+
+
+def _run_notes(selection: Selection, records: Sequence[Record]) -> list[str]:
+    mixed = mixtures(records)
+    notes = [f"this table mixes runs of different {'; '.join(mixed)}"] if mixed else []
+    repeated = sum(row.repeated for row in selection.rows)
+    notes += [f"{repeated} runs of a seed that a row has already are left out"] if repeated else []
+    if selection.unfinished:
+        notes.append(f"unfinished or failed, and left out: {', '.join(selection.unfinished)}")
+    if selection.rivals:
+        others = first_few(selection.rivals)
+        notes.append(f"other runs fill some of these rows under other settings and are left out: {others}")
+    return notes
+
+
+def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
+    """Where the paper's figures beside ours are from, and what they read where that is not what our rows do."""
+    figures = [figure for row in rows for figure in row.paper if figure]
+    ours = SPELLED[usual(benchmark)["modalities"]]
+    others = sorted({figure.modality for figure in figures if figure.modality} - {ours})
+    notes = [f"the paper's figures are filed under {', '.join(others)}; the rows beside them read {ours}"]
+    return [*(notes if others else []), *confidence_notes(figures)]
+
+
+def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
+    """Where a difference is not that of the two means: it is over the seeds that both rows have."""
+    seeds = len(selection.base.runs) if selection.base else 0
+    shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
+    fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
+    if not fewer:
+        return []
+    return [
+        "means and deviations are over all seeds of a row, differences over those that it shares with the base row: "
+        + ", ".join(fewer)
+    ]
+
+
+def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
+    """What the differences and their intervals are."""
+    base = selection.base.row.label if selection.base else ""
+    start = f"difference: {metric.heading} of the combined score minus that of the base row ({base}), in points"
+    differences = [row.difference for row in rows if row.difference]
+    reasons = sorted({d.reason for d in differences if d.reason})
+    without = f"; without interval: {'; '.join(reasons)}" if reasons else ""
+    bracketed = [d for d in differences if d.low is not None]
+    if not bracketed:
+        return start + without
+    seeds = len(selection.base.runs) if selection.base else 0
+    compared = [(row.difference.paired, len(row.seeds)) for row in rows if row.difference in bracketed]
+    fewest = min(paired or min(own, seeds) for paired, own in compared)
+    pairing = (
+        "paired by video and seed"
+        if all(d.paired for d in bracketed)
+        else "paired by video; where no seed is shared, not by seed"
+    )
+    return (
+        f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
+        f"of test videos and seeds, {pairing}{_few(fewest)}{without}"
+    )
+
+
+def _few(seeds: int) -> str:
+    """What an interval lacks that was drawn from so few seeds: of n, resampling finds (n - 1) / n of the variance."""
+    if seeds == 1:
+        return "; with one seed it knows nothing of seeds"
+    return f"; from {seeds} seeds it understates their noise" if seeds < ENOUGH_SEEDS else ""

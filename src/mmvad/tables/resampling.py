@@ -1,0 +1,106 @@
+"""Differences between rows with their intervals, from the scores that the runs left."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from mmvad.errors import UserError
+from mmvad.runs import RunFolder
+from mmvad.tables.bootstrap import (
+    RESAMPLES,
+    Difference,
+    Headline,
+    interval,
+    resampled_metric,
+    video_weights,
+)
+from mmvad.tables.definitions import Metric
+from mmvad.tables.results import Record, Results
+from mmvad.tables.scored import Truths, scored_run
+
+Side = dict[int, tuple[float, Record]]
+"""By seed, a run of a row and its figure."""
+NOTHING_TO_RESAMPLE = "one seed, and a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
+
+
+class Resampler:
+    """Resampled figures of runs; each run is read and resampled once, whatever number of tables it is in.
+
+    Attributes:
+        resamples: how many; 0 leaves the intervals out.
+    """
+
+    def __init__(self, truths: Truths, resamples: int = RESAMPLES) -> None:
+        self.truths, self.resamples = truths, resamples
+        self._figures: dict[tuple[str, str], np.ndarray] = {}
+
+    def difference(
+        self, results: Results, metric: Metric, row: Sequence[Record], base: Sequence[Record]
+    ) -> Difference | None:
+        """The difference of two rows' means over seeds, and its interval; None where a row has no figure.
+
+        Seeds that both rows have are compared with each other; the mean is over those alone, as the interval is. Where
+        a run has no scores (its report came through a database), only seeds are resampled, not test videos.
+        """
+        ours, theirs = (_by_seed(results, metric, records) for records in (row, base))
+        if not ours or not theirs:
+            return None
+        common = sorted(ours.keys() & theirs.keys())
+        pairs = [(ours[s][0], theirs[s][0]) for s in common]
+        mean = _mean([a - b for a, b in pairs]) if pairs else _mean_of(ours) - _mean_of(theirs)
+        if not self.resamples:
+            return Difference(mean, paired=len(common), reason="no resamples were asked for")
+        if not (_have_scores(ours) and _have_scores(theirs)):
+            return self._over_seeds(mean, ours, theirs, len(common))
+        try:
+            low, high = interval(self._of_all(ours, metric), self._of_all(theirs, metric))
+        except (UserError, ValueError) as error:
+            return Difference(mean, paired=len(common), reason=" ".join(str(error).split()))
+        return Difference(mean, low, high, len(common))
+
+    def _over_seeds(self, mean: float, ours: Side, theirs: Side, common: int) -> Difference:
+        """Each run's figure stays what its report says; the seeds are drawn."""
+        if (common or min(len(ours), len(theirs))) < 2:
+            return Difference(mean, paired=common, reason=NOTHING_TO_RESAMPLE)
+        low, high = interval(self._fixed(ours), self._fixed(theirs))
+        return Difference(mean, low, high, common, seeds_only=True)
+
+    def _fixed(self, side: Side) -> dict[int, np.ndarray]:
+        return {seed: np.full(self.resamples, value) for seed, (value, _) in side.items()}
+
+    def _of_all(self, side: Side, metric: Metric) -> dict[int, np.ndarray]:
+        return {seed: self._of(record, metric) for seed, (_, record) in side.items()}
+
+    def _of(self, record: Record, metric: Metric) -> np.ndarray:
+        key = (record["identity"], metric.name)
+        if key not in self._figures:
+            videos = scored_run(record, self.truths)
+            weights = video_weights(len(videos), self.resamples)
+            trapezoid = bool(record.get("quirks.trapezoid_ap"))
+            self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights, trapezoid=trapezoid)
+        return self._figures[key]
+
+
+def _have_scores(side: Side) -> bool:
+    return all(RunFolder(Path(record["path"])).scores.is_file() for _, record in side.values())
+
+
+def _by_seed(results: Results, metric: Metric, records: Sequence[Record]) -> Side:
+    found: Side = {}
+    for record in records:
+        value, _ = results.figure(record, metric)
+        if value is not None:
+            found[record["seed"]] = (value, record)
+    return found
+
+
+def _mean_of(side: Side) -> float:
+    return _mean([value for value, _ in side.values()])
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,99 @@
+"""A finished run's scores together with their ground truth, which lies in the bank that the run was tested on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mmvad.bank.index import BankVideo, from_record
+from mmvad.errors import UserError
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.runs import RunFolder
+
+
+@dataclass
+class Truths:
+    """Ground truth of test sets by the content hash of their bank; read once, features untouched.
+
+    Attributes:
+        banks: banks to look into besides the one that a run names, for results that were made elsewhere.
+        fix: how the reader of an error says where a bank is.
+    """
+
+    banks: Sequence[Path] = ()
+    fix: str = "mmvad report --bank DIR"
+    _read: dict[str, tuple[BankVideo, ...]] = field(default_factory=dict)
+
+    def of(self, bank_hash: str, recorded: str | None) -> tuple[BankVideo, ...]:
+        """The test videos of the bank with that content. Raises UserError where no bank at hand has it."""
+        if bank_hash not in self._read:
+            places = [*([Path(recorded)] if recorded else []), *self.banks]
+            place = next((path for path in places if _content_hash(path) == bank_hash), None)
+            if place is None:
+                named = recorded or f"with content {bank_hash[:12]}"
+                raise UserError(f"bank {named}", "is not here, so there is no ground truth", fix=self.fix)
+            self._read[bank_hash] = _test_videos(place)
+        return self._read[bank_hash]
+
+
+def require_banks(banks: Sequence[Path]) -> None:
+    """Raises UserError for a folder that a user names as a bank and that is not there."""
+    for folder in banks:
+        if not folder.is_dir():
+            raise UserError(folder, "no such folder", expected="a bank")
+
+
+def scored_run(record: Mapping[str, Any], truths: Truths) -> list[ScoredVideo]:
+    """The test videos of a run that `results.Results` lists. Raises UserError where scores or truth are missing."""
+    return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))
+
+
+def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]:
+    """Every test video's outputs and ground truth, by name.
+
+    Raises UserError where the scores are missing, broken, or not those of these videos.
+    """
+    path = RunFolder(folder).scores
+    if not path.is_file():
+        raise UserError(path, "no such file", expected="the scores that a run leaves", fix=_made_again(folder))
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return [_joined(video, arrays, path) for video in sorted(truth, key=lambda v: v.name)]
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise UserError(path, f"cannot be read: {error}", fix=_made_again(folder)) from error
+
+
+def _made_again(folder: Path) -> str:
+    """How a run gets its scores back. Its sweep would not help: for that the report in the database is enough."""
+    command = ["mmvad", "train", f"--config={folder / 'config.yaml'}", f"--runtime.results={folder.parent}"]
+    return f"remove {folder / 'report.json'}, then `{shlex.join(command)}` (--data.bank=DIR where the bank has moved)"
+
+
+def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> ScoredVideo:
+    coarse, classes = (arrays.get(f"{video.name}/{part}") for part in ("coarse", "classes"))
+    joined = ScoredVideo(video.name, video.labels, video.events, video.intervals, coarse, classes)
+    if joined.snippets != video.snippets:
+        raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=f"{video.snippets}, as in the bank")
+    return joined
+
+
+def _content_hash(bank: Path) -> str | None:
+    try:
+        return str(json.loads((bank / "manifest.json").read_text(encoding="utf-8"))["content_hash"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _test_videos(bank: Path) -> tuple[BankVideo, ...]:
+    index = bank / "test" / "videos.json"
+    try:
+        return tuple(from_record(record) for record in json.loads(index.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(index, f"cannot be read: {error}", fix="make the bank again") from error

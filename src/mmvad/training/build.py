@@ -1,0 +1,71 @@
+"""From a configuration to the objects that it names: the text encoder and the model."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+from mmvad.bank.bank import Bank
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.config.schema import Config
+from mmvad.models.dual_stream import DualStream, NetworkSettings
+from mmvad.models.dual_stream_model import DualStreamModel
+from mmvad.models.losses.objective import LossSettings
+from mmvad.models.model import Model
+from mmvad.models.peers.setting import Setting
+from mmvad.models.temporal import TemporalSettings
+from mmvad.models.text_encoder import TextEncoder, build_text_encoder
+
+
+class Widths(NamedTuple):
+    """How wide the features are: d_v, and d_a (0 without sound)."""
+
+    visual: int
+    audio: int
+
+    @classmethod
+    def of(cls, bank: Bank) -> Widths:
+        return cls(bank.train.visual_width, bank.train.audio_width)
+
+
+def build_text(config: Config, widths: Widths) -> TextEncoder | None:
+    """The frozen text encoder, or None without T. `tiny` gives features as wide as the picture's."""
+    if not config.uses_text:
+        return None
+    text = config.model.text
+    width = widths.visual if text.architecture == "tiny" else None
+    return build_text_encoder(text.architecture, text.weights, width)
+
+
+def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> Model:
+    """The model that `model.name` names, for such features; its initial weights come from torch's current seed."""
+    if config.model.name == "dual_stream":
+        network = build_network(config, widths, benchmark, encoder)
+        return DualStreamModel(network, LossSettings(**config.loss.model_dump()))
+    setting = Setting(
+        visual_width=widths.visual,
+        audio_width=widths.audio if config.uses_audio else None,
+        length=config.data.segment_length,
+        prompts=tuple(c.prompt for c in benchmark.classes),
+        encoder=encoder,
+    )
+    peer = import_module(f"mmvad.models.peers.{config.model.name}")
+    return peer.build(setting, getattr(config.peers, config.model.name, None))
+
+
+def build_network(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> DualStream:
+    """The dual-stream network for features of these widths."""
+    model = config.model
+    settings = NetworkSettings(
+        visual_width=widths.visual,
+        audio_width=widths.audio if config.uses_audio else None,
+        length=config.data.segment_length,
+        temporal=TemporalSettings(model.temporal, model.layers, model.heads, model.window, model.dropout),
+        fusion=model.fusion,
+        acp=model.acp,
+        weighting=model.weighting,
+        prompt_half=model.prompt_half,
+        temperature=model.temperature,
+        dropout=model.dropout,
+    )
+    return DualStream(settings, encoder, [c.prompt for c in benchmark.classes])

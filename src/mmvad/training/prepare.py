@@ -1,0 +1,58 @@
+"""What a configuration resolves to before anything is trained: bank, text weights, device, identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmvad.bank.bank import Bank, open_bank
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.identity import run_identity, run_name
+from mmvad.config.schema import Config
+from mmvad.errors import UserError
+from mmvad.models.text_encoder import TextEncoder, weights_hash
+from mmvad.runs import RunFolder
+from mmvad.system.device import Device, training_device
+from mmvad.training.build import Widths, build_text
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a configuration resolves to before anything is trained."""
+
+    config: Config
+    bank: Bank
+    benchmark: Benchmark
+    encoder: TextEncoder | None
+    device: Device
+    text_hash: str | None
+    identity: str
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.config.runtime.results / run_name(self.config, self.identity))
+
+
+def prepare(config: Config) -> Prepared:
+    """Opens the bank, loads the text weights, chooses the device; the run's identity follows. Raises UserError."""
+    bank, benchmark = open_bank(config.data.bank), benchmark_named(config.benchmark)
+    if bank.benchmark != benchmark.name:
+        raise UserError(
+            f"data.bank: {config.data.bank}",
+            f"is a bank of {bank.benchmark}",
+            expected=f"a bank of {benchmark.name}",
+            fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
+        )
+    if config.uses_audio and not Widths.of(bank).audio:
+        raise UserError(
+            f"modalities: {config.modalities}",
+            f"listens, but {bank.path} has no sound",
+            expected="a bank with sound, or modalities without A",
+            fix=f"set modalities={config.modalities.replace('a', '')}",
+        )
+    runtime = config.runtime
+    device = training_device(runtime.device, runtime.precision, runtime.threads)
+    encoder = build_text(config, Widths.of(bank))
+    text_hash = weights_hash(encoder) if encoder else None
+    identity = run_identity(config, bank.content_hash, text_hash, device.precision)
+    return Prepared(config, bank, benchmark, encoder, device, text_hash, identity)

@@ -1,0 +1,42 @@
+"""`report.json`: the results of one run and nothing that differs between two equal runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_unread
+from mmvad.config.load import plain
+from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.training.prepare import Prepared
+
+NAMED_WEIGHTS = ("openai", "random")
+
+
+def make_report(
+    prepared: Prepared, videos: list[ScoredVideo], parameters: int, best_epoch: int | None
+) -> dict[str, Any]:
+    """Identity, configuration without `runtime` and what the model does not read, and every figure of the test set.
+
+    Args:
+        best_epoch: the epoch (from 0) whose checkpoint was chosen by `best_val` or `best_test`; None for `last`.
+    """
+    config = without_unread(without_later_keys(plain(prepared.config)))
+    del config["runtime"], config["data"]["bank"]
+    weights = config["model"]["text"]["weights"]
+    if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what
+        config["model"]["text"]["weights"] = f"sha256:{prepared.text_hash[:12]}"
+    chosen = prepared.config.optim.epochs - 1 if best_epoch is None else best_epoch
+    return {
+        "schema": SCHEMA_VERSION,
+        "identity": prepared.identity,
+        "bank_hash": prepared.bank.content_hash,
+        "precision": prepared.device.precision,
+        "config": config,
+        "select": prepared.config.select,
+        "selected_on_test": prepared.config.select == "best_test",
+        "selected_epoch": chosen + 1,
+        "features": prepared.bank.features,
+        "trainable_parameters": parameters,
+        "headline": {"score": "combined", "metric": prepared.benchmark.headline},
+        **evaluate(prepared.benchmark, videos, trapezoid=prepared.config.quirks.trapezoid_ap),
+    }

@@ -1,0 +1,103 @@
+"""Weights & Biases, the only file that knows it. Off by default, on under a W&B agent, offline where asked."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+
+from mmvad.errors import UserError
+from mmvad.runs import RunFolder, read_json
+from mmvad.system.log import LOG
+
+
+def wandb_mode(wish: str) -> str | None:
+    """`online`, `offline`, or None for no logging; `auto` logs only under an agent (WANDB_SWEEP_ID is set)."""
+    if wish == "off" or (wish == "auto" and not os.environ.get("WANDB_SWEEP_ID")):
+        return None
+    return "online" if wish == "auto" else wish
+
+
+def wandb_logger(wish: str, folder: Path, name: str, config: dict[str, Any]) -> Logger | None:
+    """A Lightning logger for the run, or None. WANDB_MODE overrules `online`, as W&B's users expect.
+
+    Raises UserError where wandb is not installed, and where W&B cannot be reached.
+    """
+    mode = wandb_mode(wish)
+    if mode is None:
+        return None
+    try:
+        import wandb
+        from lightning.pytorch.loggers import WandbLogger
+    except ModuleNotFoundError:
+        fix = "pip install 'mmvad[wandb]', or set runtime.wandb=off"
+        raise UserError("runtime.wandb", "the package wandb is not installed", fix=fix) from None
+    offline = mode == "offline" or os.environ.get("WANDB_MODE") == "offline"
+    logger = WandbLogger(name=name, save_dir=folder, project="mmvad", config=config, offline=offline, log_model=False)
+    try:
+        logger.experiment  # noqa: B018 - begins the run: before training, not in the middle of it
+    except wandb.Error as error:
+        raise UserError(
+            "runtime.wandb",
+            f"W&B cannot be reached: {' '.join(str(error).split())}",
+            expected="a network and a login (`wandb login`)",
+            fix="set WANDB_MODE=offline, or runtime.wandb=off; a sweep runs without W&B by `mmvad sweep run FILE`",
+        ) from None
+    return logger
+
+
+def report_figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures under the names that sweeps use: `test/ap` of the headline score, `test/coarse/ap` of one branch."""
+    headline, figures = report["headline"]["score"], {}
+    for score, values in report["scores"].items():
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                figures[f"test/{score}/{name}"] = float(value)
+                if score == headline:
+                    figures[f"test/{name}"] = float(value)
+    return figures
+
+
+def log_report(report: dict[str, Any]) -> None:
+    """Sends the test figures to the W&B run that is under way; nothing where there is none."""
+    run = _run()
+    if run is not None:
+        run.log(report_figures(report))
+
+
+def log_finished_run(wish: str, folder: RunFolder, config: dict[str, Any]) -> None:
+    """Under a W&B agent a run that was done before is logged again from its folder: the sweep waits for its metric."""
+    if not os.environ.get("WANDB_SWEEP_ID"):
+        return
+    logger = wandb_logger(wish, folder.path, folder.path.name, config)
+    if logger is None:
+        return
+    for figures in _epochs(folder):
+        logger.log_metrics(figures)
+    log_report(read_json(folder.report))
+    end_wandb_run()
+
+
+def _epochs(folder: RunFolder) -> list[dict[str, float]]:
+    """Every epoch's figures; none where only the report is here, as `mmvad sweep pull` leaves a run."""
+    if not folder.epochs.is_file():
+        LOG.warning(f"{folder.epochs}: no such file; W&B gets the test figures alone")
+        return []
+    with open(folder.epochs, newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+def end_wandb_run() -> None:
+    """Ends the W&B run that is under way, so that the next one in this process has its own."""
+    run = _run()
+    if run is not None:
+        run.finish(exit_code=int(sys.exc_info()[0] is not None))
+
+
+def _run() -> Any:
+    return getattr(sys.modules.get("wandb"), "run", None)

@@ -1,0 +1,229 @@
+"""One configuration in, one run folder out: train, choose a checkpoint, test, report."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+from mmvad.config.load import dump, plain
+from mmvad.config.schema import CHOSEN, Config
+from mmvad.data.datamodule import FeatureDataModule, ScoringSet
+from mmvad.figures.run_figures import draw_figures
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.models.model import trainable_parameters
+from mmvad.runs import RunFolder, write_json, write_scores
+from mmvad.system.device import Device
+from mmvad.system.disk import disk_errors, sole_writer, write_whole
+from mmvad.system.log import LOG, log_to
+from mmvad.system.progress import wants_progress
+from mmvad.training.build import Widths, build_model
+from mmvad.training.checkpoints import (
+    BEST,
+    LAST,
+    RunCheckpoints,
+    read_checkpoint,
+)
+from mmvad.training.compiling import compiles
+from mmvad.training.history import EpochHistory
+from mmvad.training.module import AnomalyModule, Monitor
+from mmvad.training.prepare import Prepared, prepare
+from mmvad.training.provenance import provenance
+from mmvad.training.run_report import make_report
+from mmvad.training.scoring import ChunkScores, join_chunks
+from mmvad.training.tracking import (
+    end_wandb_run,
+    log_finished_run,
+    log_report,
+    wandb_logger,
+)
+
+Watch = Callable[[int, dict[str, float]], None]
+"""Called after each epoch with its number (from 0) and all its figures; what it raises ends the training."""
+
+
+def train(config: Config, watch: Watch | None = None) -> RunFolder:
+    """Trains, tests and reports. A finished run is left as it is; a killed one goes on from its last checkpoint."""
+    prepared = prepare(config)
+    folder = prepared.folder
+    if folder.finished:
+        LOG.info(f"{folder.path}: done before; nothing to do")
+        log_finished_run(config.runtime.wandb, folder, plain(config))
+        return folder
+    data, module = assemble(prepared)  # refuses what does not fit before anything is written
+    with sole_writer(folder.path), log_to(folder.log):
+        if not folder.finished:  # another process may have ended it while this one waited for torch
+            try:
+                _train(prepared, data, module, watch)
+            finally:
+                end_wandb_run()
+    return folder
+
+
+def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None) -> None:
+    config, folder = prepared.config, prepared.folder
+    started = datetime.now(UTC)
+    clock = time.monotonic()
+    with disk_errors(folder.path):
+        folder.path.mkdir(parents=True, exist_ok=True)
+    write_whole(folder.config, dump(config).encode())
+    manifest: dict[str, Any] = {**_manifest(prepared), "started": started.isoformat()}
+    write_json(folder.manifest, manifest)
+    _say_what(prepared)
+    checkpoints = fit(prepared, data, module, watch)
+    manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
+    clock = time.monotonic()
+    videos = test(prepared, data, module, chosen_checkpoint(config, folder))
+    manifest["test_seconds"] = time.monotonic() - clock
+    report = make_report(prepared, videos, trainable_parameters(module), checkpoints.best_epoch)
+    write_scores(folder.scores, videos)
+    if config.runtime.figures:
+        draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
+    manifest |= {"finished": datetime.now(UTC).isoformat()}
+    write_json(folder.manifest, manifest)
+    write_json(folder.report, report)
+    log_report(report)
+
+
+def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
+    """The data and the untrained network, its weights drawn from the run's seed."""
+    config = prepared.config
+    data = FeatureDataModule(config, prepared.bank, prepared.benchmark, prepared.device.torch)
+    lightning.seed_everything(config.seed, verbose=False)
+    model = build_model(config, Widths.of(prepared.bank), prepared.benchmark, prepared.encoder)
+    monitor = None
+    if data.selection_sets:
+        frames = config.select == "best_test"
+        name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
+        facts, headline = prepared.benchmark, prepared.benchmark.headline
+        monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
+    return data, AnomalyModule(model, config.optim, config.seed, monitor)
+
+
+def fit(
+    prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None = None
+) -> RunCheckpoints:
+    """Trains to the last epoch, from the last checkpoint where there is one."""
+    config, folder = prepared.config, prepared.folder
+    monitor = module.monitor.name if module.monitor and config.select != "last" else None
+    every, reload = config.runtime.checkpoint_every, config.quirks.reload_best
+    checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, every, monitor, reload=reload)
+    logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
+    trainer = make_trainer(
+        prepared.device,
+        max_epochs=config.optim.epochs,
+        callbacks=[EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
+        logger=logger or False,
+        gradient_clip_val=config.optim.gradient_clip or None,
+    )
+    last = folder.checkpoints / LAST
+    if last.is_file():
+        epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
+        LOG.info(f"going on from {last} (after epoch {epoch + 1})")
+    module.model.fit_offline(data.train_batches())
+    decide_on_compiling(config, data, module, prepared.device)
+    try:
+        trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
+    except SystemExit as end:  # what Lightning makes of an interrupt
+        if isinstance(end.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from end
+        raise
+    return checkpoints
+
+
+def decide_on_compiling(config: Config, data: FeatureDataModule, module: AnomalyModule, device: Device) -> None:
+    """Decides whether training steps are compiled, and whether their batches come by length."""
+    wish, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
+    module.compiled = compiles(wish, module.model, device.torch, steps)
+    data.by_length = module.compiled and module.model.by_length
+    if wish == "on" and not module.compiled:
+        LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
+
+
+class _Watching(Callback):
+    """Hands every epoch's figures to a function."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.watch(trainer.current_epoch, {name: float(value) for name, value in trainer.callback_metrics.items()})
+
+
+def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
+    """The checkpoint that `select` names."""
+    return folder.checkpoints / (LAST if config.select == "last" else BEST)
+
+
+def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, checkpoint: Path) -> list[ScoredVideo]:
+    """Scores of every test video under a checkpoint's weights."""
+    module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
+    by_crop = [score(module, scored, prepared.device) for scored in data.test_sets]
+    return smoothed(averaged(by_crop), prepared.config.quirks.smoothing)
+
+
+def score(module: AnomalyModule, scored: ScoringSet, device: Device) -> list[ScoredVideo]:
+    """Scores of a set's videos under the weights that the module has."""
+    trainer = make_trainer(device, logger=False)
+    batches = cast(list[ChunkScores], trainer.predict(module, scored.loader(), ckpt_path=None))
+    return join_chunks(batches, scored)
+
+
+def make_trainer(device: Device, **options: Any) -> lightning.Trainer:
+    """Lightning's trainer for one device, quiet and deterministic where torch can be; no checkpoints but ours."""
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it would write all twice
+    with quiet_lightning():
+        return lightning.Trainer(
+            accelerator="gpu" if device.torch.type == "cuda" else "cpu",
+            devices=1,
+            precision=device.precision,  # type: ignore[arg-type]
+            enable_checkpointing=any(isinstance(c, RunCheckpoints) for c in options.get("callbacks", [])),
+            enable_progress_bar=wants_progress(),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            log_every_n_steps=1_000_000,
+            deterministic="warn" if device.torch.type == "cuda" else True,
+            **options,
+        )
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning's hints (devices found, workers it would like) are not what our users came to read."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    yield
+
+
+def _manifest(prepared: Prepared) -> dict[str, Any]:
+    return {
+        "identity": prepared.identity,
+        "bank": {
+            "path": str(prepared.bank.path),
+            "content_hash": prepared.bank.content_hash,
+            "widths": Widths.of(prepared.bank)._asdict(),
+            "extraction": prepared.bank.manifest.get("how", {}).get("extraction"),
+        },
+        **provenance(prepared.device),
+    }
+
+
+def _say_what(prepared: Prepared) -> None:
+    config, bank = prepared.config, prepared.bank
+    LOG.info(f"run      {prepared.folder.path}")
+    LOG.info(f"device   {prepared.device.reason}, {torch.get_num_threads()} CPU threads")
+    LOG.info(
+        f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
+        f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"
+    )
+    LOG.info(f"select   {config.select}" + (" (peeks at the test set)" if config.select == "best_test" else ""))

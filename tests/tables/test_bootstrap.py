@@ -1,0 +1,86 @@
+"""Intervals: equal to the plain computation, deterministic, and they hold the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.frame import (
+    average_precision,
+    rank,
+    roc_auc,
+    snippet_positives,
+)
+from mmvad.tables import bootstrap
+from mmvad.tables.bootstrap import interval, resampled_metric, video_weights
+from tests.tables.made_up import scored
+
+
+def by_hand(videos: list[ScoredVideo], metric: str, weights: np.ndarray) -> list[float | None]:
+    """Every resample written out: each video as often as it was drawn."""
+    figures = []
+    for row in weights.astype(int):
+        drawn = [video for video, times in zip(videos, row) for _ in range(times)]
+        positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in drawn])
+        curve = rank(frame_scores(drawn)["combined"], positives).curve()
+        figures.append((average_precision if metric == "ap" else roc_auc)(curve).value)
+    return figures
+
+
+@pytest.mark.parametrize("metric", ["ap", "auc"])
+def test_a_resample_is_the_metric_over_the_drawn_videos(results_bank: Path, metric: str) -> None:
+    videos = scored(results_bank, 1.5, 3)
+    weights = video_weights(len(videos), 40)
+    assert (weights.sum(axis=1) == len(videos)).all()
+    wanted = by_hand(videos, metric, weights)
+    np.testing.assert_allclose(resampled_metric(videos, metric, weights), wanted, rtol=1e-12)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", ["ap", "auc"])
+def test_fewer_thresholds_change_little(results_bank: Path, metric: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    videos = scored(results_bank, 1.5, 3)
+    weights = video_weights(len(videos), 40)
+    exact = resampled_metric(videos, metric, weights)  # type: ignore[arg-type]
+    monkeypatch.setattr(bootstrap, "THRESHOLDS", 60)
+    np.testing.assert_allclose(resampled_metric(videos, metric, weights), exact, atol=0.02)  # type: ignore[arg-type]
+
+
+def test_ties_count_as_one_threshold() -> None:
+    videos = [
+        ScoredVideo("a", ("x",), (), ((0, 32),), np.array([0.9, 0.5, 0.5]), None),
+        ScoredVideo("b", ("x",), (), (), np.array([0.5, 0.1]), None),
+    ]
+    weights = np.array([[1.0, 1.0], [2.0, 0.0], [0.0, 2.0]])
+    figures = resampled_metric(videos, "ap", weights)
+    np.testing.assert_allclose(figures[:2], by_hand(videos, "ap", weights[:2]))
+    assert np.isnan(figures[2])  # no abnormal frame was drawn
+
+
+def test_the_interval_holds_the_truth_and_is_deterministic() -> None:
+    draw = np.random.default_rng(5)
+    inside = 0
+    for trial in range(60):
+        # Resampled means of 200 videos' differences, whose true mean is 0.1.
+        videos = 0.1 + draw.normal(size=200)
+        means = video_weights(200, 400, seed=trial) @ videos / 200
+        low, high = interval({0: means}, {0: np.zeros(400)})
+        assert (low, high) == interval({0: means}, {0: np.zeros(400)})
+        inside += low <= 0.1 <= high
+    assert 50 <= inside <= 60
+
+
+def test_shared_seeds_are_drawn_together() -> None:
+    draw = np.random.default_rng(0)
+    base = {seed: draw.normal(scale=5) + np.zeros(500) for seed in range(4)}
+    row = {seed: figures + 1 for seed, figures in base.items()}
+    assert interval(row, base) == pytest.approx((1, 1))
+    low, high = interval({seed + 10: figures for seed, figures in row.items()}, base)
+    assert high - low > 2
+
+
+def test_too_few_videos_is_an_error() -> None:
+    with pytest.raises(ValueError, match="too few test videos"):
+        interval({0: np.full(10, np.nan)}, {0: np.zeros(10)})
