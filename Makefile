@@ -122,16 +122,16 @@ test-fast: $(READY) ## run the tests that take under ten seconds
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
 bench: $(READY) ## time every part beside its plain form (QUICK=1 THREADS=2 ONLY=steps,text), into bench/
-	$(BIN)/mmvad bench $(if $(QUICK),--quick) $(if $(THREADS),--threads $(THREADS)) $(if $(ONLY),--only $(ONLY))
+	$(BIN)/python -m tools.bench $(if $(QUICK),--quick) $(if $(THREADS),--threads $(THREADS)) $(if $(ONLY),--only $(ONLY))
 
 lint: $(READY) ## ruff and mypy
-	$(BIN)/ruff check src tests notebooks
-	$(BIN)/ruff format --check src tests notebooks
+	$(BIN)/ruff check src tests tools notebooks
+	$(BIN)/ruff format --check src tests tools notebooks
 	$(BIN)/mypy
 
 format: $(READY) ## let ruff rewrite the sources
-	$(BIN)/ruff format src tests notebooks
-	$(BIN)/ruff check --fix src tests notebooks
+	$(BIN)/ruff format src tests tools notebooks
+	$(BIN)/ruff check --fix src tests tools notebooks
 
 lock: ## resolve the newest dependencies into requirements.lock (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra peers --extra postgres --extra video --extra wandb \

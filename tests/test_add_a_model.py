@@ -44,7 +44,7 @@ def configured(peers: str, snippet: str) -> str:
 def copy(tmp_path: Path) -> Path:
     """The sources with the page's steps done."""
     root = tmp_path / "copy"
-    for folder in ("src", "tests", "experiments"):
+    for folder in ("src", "tests", "tools", "experiments"):
         shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "pyproject.toml", root)
     for name, code in steps().items():

@@ -180,33 +180,3 @@ def test_an_error_in_a_batch_made_ahead_reaches_who_waits_for_it(bank: Bank) -> 
     next(batches)
     with pytest.raises(IndexError):
         next(batches)
-
-
-@pytest.mark.parametrize("options", [{}, {"balanced": True}, {"modalities": "v"}])
-def test_training_batches_by_length_are_the_same_videos_in_another_order(
-    bank: Bank, options: dict[str, object]
-) -> None:
-    """A smaller batch too; validation and test keep their order."""
-    data = module(bank, segment_length=48, batch_size=4, validation_share=0.3, **options)
-    plain = list(data.train_dataloader())
-    data.by_length = True
-    ordered = list(data.train_dataloader())
-    assert len(plain) == len(ordered) > 2
-    assert any(len(batch.steps) == 4 for batch in ordered)
-    for one, other in zip(plain, ordered, strict=True):
-        order = one.mask.sum(dim=1).argsort(stable=True)
-        for name in ("visual", "audio", "heard", "mask", "labels"):
-            wanted, found = getattr(one, name), getattr(other, name)
-            assert (wanted is None) == (found is None)
-            assert wanted is None or torch.equal(found, wanted[order])
-    for loader in (*data.val_dataloader(), data.test.loader()):
-        assert all(not batch.steps for batch in loader)
-
-
-def test_steps_are_those_of_all_seeds(bank: Bank) -> None:
-    found = []
-    for seed in range(3):
-        data = module(bank, segment_length=48, batch_size=4, seed=seed)
-        data.by_length = True
-        found.append({tuple(batch.steps) for batch in data.train_dataloader() if len(batch.steps) == 4})
-    assert len(set.union(*found)) == 1

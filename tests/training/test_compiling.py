@@ -26,13 +26,12 @@ from tests.small import (
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 
 
-@pytest.mark.parametrize("steps", [(), (16, 40)])
 @pytest.mark.parametrize("changes", [{}, {"contrast_pairing": "foreground", "fine_pooling": "class"}])
 def test_a_step_of_the_dual_stream_network_is_one_graph_with_the_same_numbers(
-    changes: dict[str, object], steps: tuple[int, ...]
+    changes: dict[str, object],
 ) -> None:
     """`fullgraph` refuses whatever waits for a value or has shapes that depend on one."""
-    model, videos = DualStreamModel(network(), losses(**changes)), batch([5, 8, 20, 33], 40)._replace(steps=steps)
+    model, videos = DualStreamModel(network(), losses(**changes)), batch([5, 8, 20, 33], 40)
     found = {}
     for name, function in {
         "plain": batch_losses,
@@ -81,13 +80,6 @@ def test_one_form_serves_all_weights_of_losses_and_seeds(runs: list[list[int]]) 
         model, videos = DualStreamModel(network(seed), losses(lambda_contrast=0.1 * seed)), batch([5, 20], 24)
         torch.testing.assert_close(compiled(model, videos)["total"], batch_losses(model, videos)["total"])
     assert runs == [[3]]
-
-
-def test_a_batch_without_the_steps_of_the_first_is_not_compiled(runs: list[list[int]]) -> None:
-    model, function, videos = DualStreamModel(network(), losses()), compiled_losses(), batch([5, 8, 20, 33], 40)
-    for steps in ((40,), (16, 40), (), [16, 40], (40,)):
-        function(model, videos._replace(steps=steps))
-    assert runs == [[2]]
 
 
 def test_a_smaller_last_batch_is_not_compiled(runs: list[list[int]]) -> None:

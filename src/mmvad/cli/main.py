@@ -12,7 +12,6 @@ from io import TextIOWrapper
 from typing import NoReturn
 
 from mmvad import __version__
-from mmvad.bench.commands import add_bench_parser
 from mmvad.cli.data import add_data_parser
 from mmvad.cli.demo import add_demo_parser
 from mmvad.cli.extract import add_extract_parser
@@ -95,7 +94,6 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_report_parser(verbs)
     add_curves_parser(verbs)
     add_sweep_parser(verbs)
-    add_bench_parser(verbs)
     return parser
 
 

@@ -17,7 +17,6 @@ from mmvad.config.schema import Config
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
 from mmvad.data.splits import Placement, chunk_samples, training_samples
-from mmvad.data.steps import steps_of
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.models.model import Batch
@@ -25,8 +24,6 @@ from mmvad.system.prefetch import prefetched
 from mmvad.system.progress import track
 
 CHUNKS_A_BATCH = 32
-EPOCHS, STEPS_SEED = 4, 0x57E95
-"""What the steps of training batches are taken from: so many epochs of this seed."""
 
 
 class GatherDataset(Dataset[Batch]):
@@ -74,7 +71,6 @@ class FeatureDataModule(lightning.LightningDataModule):
 
     Attributes:
         train_videos, validation: the training split less the held-out videos, and those as a scoring set (or None).
-        by_length: whether training batches have steps, their videos by length (`Batch.steps`); set before training.
         test: the test split as a scoring set.
     """
 
@@ -111,7 +107,6 @@ class FeatureDataModule(lightning.LightningDataModule):
                 fix="set data.validation_share higher, or take a larger bank",
             )
         self._train: Samples | None = None
-        self.by_length = False
         crop = config.data.test_crop
         self.test = self._scoring_set(bank.test.videos, "test", crop)
         self.validation = (
@@ -132,7 +127,7 @@ class FeatureDataModule(lightning.LightningDataModule):
         abnormal = samples.labels[:: samples.crops, 1:].sum(dim=1).numpy() > 0
         data = self.config.data
         sampler = EpochSampler(abnormal, data.batch_size, self.config.seed, data.balanced)
-        return loader_of(in_steps(samples, sampler) if self.by_length else samples, sampler)
+        return loader_of(samples, sampler)
 
     def train_batches(self) -> Iterator[Batch]:
         """Every training sample once, in order, one a batch: for what a model fits before training."""
@@ -196,21 +191,6 @@ def _free_memory() -> int:
             return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable"))
     except (OSError, StopIteration):
         return 0
-
-
-def in_steps(samples: Samples, sampler: EpochSampler) -> Samples:
-    """Samples with the steps that some epochs of such batches fit in; a few batches of others may not.
-
-    They are epochs of a seed of their own: runs of all seeds that train on the same videos then have the same shapes,
-    and find each other's compiled kernels.
-    """
-    if samples.crops > 1:
-        return samples
-    drawn, full = EpochSampler(sampler.abnormal, sampler.batch_size, STEPS_SEED, sampler.balanced), []
-    for epoch in range(EPOCHS):
-        drawn.set_epoch(epoch)
-        full += [index for index in drawn if len(index) == sampler.batch_size]
-    return samples._replace(steps=steps_of(map(samples.visual.lengths, full), samples.visual.segments))
 
 
 def loader_of(samples: Samples, sampler: Any) -> DataLoader[Batch]:

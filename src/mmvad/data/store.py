@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from mmvad.data.segments import segment_count, to_segments
-from mmvad.data.steps import fits, one_step
 from mmvad.models.model import Batch
 
 
@@ -110,7 +109,6 @@ class Samples(NamedTuple):
         crops: rows that make one sample together (`data.crops: together`).
         tight: a batch is as long as its longest sample, not L: for videos that are scored whole.
         pinned: batches lie in pinned memory and are made one ahead: for a GPU that they go to.
-        steps: `Batch.steps` of the batches that fit in; others have one step, L. Their videos stand by length.
     """
 
     visual: FeatureStore
@@ -119,7 +117,6 @@ class Samples(NamedTuple):
     crops: int = 1
     tight: bool = False
     pinned: bool = False
-    steps: Sequence[int] = ()
 
     @property
     def size(self) -> int:
@@ -128,7 +125,6 @@ class Samples(NamedTuple):
     def batch(self, samples: np.ndarray) -> Batch:
         """The samples as one padded batch, on the device where the features lie."""
         rows = (np.asarray(samples)[:, None] * self.crops + np.arange(self.crops)).reshape(-1)
-        rows, steps = self._by_length(rows) if self.steps else (rows, ())
         valid = self.visual.lengths(rows)
         length = int(valid.max()) if self.tight else self.visual.segments
         visual = self.visual.gather(rows, length)
@@ -139,10 +135,4 @@ class Samples(NamedTuple):
             audio = self.audio.gather(rows, length)
             heard = on_device(self.audio.lengths(rows) > 0, device)
         labels = on_device(self.labels.numpy()[rows], device)
-        return Batch(visual, audio, heard, mask, labels, self.crops, steps)
-
-    def _by_length(self, rows: np.ndarray) -> tuple[np.ndarray, Sequence[int]]:
-        """The rows by length, and the steps that they fit in: those of the run, or one for all."""
-        valid = self.visual.lengths(rows)
-        order = valid.argsort(kind="stable")
-        return rows[order], self.steps if fits(valid[order], self.steps) else one_step(self.visual.segments)
+        return Batch(visual, audio, heard, mask, labels, self.crops)

@@ -104,7 +104,7 @@ class DualStream(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Scores every segment of every video in the batch; what stands on padding means nothing."""
-        layout = choose_layout(batch.mask, batch.steps)
+        layout = choose_layout(batch.mask)
         rows = self.fused(batch, layout)
         hidden = layout.dropout(self.ffn(rows) + rows, self.dropout)
         with torch.autocast(hidden.device.type, enabled=False):  # in bfloat16 many frames would tie

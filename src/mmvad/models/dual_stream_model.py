@@ -15,7 +15,6 @@ class DualStreamModel(Model[Output]):
 
     lambdas: Tensor
     one_graph = True
-    by_length = True
 
     def __init__(self, network: DualStream, settings: LossSettings) -> None:
         super().__init__()

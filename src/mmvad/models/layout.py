@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.fixed_layout import Fixed, Stairs
+from mmvad.models.fixed_layout import Fixed
 
 DRAWN_AT_ONCE = 2**16
 """Entries of a dropout mask for which doubles are held: half a megabyte, which stays in a CPU's cache."""
@@ -76,11 +76,9 @@ class Layout(Protocol):
         ...
 
 
-def choose_layout(mask: Tensor, steps: Sequence[int] = ()) -> Layout:
-    """The layout for a batch of mask [B, L]; `steps` as `Batch.steps`."""
-    if packs(mask):
-        return Packed(mask)
-    return Stairs(mask, steps) if steps else Fixed(mask)
+def choose_layout(mask: Tensor) -> Layout:
+    """The layout for a batch of mask [B, L]."""
+    return Packed(mask) if packs(mask) else Fixed(mask)
 
 
 def packs(x: Tensor) -> bool:

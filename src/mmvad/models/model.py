@@ -5,7 +5,7 @@ The dual-stream network and every peer are one of these; training, testing, swee
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from torch import Tensor, nn
@@ -22,8 +22,6 @@ class Batch(NamedTuple):
         labels: [B, C] of 0 and 1, the normal class first.
         crops: rows that stand together as crops of one video (`data.crops: together`): rows 0 to crops - 1 are the
             first video's; their mask and labels are equal.
-        steps: where videos stand by length, the shortest first: the lengths, rising, to which groups of them can be
-            padded (as many a group); one for all where a batch does not fit in its run's steps; empty without steps.
     """
 
     visual: Tensor
@@ -32,7 +30,6 @@ class Batch(NamedTuple):
     mask: Tensor
     labels: Tensor
     crops: int = 1
-    steps: Sequence[int] = ()
 
     @property
     def abnormal(self) -> Tensor:
@@ -64,13 +61,11 @@ class Model(nn.Module, Generic[Output]):
             another. Every stage has as many epochs.
         one_graph: whether a step on CUDA, batch to losses, has fixed shapes and waits for nothing, so that it can be
             compiled as one graph. What changes between epochs is a buffer then: a number would be compiled anew.
-        by_length: whether its layout makes use of `Batch.steps`; the order of a batch's videos must mean nothing to it.
     """
 
     fitted: tuple[str, ...] = ()
     stages: int = 1
     one_graph: bool = False
-    by_length: bool = False
 
     def __call__(self, batch: Batch) -> Output:
         return super().__call__(batch)

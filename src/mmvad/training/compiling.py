@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -34,15 +34,12 @@ def compiled_losses() -> Losses:
     """
     torch.compiler.reset()
     compiled: Losses = torch.compile(batch_losses, mode="reduce-overhead", dynamic=False)
-    shape: tuple[torch.Size, Sequence[int]] | None = None
+    shape: torch.Size | None = None
 
     def losses(model: Model, batch: Batch) -> dict[str, Tensor]:
         nonlocal shape
-        batch = batch._replace(steps=tuple(batch.steps))  # which a loader makes a list
-        own = (batch.visual.shape, batch.steps)
-        if shape is None and len(batch.steps) != 1:  # one step: not the run's
-            shape = own
-        return (compiled if own == shape else batch_losses)(model, batch)
+        shape = shape or batch.visual.shape
+        return (compiled if batch.visual.shape == shape else batch_losses)(model, batch)
 
     return losses
 

@@ -142,10 +142,9 @@ def fit(
 
 
 def decide_on_compiling(config: Config, data: FeatureDataModule, module: AnomalyModule, device: Device) -> None:
-    """Decides whether training steps are compiled, and whether their batches come by length."""
+    """Decides whether training steps are compiled."""
     wish, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
     module.compiled = compiles(wish, module.model, device.torch, steps)
-    data.by_length = module.compiled and module.model.by_length
     if wish == "on" and not module.compiled:
         LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 

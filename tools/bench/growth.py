@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import torch
 
-from mmvad.bench.figures import metric_growth
-from mmvad.bench.files import import_growth
-from mmvad.bench.made import batch, configuration
-from mmvad.bench.timing import cost, exponent
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import build_text_encoder
+from tools.bench.figures import metric_growth
+from tools.bench.files import import_growth
+from tools.bench.made import batch, configuration
+from tools.bench.timing import cost, exponent
 
 WIDTH = 128
 """Of the growth's features: a quarter of the real ones, so that the largest step ends in seconds."""

@@ -7,25 +7,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import cycle, pairwise
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from mmvad.bench.made import (
-    batch,
-    configuration,
-    dual_stream,
-    planted_batches,
-)
-from mmvad.bench.plain import plain_form
-from mmvad.bench.timing import Row, compare, count_flops
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import Output
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.losses.objective import LossSettings, objective
 from mmvad.models.model import Batch
+from tests.plain.training import PlainModel
+from tests.plain.training import losses as plain_losses
+from tools.bench.made import batch, configuration, dual_stream, planted_batches
+from tools.bench.timing import Row, compare, count_flops
 
 Losses = Callable[[Batch], dict[str, Tensor]]
 
@@ -64,8 +59,8 @@ def cases(quick: bool) -> list[Case]:
     ]
 
 
-def plain_model(model: DualStreamModel, config: Config) -> Any:
-    return plain_form("training").PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
+def plain_model(model: DualStreamModel, config: Config) -> PlainModel:
+    return PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
 
 
 class Step:
@@ -153,12 +148,11 @@ def objective_rows(quick: bool, repeats: int) -> Iterator[Row]:
     classes = inputs.labels.shape[1]
     shapes = (inputs.visual.shape, inputs.mask.shape, (*inputs.mask.shape, classes), (size, classes, 512))
     output = Output(*(torch.randn(shape).requires_grad_() for shape in shapes))
-    plain = plain_form("training")
     row = compare(
         "objectives",
         f"losses and gradients, {size} videos",
         lambda: objective(output, inputs, settings)["total"].backward(),
-        lambda: plain.losses(output, inputs, settings)["total"].backward(),
+        lambda: plain_losses(output, inputs, settings)["total"].backward(),
         repeats,
     )
     row.amount, row.unit = size, "samples"

@@ -16,14 +16,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mmvad.bench.timing import Row, compare, cost
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Sequence2D
 from mmvad.releases.importing import import_release
+from tools.bench.timing import Row, compare, cost
 
 VIDEOS = 3954
 """XD-Violence's training videos."""
-STAGES = {"headers": "plan_import", "read and check": "load_entry", "pack and hash": "pack", "write": "write"}
+STAGES = {"headers": "plan_import", "read and check": "load_entry", "pack and hash": "pack"}
 
 
 def write_release(root: Path, videos: int, snippets: int, seed: int = 0) -> None:
@@ -81,7 +81,7 @@ def stage_shares(source: Path, out: Path) -> dict[str, float | str]:
         if name == "import_release":
             total = cumulative
         for stage, function in STAGES.items():
-            if name == function and "mmvad/features" in file.replace("\\", "/"):
+            if name == function and "/mmvad/" in file.replace("\\", "/"):
                 shares[stage] = shares.get(stage, 0.0) + cumulative
     return {f"share of {stage}": f"{seconds / total:.0%}" for stage, seconds in shares.items()}
 

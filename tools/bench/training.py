@@ -15,19 +15,19 @@ from lightning.pytorch.callbacks import Callback
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from mmvad.bench.made import SHORTEST
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
-from mmvad.data.datamodule import in_steps, loader_of
+from mmvad.data.datamodule import loader_of
 from mmvad.data.sampling import EpochSampler
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
-from mmvad.models.model import Batch, Model
+from mmvad.models.model import Batch
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.system.device import Device
 from mmvad.training.build import Widths, build_model
 from mmvad.training.compiling import compiles
 from mmvad.training.module import AnomalyModule
 from mmvad.training.train import make_trainer
+from tools.bench.made import SHORTEST
 
 WIDTHS = Widths(512, 128)
 """Of CLIP's and VGGish's features."""
@@ -53,26 +53,24 @@ class Trained:
 def train_steps(
     config: Config, place: Device, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
 ) -> Trained:
-    """Trains `warm` and then `steps` steps of a configuration, on features of its own L that lie there or in RAM.
+    """Trains `warm` (two or more) and then `steps` steps of a configuration, on features that lie there or in RAM.
 
     Raises ValueError where an epoch's end would be among them.
     """
     clock = _Clock(warm, steps)
-    memory = train(config, place, clock, resident=resident, compiled=compiled, steps=warm + steps)
+    memory = train(config, place, clock, warm + steps, resident=resident, compiled=compiled)
     begun, first, start, end = clock.times
     return Trained((end - start) / steps, first - begun, memory)
 
 
-def train(
-    config: Config, place: Device, watch: Callback, *, resident: bool = True, compiled: bool = False, steps: int = -1
-) -> int:
-    """Trains on drawn features, for so many steps of one epoch or until `watch` stops it: bytes at the highest."""
+def train(config: Config, place: Device, watch: Callback, steps: int, *, resident: bool, compiled: bool) -> int:
+    """Trains on drawn features, for so many steps of one epoch: bytes at the highest."""
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
     compiled = compiles("on" if compiled else "off", model, place.torch, steps)
     module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
-    loader = drawn_loader(config, model, place, resident=resident, compiled=compiled)
+    loader = drawn_loader(config, place, resident=resident)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
     before, clip = _peak_from_here(place.torch), config.optim.gradient_clip or None
@@ -83,35 +81,32 @@ def train(
     return torch.cuda.max_memory_allocated() - before if place.torch.type == "cuda" else 0
 
 
-def drawn_loader(
-    config: Config, model: Model, place: Device, *, resident: bool = True, compiled: bool = False
-) -> DataLoader[Batch]:
-    """An epoch of drawn batches as training gets them there: by length where compiled steps make use of it."""
+def drawn_loader(config: Config, place: Device, *, resident: bool = True) -> DataLoader[Batch]:
+    """An epoch of drawn batches as training gets them there."""
     samples = drawn_samples(config, place.torch if resident else torch.device("cpu"))
     samples = samples._replace(pinned=not resident and place.torch.type == "cuda")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
     sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
-    by_length = model.by_length and compiles("on" if compiled else "off", model, place.torch, len(sampler))
-    return loader_of(in_steps(samples, sampler) if by_length else samples, sampler)
+    return loader_of(samples, sampler)
 
 
 class _Clock(Callback):
-    """The times of the start, and of the ends of the first step, the last warm one (it may be the first), the last."""
+    """The times of the start, and of the ends of the first step, the last warm one and the last."""
 
     def __init__(self, warm: int, steps: int) -> None:
-        self.ends = (1, warm, warm + steps)
+        self.ends = {1, warm, warm + steps}
         self.times: list[float] = []
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.note(pl_module)
 
     def on_train_batch_end(self, trainer: lightning.Trainer, pl_module: Any, *rest: Any) -> None:
-        if count := self.ends.count(trainer.global_step):
-            self.note(pl_module, count)
+        if trainer.global_step in self.ends:
+            self.note(pl_module)
 
-    def note(self, module: lightning.LightningModule, count: int = 1) -> None:
+    def note(self, module: lightning.LightningModule) -> None:
         wait_for(module.device)
-        self.times += [time.perf_counter()] * count
+        self.times.append(time.perf_counter())
 
 
 def wait_for(device: torch.device) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmvad.bench.growth import Growth
-from mmvad.bench.timing import Row
+from tools.bench.growth import Growth
+from tools.bench.timing import Row
 
 HEADS = (
     "part",

@@ -11,27 +11,18 @@ from typing import Any
 
 import torch
 
-from mmvad.bench.figures import metric_rows
-from mmvad.bench.files import gather_rows, import_rows, startup_rows
-from mmvad.bench.gpu import gpu_rows
-from mmvad.bench.growth import Growth, growths
-from mmvad.bench.hours import Projection
-from mmvad.bench.hours_table import projection_table
-from mmvad.bench.plain import plain_form
-from mmvad.bench.savings import savings_rows
-from mmvad.bench.steps import (
-    objective_rows,
-    step_rows,
-    test_rows,
-    text_rows,
-)
-from mmvad.bench.table import growth_table, row_table
-from mmvad.bench.tables import projections
-from mmvad.bench.timing import Row, peak_rate
-from mmvad.config.schema import Runtime
-from mmvad.system.device import provenance, training_device
+from mmvad.system.device import training_device
 from mmvad.system.disk import write_whole
 from mmvad.system.progress import track
+from mmvad.training.provenance import provenance
+from tools.bench.figures import metric_rows
+from tools.bench.files import gather_rows, import_rows, startup_rows
+from tools.bench.gpu import gpu_rows
+from tools.bench.growth import Growth, growths
+from tools.bench.savings import savings_rows
+from tools.bench.steps import objective_rows, step_rows, test_rows, text_rows
+from tools.bench.table import growth_table, row_table
+from tools.bench.timing import Row, peak_rate
 
 ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "steps": step_rows,
@@ -44,25 +35,22 @@ ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "gather": gather_rows,
     "startup": startup_rows,
 }
+PARTS = (*ROWS, "growth", "gpu")
 
 
 def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, repeats: int) -> list[Row]:
-    """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`. Raises UserError."""
-    plain_form("training")
-    place = training_device(Runtime(device="cpu", threads=threads))
+    """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`."""
+    place = training_device("cpu", "auto", threads)
     peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
     chosen = [part for part in ROWS if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
     grown = list(growths(quick)) if "growth" in parts else []
-    asked = bool({"gpu", "tables"} & set(parts))
-    on_gpu = on_the_gpu(parts, quick) if asked and torch.cuda.is_available() else OnGpu()
-    blocks = [_head(quick, peak), row_table(rows, peak), growth_table(grown) if grown else "", *on_gpu.tables()]
+    on_gpu = on_the_gpu(quick) if "gpu" in parts and torch.cuda.is_available() else OnGpu()
+    blocks = [_head(quick, peak), row_table(rows, peak), growth_table(grown) if grown else "", on_gpu.table()]
     table = "\n\n".join(block for block in blocks if block)
     print(table)
-    if asked and not on_gpu.name:
-        print("\nno CUDA device: steps on a GPU and the time of all tables were not measured")
-    if quick and "tables" in parts:
-        print("\na quick run leaves the time of all tables out: they have no small sizes")
+    if "gpu" in parts and not on_gpu.name:
+        print("\nno CUDA device: steps on a GPU were not measured")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / "bench.md", (table + "\n").encode())
     content = {
@@ -86,22 +74,19 @@ class OnGpu:
     name: str = ""
     peak: float = 0.0
     rows: Sequence[Row] = ()
-    projections: Sequence[Projection] = ()
 
-    def tables(self) -> list[str]:
+    def table(self) -> str:
+        """Its name and its rows; nothing without one."""
         head = f"{self.name}, bf16-mixed, peak by matrix product {self.peak / 1e12:.0f} TFLOP/s"
-        rows = [row_table(self.rows, self.peak)] if self.rows else []
-        hours = [projection_table(self.projections)] if self.projections else []
-        return [head, *rows, *hours] if self.name else []
+        return f"{head}\n\n{row_table(self.rows, self.peak)}" if self.name else ""
 
 
-def on_the_gpu(parts: Sequence[str], quick: bool) -> OnGpu:
-    """The parts `gpu` and `tables`."""
-    place = training_device(Runtime(device="cuda"))
+def on_the_gpu(quick: bool) -> OnGpu:
+    """The part `gpu`."""
+    place = training_device("cuda", "auto")
     like = torch.empty(0, dtype=torch.bfloat16, device=place.torch)
     peak = peak_rate(1024 if quick else 8192, 0.5, like)
-    rows = list(gpu_rows(quick, place)) if "gpu" in parts else []
-    return OnGpu(place.reason, peak, rows, projections(place) if "tables" in parts and not quick else [])
+    return OnGpu(place.reason, peak, list(gpu_rows(quick, place)))
 
 
 def _head(quick: bool, peak: float) -> str:

@@ -8,21 +8,14 @@ from dataclasses import replace
 
 import torch
 
-from mmvad.bench.made import configuration, dual_stream
-from mmvad.bench.plain import plain_form
-from mmvad.bench.timing import Row, count_flops
-from mmvad.bench.training import (
-    WIDTHS,
-    Trained,
-    drawn_loader,
-    drawn_samples,
-    train_steps,
-    wait_for,
-)
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import Output
 from mmvad.system.device import Device
+from tests.plain.training import PlainModel, losses
+from tools.bench.made import configuration, dual_stream
+from tools.bench.timing import Row, count_flops
+from tools.bench.training import WIDTHS, Trained, drawn_loader, drawn_samples, train_steps, wait_for
 
 BENCHMARKS = ("xd_violence", "ucf_crime")
 FORMS = {
@@ -39,12 +32,12 @@ def gpu_rows(quick: bool, place: Device, benchmarks: tuple[str, ...] = BENCHMARK
     small = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=8") if quick else ()
     for name in benchmarks:
         config = configuration(name, *small)
-        flops = {compiled: step_flops(config, place, compiled=compiled) for compiled in (True, False)}
+        flops = step_flops(config, place)
         plain = plain_step(config, place)
         for form, options in FORMS.items():
             spent = train_steps(config, place, warm=6, steps=4 if quick else 20, **options)
             title = f"{benchmark(name).title}, B {config.data.batch_size}, {form}"
-            row = _row(title, spent, config, flops[options.get("compiled", False)])
+            row = _row(title, spent, config, flops)
             yield replace(row, plain_seconds=plain, ratio=plain / spent.seconds)
 
 
@@ -55,18 +48,17 @@ def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
     return row
 
 
-def step_flops(config: Config, place: Device, *, compiled: bool) -> int:
-    """Operations of a step, forward and backward, on the first batch that such training gets on this device."""
+def step_flops(config: Config, place: Device) -> int:
+    """Operations of a step, forward and backward, on the first batch that training gets on this device."""
     model = dual_stream(config, *WIDTHS).to(place.torch)
-    batch = next(iter(drawn_loader(config, model, place, compiled=compiled)))
+    batch = next(iter(drawn_loader(config, place)))
     return count_flops(lambda: model.losses(model(batch), batch)["total"].backward())
 
 
 def plain_step(config: Config, place: Device, steps: int = 5) -> float:
     """Seconds of the plain step in the same mixed precision, losses in float32."""
-    plain = plain_form("training")
     model = dual_stream(config, *WIDTHS).to(place.torch)
-    form = plain.PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
+    form = PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
     batch = drawn_samples(config, place.torch).batch(torch.arange(config.data.batch_size).numpy())
 
@@ -74,7 +66,7 @@ def plain_step(config: Config, place: Device, steps: int = 5) -> float:
         with torch.autocast(place.torch.type, torch.bfloat16):
             output = form.forward(batch)
         optimizer.zero_grad()
-        plain.losses(_in_float32(output), batch, model.settings)["total"].backward()
+        losses(_in_float32(output), batch, model.settings)["total"].backward()
         optimizer.step()
 
     step()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mmvad.bench.made import scored_videos
-from mmvad.bench.plain import plain_form
-from mmvad.bench.timing import Row, compare, cost
 from mmvad.benchmarks.registry import benchmark
 from mmvad.metrics.detection import IOU_THRESHOLDS, DetectionVideo, detection_map
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from tests.plain.metrics import published_map
+from tools.bench.made import scored_videos
+from tools.bench.timing import Row, compare, cost
 
 VIDEOS = 800
 """XD-Violence's test videos."""
@@ -24,11 +24,10 @@ def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
     yield row
     tenth = videos[:: 20 if quick else 10]
     rows, normal, events = _written_out(tenth)
-    plain = plain_form("metrics")
 
     def frame_sets() -> None:
         for threshold in IOU_THRESHOLDS[:1] if quick else IOU_THRESHOLDS:
-            plain.published_map(rows, normal, events, facts.normal_events, threshold)
+            published_map(rows, normal, events, facts.normal_events, threshold)
 
     detections = [DetectionVideo(v.name, n, v.events, r) for v, n, r in zip(tenth, normal, rows, strict=True)]
     row = compare(

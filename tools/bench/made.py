@@ -32,7 +32,7 @@ SNIPPETS_A_VIDEO = 182
 
 def configuration(file: str, *overrides: str) -> Config:
     """A base configuration of the checkout, with random text weights."""
-    root = Path(__file__).resolve().parents[3]
+    root = Path(__file__).resolve().parents[2]
     return load_config([root / "experiments" / f"{file}.yaml"], ["model.text.weights=random", *overrides])
 
 

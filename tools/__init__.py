@@ -1,0 +1,1 @@
+"""What developers run from a checkout; none of it is installed."""
