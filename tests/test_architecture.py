@@ -18,7 +18,7 @@ HEAVY = ("torch", "lightning", "open_clip", "torchmetrics", "wandb", "optuna", "
 
 ROOMS = """
 errors      what a user can mend, said in the user's terms
-system      writing to disk and the one lock, the log, progress, the terminal, the device
+system      writing to disk and the one lock, the log, progress, the terminal, pages, the device
 benchmarks  what a benchmark is: classes, prompts, lists, annotations
 bank        the packed features
 metrics     frame and event metrics of scored videos, an evaluator that knows no network
@@ -120,6 +120,7 @@ def test_models_know_no_lightning() -> None:
 
 
 def test_heavy_libraries_are_known_where_they_are_used() -> None:
+    assert importers("jinja2") == {"system/pages.py"}, "escaping is switched on there"
     assert importers("wandb") == {"training/tracking.py"}
     assert {name.split("/")[0] for name in importers("optuna")} == {"sweeps"}
     assert {name.split("/")[0] for name in importers("lightning")} == {"training", "data"}

@@ -32,7 +32,7 @@ class UserError(Exception):
         lines = [f"{where}: {problem}"]
         lines += [f"  expected: {expected}"] if expected else []
         lines += [f"  did you mean: {nearest}?"] if nearest else []
-        lines += [f"  to mend: {fix}"] if fix else []
+        lines += [f"  fix: {fix}"] if fix else []
         super().__init__("\n".join(lines))
 
 

@@ -50,7 +50,7 @@ def test_rows_come_back_as_they_were_saved(tmp_path: Path, dtype: str, order: st
 )
 def test_a_wrong_array_is_named_with_what_was_expected(tmp_path: Path, array: np.ndarray, problem: str) -> None:
     path = stored(tmp_path, array)
-    with pytest.raises(UserError, match=rf"(?s)video__0.npy: {problem}.*expected: .*to mend: "):
+    with pytest.raises(UserError, match=rf"(?s)video__0.npy: {problem}.*expected: .*fix: "):
         read_header(path, 512)
 
 

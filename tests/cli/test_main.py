@@ -145,7 +145,7 @@ def test_a_misspelt_verb_names_the_nearest(words: list[str], nearest: str, capsy
 def test_a_second_file_behind_one_config_says_how(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--config", "a.yaml", "b.yaml"]) == 2
     assert "unexpected 'b.yaml'" in (text := capsys.readouterr().err)
-    assert "to mend: say --config once a file: --config b.yaml" in text
+    assert "fix: say --config once a file: --config b.yaml" in text
     assert main(["test", "run", "b.yaml"]) == 2
     assert "--config" not in capsys.readouterr().err, "`test` has none"
 
@@ -155,6 +155,14 @@ def test_a_wrong_choice_names_its_option(capsys: pytest.CaptureFixture[str]) -> 
     text = capsys.readouterr().err
     assert "--audio: 'maybe' is not known\n  expected: one of required, optional, none\n" in text
     assert "`mmvad data check --help`" in text
+
+
+def test_a_wrong_choice_may_be_a_number_or_hold_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["extract", "videos", "--out", "out", "--crops", "3"]) == 2
+    assert "--crops: '3' is not known\n  expected: one of 1, 10\n" in capsys.readouterr().err
+    word = "it's (choose from 'a')"
+    assert main(["data", word]) == 2
+    assert f"mmvad data: {word!r} is not known\n  expected: one of import, check, show\n" in capsys.readouterr().err
 
 
 def test_the_nearest_name_has_the_same_letters_or_begins_alike() -> None:

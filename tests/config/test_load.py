@@ -253,7 +253,7 @@ def test_files_that_are_no_configuration(content: bytes, said: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("content", "line", "said"),
     [
-        ("seed: 1\noptim:\n\tepochs: 3\n", 3, "to mend: indent with spaces"),
+        ("seed: 1\noptim:\n\tepochs: 3\n", 3, "fix: indent with spaces"),
         ("seed: 1\nmodalities: v\nseed: 2\n", 3, "the key 'seed' stands twice"),
         ("seed: 1\noptim: {epochs: 3\n", 3, "expected ',' or '}'"),
     ],

@@ -26,7 +26,7 @@ def test_rows_join_by_index_and_no_visual_row_is_dropped(snippets: int, more: in
 def test_a_larger_difference_names_both_files(snippets: int, ticks: int) -> None:
     if abs(snippets - ticks) <= 1:
         return
-    with pytest.raises(UserError, match=rf"(?s)a.npy: {ticks} rows of sound, but v.npy has {snippets}\n.*to mend"):
+    with pytest.raises(UserError, match=rf"(?s)a.npy: {ticks} rows of sound, but v.npy has {snippets}\n.*fix: "):
         join_audio(np.zeros((ticks, 3)), snippets, "a.npy", "v.npy")
 
 

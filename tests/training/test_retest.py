@@ -109,7 +109,7 @@ def test_a_file_that_is_not_as_a_run_leaves_it(
     for words in (["test", str(copy)], *([again, ["curves", str(copy)]] if name == "report.json" else [predict])):
         text = refusal(capsys, words)
         assert f"{copy / name}: " in text
-        assert f"to mend: {mend}, then train again" in text
+        assert f"fix: {mend}, then train again" in text
 
 
 @pytest.mark.parametrize("key", ["bank_hash", "config", "scores", "map", "select"])

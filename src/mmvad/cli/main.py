@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import errno
 import logging
-import re
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any
 
 from mmvad import __version__
 from mmvad.cli.data import add_data_parser
@@ -52,22 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_NOBODY_READS
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS, errno.EPERM}:
-            return _refuse(
-                f"{error.filename or 'disk'}: {error.strerror}\n  to mend: free space or choose another place"
-            )
+            fix = "free space or choose another place"
+            return _refuse(str(UserError(error.filename or "disk", str(error.strerror), fix=fix)))
         raise
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, whose refusals of a word look like all other errors."""
+    """argparse, whose refusal of a word that is none of the choices looks like all other errors."""
 
-    def error(self, message: str) -> NoReturn:
-        choice = re.search(r"(?:argument (?:.*/)?(--\S+): )?invalid choice: '?(.*?)'? \(choose from (.*)\)", message)
-        if choice is None:
-            super().error(message)
-        option, word, known = choice[1], choice[2], re.findall(r"[\w.-]+", choice[3])
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """What argparse asks of every verb and every option with choices; raises UserError with the nearest one."""
+        if action.choices is None or value in action.choices:
+            return
+        word, known = str(value), [str(choice) for choice in action.choices]
         raise UserError(
-            option or self.prog,
+            action.option_strings[-1] if action.option_strings else self.prog,
             f"{word!r} is not known",
             expected=f"one of {', '.join(known)}",
             nearest=nearest_name(word, known),

@@ -187,9 +187,7 @@ def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) ->
     standing, best = run_search(sweep, overrides, _open(args), **options)
     print(standing.line(None))
     if standing.failed:
-        print(
-            f"  to mend: the same command with --retry-failed, when the reason is gone ({args.results}/.sweeps/*.log)"
-        )
+        print(f"  fix: the same command with --retry-failed, when the reason is gone ({args.results}/.sweeps/*.log)")
     for trial in best[:5]:
         settings = "  ".join(f"--{key}={value:.6g}" for key, value in trial.params.items())
         print(f"  {sweep.metric} {trial.value:.4f}   {settings}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from mmvad.system.disk import disk_errors
+from mmvad.system.pages import render
 
 
 @dataclass(frozen=True)
@@ -37,25 +37,14 @@ class Picture:
         """What a notebook is printed with."""
         return next((file.read_bytes() for file in self.files if file.suffix == ".png"), None)
 
+    def data_uri(self) -> str | None:
+        """The PNG as a link that holds it whole."""
+        data = self._repr_png_()
+        return None if data is None else f"data:image/png;base64,{base64.b64encode(data).decode()}"
+
     def _repr_html_(self) -> str:
         """What a notebook shows. Not Markdown, which JupyterLab would prefer to the picture and show in its place."""
-        return f"<b>{marked_up(self.title)}</b>\n{picture_html(self)}"
-
-
-def picture_html(picture: Picture) -> str:
-    """The picture itself with its caption below, or why it was not drawn."""
-    data = picture._repr_png_()
-    if data is None:
-        return f'<p class="notes">Not drawn: {marked_up(picture.missing or "")}</p>\n'
-    source = f"data:image/png;base64,{base64.b64encode(data).decode()}"
-    image = f'<img alt="{html.escape(picture.title)}" src="{source}">'
-    return f"<figure>{image}\n<figcaption>{marked_up(picture.caption)}</figcaption></figure>\n"
-
-
-def marked_up(text: str) -> str:
-    """Escaped text; what stands between backticks is code."""
-    words = html.escape(text).split("`")
-    return "".join(f"<code>{word}</code>" if i % 2 else word for i, word in enumerate(words))
+        return render("mmvad.system", "titled_picture.html", picture=self)
 
 
 def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:

@@ -6,34 +6,28 @@ The page asks nothing of the network. A video of up to 20 MB lies in it; a large
 from __future__ import annotations
 
 import base64
-import html
-import json
 import mimetypes
 import os
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from markupsafe import Markup
+
 from mmvad.errors import UserError
 from mmvad.predict.picture import truth_spans
-from mmvad.predict.prediction import DetectedEvent, Prediction
+from mmvad.predict.prediction import Prediction
 from mmvad.system.disk import disk_errors, write_whole
+from mmvad.system.pages import render
 
 EMBEDDED_BYTES = 20_000_000
 DIGITS = 4
-_COLUMNS = {
-    "class": "",
-    "from": "",
-    "to": "",
-    "peak": "its class's highest probability; without a fine stream the highest combined score",
-    "rank": "what the mAP ranks events by: the peak + 0.7 x the mean of the class's highest scores, so up to 1.7",
-}
-"""Headings of the events' table, and what they mean."""
-_LAID = "data-laid"
+_SRC = Markup('src="{}"')
+"""Not in the template: an earlier page is searched for these very words."""
+_LAID = Markup(" data-laid")
 """Marks a video that was laid beside its page, and was not there before."""
 
 
@@ -44,20 +38,16 @@ def write_page(path: Path, prediction: Prediction, made_by: str) -> None:
     """
     if prediction.media is None:
         raise ValueError("a page shows the video: prediction.media is None")
-    body = [
-        f"<h1>{html.escape(prediction.name)}</h1>\n",
-        f'<p class="summary">{html.escape(_summary(prediction))}</p>\n',
-        *(f'<p class="note" role="note">{html.escape(note)}</p>\n' for note in prediction.notes),
-        f'<video controls preload="auto" playsinline {_source(path, prediction.media)}></video>\n',
-        '<p class="note" id="unplayable" hidden>This browser cannot play the video (its codec or container); '
-        "the curve holds all the same.</p>\n",
-        _plot(prediction),
-        _event_table(prediction),
-        f"<footer><p>{html.escape(made_by)}</p></footer>\n",
-        f'<script type="application/json" id="data">{_json(page_data(prediction))}</script>\n',
-        f"<script>\n{_asset('page.js')}</script>\n",
-    ]
-    write_whole(path, _document(prediction.name, "".join(body)).encode(errors="backslashreplace"))
+    text = render(
+        "mmvad.predict",
+        "prediction.html",
+        prediction=prediction,
+        made_by=made_by,
+        summary=_summary(prediction),
+        source=_source(path, prediction.media),
+        data=page_data(prediction),
+    )
+    write_whole(path, text.encode(errors="backslashreplace"))
     if not _embedded(prediction.media):
         _lay_beside(path, prediction.media)
 
@@ -86,7 +76,7 @@ def _embedded(media: Path) -> bool:
     return media.stat().st_size <= EMBEDDED_BYTES
 
 
-def _source(page: Path, media: Path) -> str:
+def _source(page: Path, media: Path) -> Markup:
     """The video element's attributes: a data URI, or the name under which the video lies beside the page.
 
     Raises UserError where another file has that name: only what was laid there for an earlier page is replaced.
@@ -94,15 +84,16 @@ def _source(page: Path, media: Path) -> str:
     with disk_errors(page):
         if _embedded(media):
             kind = mimetypes.guess_type(media.name)[0] or "video/mp4"
-            return f'src="data:{kind};base64,{base64.b64encode(media.read_bytes()).decode()}"'
-        name = f'src="{html.escape(quote(os.fsencode(media.name)))}"'
-        target, laid = page.with_name(media.name), _has(page, f"{name} {_LAID}")
-        if os.path.lexists(target) and not laid:
+            return _SRC.format(f"data:{kind};base64,{base64.b64encode(media.read_bytes()).decode()}")
+        name = _SRC.format(quote(os.fsencode(media.name)))
+        laid = name + _LAID
+        target, replaceable = page.with_name(media.name), _has(page, laid)
+        if os.path.lexists(target) and not replaceable:
             if not (target.exists() and target.samefile(media)):
                 fix = "choose another --out, or move that file away"
                 raise UserError(target, "is another file, which the page's video would replace", fix=fix)
             return name
-        return f"{name} {_LAID}"
+        return laid
 
 
 def _has(page: Path, words: str) -> bool:
@@ -136,60 +127,12 @@ def _linked(link: Callable[[Path, Path], object], media: Path, place: Path) -> b
     return False
 
 
-def _plot(prediction: Prediction) -> str:
-    drawn = [name for name in ("combined", "coarse", "fine") if name in prediction.scores]
-    legend = "".join(f'<span><i class="{name}"></i>{name}</span>' for name in drawn)
-    legend += '<span><i class="truth"></i>ground truth</span>' if prediction.truth else ""
-    return (
-        '<div id="plot"><svg id="curve" role="slider" tabindex="0" aria-label="anomaly score over time; seeks" '
-        f'aria-valuemin="0" aria-valuemax="{prediction.duration:.2f}"></svg><div id="says" hidden></div></div>\n'
-        f'<div id="legend">{legend}<span>a click seeks; arrow keys step a snippet</span></div>\n'
-    )
-
-
-def _event_table(prediction: Prediction) -> str:
-    if not prediction.events:
-        return "<h2>Events</h2>\n<p>None detected.</p>\n"
-    rows = "".join(_event_row(prediction, event) for event in prediction.events)
-    head = "".join(f'<th title="{says}">{name}</th>' if says else f"<th>{name}</th>" for name, says in _COLUMNS.items())
-    return f"<h2>Events</h2>\n<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}</tbody>\n</table>\n"
-
-
-def _event_row(prediction: Prediction, event: DetectedEvent) -> str:
-    name = html.escape(prediction.class_name(event.label))
-    start = f'<button data-second="{event.start:.3f}" title="show it">{event.start:.1f} s</button>'
-    return (
-        f"<tr><td>{name}</td><td>{start}</td><td>{event.end:.1f} s</td>"
-        f"<td>{event.peak:.2f}</td><td>{event.score:.2f}</td></tr>\n"
-    )
-
-
 def _summary(prediction: Prediction) -> str:
     peak = max(float(prediction.scores["combined"].max()), 0.0)
     count = len(prediction.events)
     events = "no event" if not count else "1 event" if count == 1 else f"{count} events"
     length = f"{prediction.duration:.1f} s, {len(prediction.edges) - 1} snippets"
     return f"{length}; {events} detected, highest score {peak:.2f}"
-
-
-def _document(title: str, body: str) -> str:
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        # An icon of its own, or the browser asks the network for one.
-        '<link rel="icon" href="data:,">\n'
-        f"<title>{html.escape(title)}: mmvad</title>\n<style>\n{_asset('page.css')}</style>\n</head>\n"
-        f"<body>\n{body}</body>\n</html>\n"
-    )
-
-
-def _asset(name: str) -> str:
-    return (files("mmvad.predict") / name).read_text(encoding="utf-8")
-
-
-def _json(content: dict[str, Any]) -> str:
-    """JSON that cannot end the script element it stands in."""
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _rounded(values: Sequence[float] | Any) -> list[float]:

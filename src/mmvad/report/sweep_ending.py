@@ -70,5 +70,5 @@ def _summarise(states: Sequence[CellState], before: int) -> int:
     for state in failed:
         print(f"  failed: {state.cell.title}: {state.reason}")
     if failed:
-        print("  to mend: the same command with --retry-failed, when the reason is gone")
+        print("  fix: the same command with --retry-failed, when the reason is gone")
     return EXIT_FAILED_CELLS if failed else 0
