@@ -26,20 +26,6 @@ def steps() -> dict[str, str]:
     return dict(found)
 
 
-def put_in(text: str, behind: str, lines: str) -> str:
-    assert text.count(behind) == 1, behind
-    return text.replace(behind, behind + lines)
-
-
-def configured(peers: str, snippet: str) -> str:
-    """config/peers.py with the page's section, its place in `Peers`, and its line of facts."""
-    section, rest = snippet.split("class Peers(Section):\n    ...\n")
-    place, facts = rest.split("\nPEERS = {\n    ...\n")
-    peers = peers.replace("class Peers(Section):\n", f"{section}\nclass Peers(Section):\n")
-    peers = put_in(peers, "    one_class_svm: OneClassSvm = OneClassSvm()\n", place)
-    return put_in(peers, "PEERS: dict[str, Peer] = {\n", facts.removesuffix("}\n"))
-
-
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The sources with the page's steps done."""
@@ -49,8 +35,10 @@ def copy(tmp_path: Path) -> Path:
     shutil.copy(ROOT / "pyproject.toml", root)
     for name, code in steps().items():
         file = root / name
-        changed = configured(file.read_text(encoding="utf-8"), code) if file.is_file() else code
-        file.write_text(changed, encoding="utf-8")
+        assert not file.exists(), "a model of one's own changes no file"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(code, encoding="utf-8")
+    (root / f"src/mmvad/models/peers/{NAME}/__init__.py").touch()
     return root
 
 
@@ -64,8 +52,8 @@ def run(root: Path, *command: str) -> None:
 
 def test_the_page_has_its_four_files() -> None:
     assert list(steps()) == [
-        f"src/mmvad/models/peers/{NAME}.py",
-        "src/mmvad/config/peers.py",
+        f"src/mmvad/models/peers/{NAME}/settings.py",
+        f"src/mmvad/models/peers/{NAME}/network.py",
         f"experiments/peers/{NAME}_planted.yaml",
         f"tests/models/peers/test_{NAME}.py",
     ]
@@ -90,5 +78,5 @@ def test_a_model_is_added_by_the_page_alone(copy: Path, tmp_path: Path) -> None:
     losses = pd.read_csv(RunFolder(folder).epochs)["loss/total"]
     assert losses.iloc[-1] < losses.iloc[0]
     assert read_json(RunFolder(folder).report)["scores"]["coarse"]["ap"] > 0
-    run(copy, "mypy", "--cache-dir", str(tmp_path / "mypy"), "src/mmvad/config", f"src/mmvad/models/peers/{NAME}.py")
+    run(copy, "mypy", "--cache-dir", str(tmp_path / "mypy"), "src/mmvad/config", f"src/mmvad/models/peers/{NAME}")
     run(copy, "ruff", "check", "--no-cache", "src", "tests")

@@ -18,6 +18,7 @@ HEAVY = ("torch", "lightning", "open_clip", "torchmetrics", "wandb", "optuna", "
 
 ROOMS = """
 errors      what a user can mend, said in the user's terms
+sections    what settings are made of: strict sections, bounded numbers
 system      writing to disk and the one lock, the log, progress, the terminal, pages, the device
 benchmarks  what a benchmark is: classes, prompts, lists, annotations
 bank        the packed features

@@ -9,8 +9,8 @@ import pytest
 from mmvad.config import identity
 from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config, plain
-from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
+from mmvad.models.peers.registry import PEERS
 from mmvad.tables.frame import flat
 
 BASE = ["data.validation_share=0.1", "data.batch_size=64", "select=best_test"]

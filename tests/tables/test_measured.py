@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.config.load import load_config, plain
-from mmvad.config.peers import PEERS, PUBLISHED_SCORES, SWITCHES
+from mmvad.models.peers.registry import PEERS
 from mmvad.report.render import grid
 from mmvad.runs import RunFolder, read_json
 from mmvad.tables.fill import fill
@@ -74,11 +74,11 @@ def test_peeking_runs_alone_are_shown_with_their_mark(run: Run, tmp_path: Path) 
     assert row(table(tmp_path), "UR-DMU 2023").peeked
 
 
-@pytest.mark.parametrize("name", SWITCHES)
+@pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if peer.switches])
 def test_a_switch_is_marked_by_its_value(name: str) -> None:
     needs = [f"model.name={name}", f"modalities={PEERS[name].modalities[0]}", "data.balanced=on"]
     assert quirks_of(flat(plain(load_config([BASES / "xd_violence.yaml"], needs)))) == ()
-    for key, value in SWITCHES[name].items():
+    for key, value in PEERS[name].switches.items():
         changed = flat(plain(load_config([BASES / "xd_violence.yaml"], [*needs, f"{key}={value}"])))
         short = key if key.startswith("data.") else key.rpartition(".")[2]
         assert quirks_of(changed) == (f"{short}={value}",)
@@ -140,7 +140,7 @@ def test_a_figure_of_another_score_is_said(run: Run, tmp_path: Path) -> None:
         f"VadCLIP 2024: the published AP is the fine score's, which has {fine:.2f} here; "
         "the column holds the combined score's"
     )
-    assert all(PEERS[name].classes for name in PUBLISHED_SCORES)
+    assert all(peer.classes for peer in PEERS.values() if peer.published_scores)
 
 
 def test_smoothed_figures_are_said(run: Run, tmp_path: Path) -> None:

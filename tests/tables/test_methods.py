@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.config.peers import PEERS
+from mmvad.models.peers.registry import PEERS
 from mmvad.report.render import (
     as_csv,
     grid,

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from mmvad.config.load import load_config
 from mmvad.config.schema import Optim
 from mmvad.models.model import Batch, Model, Scores
-from mmvad.models.peers import random_scores
+from mmvad.models.peers.random_scores import network as random_scores
 from mmvad.runs import RunFolder, read_json
 from mmvad.training.module import AnomalyModule, rate_factor
 from mmvad.training.retest import retest

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 
-from mmvad.config.load import Tree, plain
+from mmvad.config.load import METHOD, Tree, plain
 from mmvad.config.schema import Config
+from mmvad.models.outside import OURS, short_name
+from mmvad.models.peers.registry import PEERS
 
 SCHEMA_VERSION = 2
 """Raised when a change of code changes results: old runs are then never taken for new ones."""
@@ -14,10 +16,7 @@ SCHEMA_VERSION = 2
 
 _LATER = {
     "data.chunk_overlap": 0,
-    "peers.tpwng.scale": 1.0,
-    "peers.tpwng.text_rate": 1.0,
-    "peers.tpwng.vector_rate": 1.0,
-    "peers.tpwng.labels": "own",
+    **{f"peers.{name}.{key}": value for name, peer in PEERS.items() for key, value in peer.later_keys.items()},
 }
 """Keys that came after runs had been made, with the value that stands for how it was before."""
 
@@ -61,7 +60,7 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
 def without_unread(tree: Tree) -> Tree:
     """A resolved configuration without what its model does not read, as `is_read` has it."""
     name = tree["model"]["name"]
-    if name == "dual_stream":
+    if name == OURS:
         return tree
     kept = {key: value for key, value in tree.items() if key != "loss"}
     return kept | {"model": {"name": name, "text": tree["model"]["text"]}}
@@ -70,17 +69,20 @@ def without_unread(tree: Tree) -> Tree:
 def is_read(key: str, model: str) -> bool:
     """Whether a dotted key (or section) can change the results of a model, by its `model.name`.
 
-    Of `model` and `loss` the peers read the text tower alone, of `peers` every model its own part.
+    Of `model` and `loss` only the dual-stream network reads more than the text tower, of `peers` every model its own
+    part; `method` is read by models from outside.
     """
     section, _, rest = key.partition(".")
     if section == "peers":
         return rest.partition(".")[0] == model
-    if model == "dual_stream" or section not in {"model", "loss"}:
+    if section == METHOD:
+        return model not in {OURS, *PEERS}
+    if model == OURS or section not in {"model", "loss"}:
         return True
     return section == "model" and rest.partition(".")[0] in {"name", "text"}
 
 
 def run_name(config: Config, identity: str) -> str:
     """The run folder's name: readable first, then the start of the identity."""
-    model = "" if config.model.name == "dual_stream" else f"{config.model.name}-"
+    model = "" if config.model.name == OURS else f"{short_name(config.model.name)}-"
     return f"{config.benchmark}-{model}{config.modalities}-s{config.seed}-{identity[:12]}"

@@ -12,9 +12,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from mmvad.config.files import Tree, read_layers
+from mmvad.config.outside import config_type
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
 
+METHOD = "method"
+"""The section of a model from outside."""
 _MEANT = {
     "dict": "keys below it, such as `optim: {epochs: 3}`",
     "model": "keys below it, such as `optim: {epochs: 3}`",
@@ -46,20 +49,22 @@ def load_config(
     layers += [
         (where, _override(text, where)) for where, texts in (settings, ("command line", overrides)) for text in texts
     ]
+    section = config_type(_named_model([layer for _, layer in layers]))
     for where, layer in layers:
-        merge(tree, layer, where)
+        merge(tree, layer, where, section)
     return parse(tree, layers)
 
 
 def parse(tree: Tree, layers: Sequence[tuple[object, Tree]] = ()) -> Config:
     """The typed configuration of a plain tree. Raises UserError that names the layer which set the faulty key."""
+    section = config_type(_named_model([tree]))
     try:
-        return Config.model_validate(tree)
+        return section.model_validate(tree)
     except ValidationError as error:
         details = error.errors()[0]
         keys = details["loc"] or _named_key(details["msg"])
         setters = [where for where, layer in layers if _sets(layer, keys)]
-        raise _explain(details, setters[-1] if setters else "configuration") from None
+        raise _explain(details, setters[-1] if setters else "configuration", section) from None
 
 
 def dump(config: Config) -> str:
@@ -75,9 +80,9 @@ def plain(config: Config) -> Tree:
     return tree | ({"peers": {name: peers[name]}} if name in peers else {})
 
 
-def merge(tree: Tree, over: Tree, where: object) -> None:
+def merge(tree: Tree, over: Tree, where: object, section: type[Config] = Config) -> None:
     """Lays `over` on `tree` in place, section by section; unknown keys are errors that name `where`."""
-    _check_keys(over, Config, "", where)
+    _check_keys(over, section, leaf_keys(section), where)
     _merge(tree, over)
 
 
@@ -106,24 +111,32 @@ def _merge(tree: Tree, over: Tree) -> None:
             tree[key] = value
 
 
-def _check_keys(tree: Tree, section: type[BaseModel], prefix: str, where: object) -> None:
+def _named_model(layers: Sequence[Tree]) -> object:
+    """The `model.name` of the last layer that has one."""
+    models = [layer.get("model") for layer in layers]
+    return next((model["name"] for model in reversed(models) if isinstance(model, dict) and "name" in model), None)
+
+
+def _check_keys(tree: Tree, section: type[BaseModel], known: dict[str, Any], where: object, prefix: str = "") -> None:
     for key, value in tree.items():
         field = section.model_fields.get(key)
         if field is None:
-            known = leaf_keys()
             full = f"{prefix}{key}"
+            if full == METHOD:
+                expected = "a model from outside that has Settings, such as model.name=my_module:MyModel"
+                raise UserError(where, f"{METHOD}: the model has no such settings", expected=expected)
             if full in known:
                 raise UserError(where, f"the key {full!r} has a dot", fix=f"nest it: `{_nested(full)}`")
             by_last = [k for k in known if str(key) in {last := k.rpartition(".")[2], _initials(last)}]
             raise UserError(
                 where,
                 f"unknown key {full!r}",
-                nearest=by_last[0] if by_last else nearest_name(full, [*known, *Config.model_fields]),
+                nearest=by_last[0] if by_last else nearest_name(full, [*known, *section.model_fields]),
                 fix="`mmvad train --help` lists every key",
             )
         inner = _section_of(field.annotation)
         if inner and isinstance(value, dict):
-            _check_keys(value, inner, f"{prefix}{key}.", where)
+            _check_keys(value, inner, known, where, f"{prefix}{key}.")
 
 
 def _nested(key: str) -> str:
@@ -165,19 +178,22 @@ def _named_key(message: str) -> tuple[str, ...]:
     return tuple(message.removeprefix("Value error, ").partition(":")[0].split("."))
 
 
-def _explain(details: ErrorDetails, where: object) -> UserError:
+def _explain(details: ErrorDetails, where: object, section: type[Config]) -> UserError:
     """pydantic's first finding in our form: the key, the value, what was expected, the nearest valid one."""
     key = ".".join(str(part) for part in details["loc"])
     if details["type"] == "value_error":
         return UserError(where, f"{key}: " * bool(key) + details["msg"].removeprefix("Value error, "))
+    if details["type"] == "missing":
+        return UserError(where, f"{key} is not given", fix=f"set {key}: it has no default")
     value = details["input"]
     choices: list[str] = []
-    field = leaf_keys().get(key)
+    field = leaf_keys(section).get(key)
     if field is not None and str(get_origin(field.annotation)) == "typing.Literal":
         choices = [str(c) for c in get_args(field.annotation)]
     kind = details["type"].partition("_")[0]
     words = details["msg"].removeprefix("Input should be ")
     expected = f"one of {', '.join(choices)}" if choices else _MEANT.get(kind, words)
+    expected += ", or MODULE:CLASS for a model of your own" * (key == "model.name")
     return UserError(
         where,
         f"{key} = {value!r} is not valid",

@@ -12,8 +12,10 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mmvad.config.peers import PEERS, Peers
-from mmvad.config.sections import (
+from mmvad.models.method import Method
+from mmvad.models.outside import method_named
+from mmvad.models.peers.registry import PEERS, Peers
+from mmvad.sections import (
     Count,
     NoSwitch,
     NotNegative,
@@ -33,7 +35,8 @@ class Text(Section):
 
 class Model(Section):
     name: Literal["dual_stream", *PEERS] = "dual_stream"  # type: ignore[valid-type]
-    """the network: ours, or a peer; a peer reads `peers.NAME.*` and of `model.*` only the text tower"""
+    """the network: ours, a peer, or MODULE:CLASS from outside; a peer reads `peers.NAME.*`, a class from outside
+    `method.*`, and both of `model.*` only the text tower"""
     text: Text = Text()
     temporal: Literal["local_gcn", "local", "global", "gcn", "conv", "none"] = "local_gcn"
     """temporal unit on the visual path (eq. 1); `conv`: a convolution over three segments, added to the picture"""
@@ -185,7 +188,7 @@ class Config(Section):
     modalities: Literal["v", "va", "vt", "vat"] = "vat"
     """V picture, A sound, T text (without T no fine stream)"""
     model: Model = Model()
-    peers: Peers = Peers()
+    peers: Peers = Peers()  # type: ignore[valid-type]
     loss: Loss = Loss()
     data: Data = Data()
     optim: Optim = Optim()
@@ -203,10 +206,11 @@ class Config(Section):
             raise ValueError(
                 f"modalities: {self.modalities!r} listens, but data.audio is 'none'; set modalities to v or vt"
             )
-        self._reaches()
+        method = method_named(self.model.name)
+        self._reaches(method)
         fine = self.uses_text and self.loss.fine
-        if self.model.name != "dual_stream":
-            self._fits_peer()
+        if method:
+            self._fits(method)
         elif not self.loss.coarse and not fine:
             raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
         if self.quirks.reload_best and self.select != "best_test":
@@ -220,24 +224,23 @@ class Config(Section):
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self
 
-    def _reaches(self) -> None:
+    def _reaches(self, method: Method | None) -> None:
         """Refuses whole test videos for networks whose learned positions end at L."""
-        ours = self.model.name == "dual_stream" and self.model.temporal not in {"conv", "none"}
-        if self.data.test_span == "whole" and (ours or self.model.name in {"vadclip", "avadclip"}):
+        ends = method.positions_end_at_length if method else self.model.temporal not in {"conv", "none"}
+        if self.data.test_span == "whole" and ends:
             raise ValueError(
                 "data.test_span: 'whole', but the positions that the temporal unit learns end at data.segment_length; "
                 "set data.test_span to chunks or segments"
             )
 
-    def _fits_peer(self) -> None:
-        peer = PEERS[self.model.name]
-        if self.modalities not in peer.modalities:
+    def _fits(self, method: Method) -> None:
+        if self.modalities not in method.modalities:
             raise ValueError(
-                f"modalities: {peer.title} cannot be run with {self.modalities!r}; "
-                f"set modalities to {' or '.join(peer.modalities)}"
+                f"modalities: {method.title} cannot be run with {self.modalities!r}; "
+                f"set modalities to {' or '.join(method.modalities)}"
             )
-        if peer.pairs and not self.data.balanced:
-            raise ValueError(f"data.balanced: {peer.title} learns from pairs of bags; set data.balanced to on")
+        if method.pairs and not self.data.balanced:
+            raise ValueError(f"data.balanced: {method.title} learns from pairs of bags; set data.balanced to on")
 
     @property
     def uses_audio(self) -> bool:

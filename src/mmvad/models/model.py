@@ -55,6 +55,17 @@ Output = TypeVar("Output")
 class Model(nn.Module, Generic[Output]):
     """A network with its losses and scores. Padding must not change what stands on valid segments.
 
+    A class outside of this package is trained as `model.name: my_package.my_module:MyModel`. It is called with a
+    `mmvad.models.setting.Setting` and its settings, and may have two more attributes:
+
+        class MyModel(Model[Tensor]):
+            facts = Method(title="My model", modalities=("v",))  # mmvad.models.method; by default takes all modalities
+
+            class Settings(Section):  # mmvad.sections; without it `settings` is None
+                width: Count = 64  # the configuration's key `method.width`
+
+            def __init__(self, setting: Setting, settings: Settings) -> None: ...
+
     Attributes:
         fitted: names of buffers that `fit_offline` fills, whose shape the data decide.
         stages: how often the learning rate's schedule is gone through: once for each network that is trained after

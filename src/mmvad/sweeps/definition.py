@@ -14,7 +14,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.files import load_yaml, written_for
-from mmvad.config.load import leaf_keys
+from mmvad.config.load import METHOD, leaf_keys
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.space import (
     Range,
@@ -211,7 +211,7 @@ def _check_shapes(content: dict[str, Any], file: Path) -> None:
 
 def _check_name(name: str, file: Path) -> None:
     known = [OVERLAY, *leaf_keys()]
-    if name in known:
+    if name in known or name.startswith(f"{METHOD}."):  # whose keys depend on the cell's model
         return
     by_last = [key for key in known if key.rpartition(".")[2] == name]
     nearest = by_last[0] if by_last else nearest_name(str(name), known)

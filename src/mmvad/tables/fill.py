@@ -4,7 +4,6 @@ figures beside ours, and for whatever is missing the command that makes it.
 
 from __future__ import annotations
 
-from mmvad.config.peers import PEERS
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import (
     PAPER_ROW,
@@ -13,6 +12,7 @@ from mmvad.tables.definitions import (
     headline,
 )
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
+from mmvad.tables.frame import method_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.methods import fill_comparison
 from mmvad.tables.notes import (
@@ -27,7 +27,6 @@ from mmvad.tables.notes import (
 from mmvad.tables.published import PAPER, find_published
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import (
-    OURS,
     Results,
     RowRuns,
     Selection,
@@ -71,7 +70,7 @@ def _study_row(
     difference = None
     if base is not None and runs is not base:
         difference = resampler.difference(results, headline(benchmark), runs.runs, base.runs)
-    peer = PEERS.get(runs.runs[0].get("model.name", OURS))
+    peer = method_of(runs.runs[0])
     return FilledRow(
         (runs.row.label,),
         tuple(cell(results, metric, runs.runs) for metric in metrics),

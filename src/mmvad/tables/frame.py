@@ -17,7 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ import yaml
 
 from mmvad.config.identity import is_read, with_later_keys
 from mmvad.errors import UserError
+from mmvad.models.method import Method
+from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
 from mmvad.system.progress import track
 
@@ -35,6 +37,8 @@ RUN_COLUMNS = (
     *("run", "path", "identity", "schema", "bank_hash", "bank", "features", "test_videos"),
     *("precision", "device", "versions", "finished"),
 )
+NOTED = "method"
+"""A column that only runs of models from outside have: what they noted of the facts about their method."""
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
 _NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
 _UNITS = {
@@ -133,6 +137,11 @@ def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in with_later_keys(flat(tree)).items() if is_read(key, name)}
 
 
+def method_of(record: Mapping[str, Any]) -> Method | None:
+    """The facts about a run's method, by its configuration as dotted keys and what it noted; None for ours."""
+    return method_told(record.get("model.name", OURS), json.loads(record.get(NOTED) or "{}"))
+
+
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """A nested configuration as dotted keys; a list of numbers as one word."""
     keys: dict[str, Any] = {}
@@ -146,7 +155,7 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def config_columns(frame: pd.DataFrame) -> list[str]:
     """The frame's columns that hold the configuration."""
-    return [column for column in frame.columns if column not in {*RUN_COLUMNS, *FIGURE_COLUMNS}]
+    return [column for column in frame.columns if column not in {*RUN_COLUMNS, NOTED, *FIGURE_COLUMNS}]
 
 
 def write_frame(frame: pd.DataFrame, folder: Path) -> list[Path]:
@@ -172,6 +181,7 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
         "device": manifest.get("device"),
         "versions": json.dumps(manifest["versions"], sort_keys=True) if manifest.get("versions") else None,
         "finished": manifest.get("finished"),
+        **({NOTED: json.dumps(manifest["code"]["facts"])} if "code" in manifest else {}),
     }
 
 
@@ -228,8 +238,9 @@ def _frame(kept: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
     """The rows of all runs; missing values are pandas' NA, never NaN."""
     runs = sorted(kept.values(), key=lambda rows: (rows[0]["run"], rows[0]["path"]))
     frame = pd.DataFrame([row for rows in runs for row in rows])
-    settings = [column for column in frame.columns if column not in {*RUN_COLUMNS, *FIGURE_COLUMNS}]
-    frame = frame[[*RUN_COLUMNS, *settings, *FIGURE_COLUMNS]].convert_dtypes()
+    settings = config_columns(frame)
+    noted = [NOTED] if NOTED in frame else []
+    frame = frame[[*RUN_COLUMNS, *noted, *settings, *FIGURE_COLUMNS]].convert_dtypes()
     # A column that no run fills would come out as `object`, and whole numbers as integers in one frame only.
     words = ["bank", "precision", "device", "versions", "finished", "reason"]
     return frame.astype({**dict.fromkeys(words, "string"), "value": "Float64"})

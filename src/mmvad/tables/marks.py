@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmvad.config.peers import PEERS, SWITCHES
 from mmvad.tables.filled import QUIRKY, RECONSTRUCTED, FilledRow
+from mmvad.tables.frame import method_of
 
 _OFF = {False, "none"}
 
@@ -19,14 +19,14 @@ def quirks_of(record: Mapping[str, Any]) -> tuple[str, ...]:
     """
     quirks = {key: value for key, value in record.items() if key.startswith("quirks.") and value is not None}
     used = {key: value for key, value in quirks.items() if value not in _OFF}
-    switches = SWITCHES.get(record.get("model.name", ""), {})
-    used |= {key: value for key, value in switches.items() if record.get(key) == value}
+    peer = method_of(record)
+    used |= {key: value for key, value in (peer.switches if peer else {}).items() if record.get(key) == value}
     return tuple(f"{_short(key)}={value}" for key, value in used.items())
 
 
 def run_marks(record: Mapping[str, Any]) -> list[str]:
     """What has to be said of a single run's figures."""
-    peer = PEERS.get(record["model.name"])
+    peer = method_of(record)
     said = [f"{peer.title} is a reconstruction: {_INFERRED}"] if peer and peer.reconstruction else []
     switches = quirks_of(record)
     return [*said, f"switches on: {', '.join(switches)}"] if switches else said

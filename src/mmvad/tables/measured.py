@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmvad.config.load import load_config, plain
-from mmvad.config.peers import PEERS, SWITCHES, Peer
 from mmvad.errors import UserError
+from mmvad.models.method import Method, Variant
+from mmvad.models.outside import OURS
+from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
-from mmvad.tables.frame import flat
+from mmvad.tables.frame import NOTED, flat, method_of
 from mmvad.tables.notes import first_few, other_settings
 from mmvad.tables.results import (
     Record,
@@ -23,8 +25,7 @@ from mmvad.tables.results import (
 EXPERIMENTS = Path("experiments")
 """The published settings are not installed with the package: like a sweep's, they are looked for from here."""
 _FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}
-_NOT_CONTEXT = {"run", "path", "identity", "seed", "finished", "device", "versions", "precision", "bank"}
-_STUDENT = "peers.avadclip.network", "student"
+_NOT_CONTEXT = {"run", "path", "identity", "seed", "finished", "device", "versions", "precision", "bank", NOTED}
 
 
 @dataclass(frozen=True)
@@ -33,57 +34,63 @@ class Measured:
 
     Attributes:
         rivals: other configurations, as the keys in which they differ.
+        variant: which of the method's networks it is, where that has a row of its own.
     """
 
     name: str
     runs: tuple[Record, ...]
     rivals: tuple[str, ...]
+    variant: Variant | None = None
 
     @property
-    def peer(self) -> Peer:
-        return PEERS[self.name]
-
-    @property
-    def is_student(self) -> bool:
-        """AVadCLIP's student is a network of its own, which hears nothing at test."""
-        return _is_student(self.runs[0])
+    def peer(self) -> Method:
+        return _method(self.name, self.runs)
 
     @property
     def title(self) -> str:
-        return self.peer.title.replace("AVadCLIP", "AVadCLIP student") if self.is_student else self.peer.title
+        return (self.variant or self.peer).title
 
     @property
     def published(self) -> str | None:
         """Its name among the published figures."""
-        return f"{self.peer.published} student" if self.is_student else self.peer.published
+        return (self.variant or self.peer).published
 
     @property
     def modality(self) -> str:
         """What it reads at test."""
-        return "V+T" if self.is_student else SPELLED[self.runs[0]["modalities"]]
+        return SPELLED[self._read["modalities"]]
 
     @property
     def features(self) -> str:
-        return features_of({**self.runs[0], "modalities": "vt"} if self.is_student else self.runs[0])
+        return features_of(self._read)
+
+    @property
+    def _read(self) -> Record:
+        """The first run, with the modalities that are read at test."""
+        return {**self.runs[0], "modalities": self.variant.modalities} if self.variant else self.runs[0]
 
 
 def measured(results: Results, benchmark: str) -> list[Measured]:
-    """Every peer that was run on the benchmark, in the order of the years."""
+    """Every method but ours that was run on the benchmark: peers in the order of the years, then those from outside."""
     found = []
-    for name in PEERS:
+    for name in [*PEERS, *(model for model in results.models(benchmark) if model not in {OURS, *PEERS})]:
         records = results.of(benchmark, name)
-        for student in (False, True):
-            own = [record for record in records if _is_student(record) == student]
-            found += [_chosen(name, own)] if own else []
+        method = _method(name, records)
+        for variant in (None, *method.variants):
+            own = [record for record in records if _variant(method, record) == variant]
+            found += [_chosen(name, own, variant)] if own else []
     return found
 
 
-def _is_student(record: Record) -> bool:
-    key, value = _STUDENT
-    return record.get(key) == value
+def _method(name: str, records: Sequence[Record]) -> Method:
+    return PEERS.get(name) or method_of(records[0]) or Method(name)
 
 
-def _chosen(name: str, records: Sequence[Record]) -> Measured:
+def _variant(method: Method, record: Record) -> Variant | None:
+    return next((variant for variant in method.variants if record.get(variant.key) == variant.value), None)
+
+
+def _chosen(name: str, records: Sequence[Record], variant: Variant | None) -> Measured:
     """The configuration whose checkpoints were not chosen on the test set, if there is one; of those the one with most
     seeds, then that of the last epochs, then the newest. Of a seed that was run twice the newest run."""
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
@@ -97,7 +104,8 @@ def _chosen(name: str, records: Sequence[Record]) -> Measured:
     chosen = max(groups.values(), key=merit)
     first = _context(next(iter(chosen.values())))
     others = [_context(next(iter(runs.values()))) for runs in groups.values() if runs is not chosen]
-    return Measured(name, tuple(chosen[seed] for seed in sorted(chosen)), tuple(_apart(o, first) for o in others))
+    runs = tuple(chosen[seed] for seed in sorted(chosen))
+    return Measured(name, runs, tuple(_apart(other, first) for other in others), variant)
 
 
 def _context(record: Record) -> Settings:
@@ -118,7 +126,7 @@ def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
     """Which configurations were left out, and where those that are shown are not the shipped ones."""
     notes = [f"{p.title}: {_left_out(p.rivals)}" for p in peers if p.rivals]
     unknown, differing = [], defaultdict(list)
-    for peer in peers:
+    for peer in (p for p in peers if p.name in PEERS):
         file = EXPERIMENTS / "peers" / f"{peer.name}_{_FILE_NAMES.get(benchmark, benchmark)}.yaml"
         shipped = _shipped(peer, benchmark, file)
         differing[", ".join(other_settings(peer.runs[0], shipped or {}))].append((peer.title, file))
@@ -149,7 +157,7 @@ def _shipped(peer: Measured, benchmark: str, file: Path) -> Settings | None:
         settings = flat(plain(load_config([EXPERIMENTS / f"{benchmark}.yaml", file])))
     except UserError:
         return None
-    marked = {key for key, value in SWITCHES.get(peer.name, {}).items() if equal(peer.runs[0].get(key), value)}
+    marked = {key for key, value in peer.peer.switches.items() if equal(peer.runs[0].get(key), value)}
     read = ("data.", "optim.", "peers.", *(["model.text."] if "t" in settings["modalities"] else []))
     unread = {"data.bank", *_unread(peer.runs[0]), *marked}
     return {key: value for key, value in settings.items() if key.startswith(read) and key not in unread}

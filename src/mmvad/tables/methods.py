@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mmvad.config.peers import PUBLISHED_SCORES
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import (
     PAPER_ROW,
@@ -129,8 +128,9 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
 
 
 def _measured_cell(results: Results, peer: Measured, metric: Metric) -> Cell:
-    if peer.is_student and metric.name == "trainable_parameters":
-        return Cell(reason=f"{peer.title}: the runs count its teacher's parameters too")
+    reason = peer.variant.unmeasured.get(metric.name) if peer.variant else None
+    if reason:
+        return Cell(reason=f"{peer.title}: {reason}")
     return cell(results, metric, peer.runs)
 
 
@@ -151,7 +151,7 @@ def score_notes(table: Comparison, results: Results, rows: Sequence[FilledRow], 
     notes = []
     for row, peer in zip(rows, peers):
         for published, (name, metric) in zip(row.paper, table.metrics.items()):
-            score = PUBLISHED_SCORES.get(peer.name, {}).get(name)
+            score = peer.peer.published_scores.get(name)
             if published and score:
                 here = cell_text(cell(results, Metric(score, metric.name, metric.heading), peer.runs))
                 notes.append(

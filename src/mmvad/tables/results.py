@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmvad.models.outside import OURS
 from mmvad.tables.definitions import (
     Metric,
     Row,
@@ -25,7 +26,6 @@ from mmvad.tables.filled import Cell
 from mmvad.tables.frame import FIGURE_COLUMNS
 
 Record = dict[str, Any]
-OURS = "dual_stream"
 LONGEST_VALUE = 40
 """Characters of a setting that a note shows."""
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
@@ -98,6 +98,10 @@ class Results:
         """The runs of one model on a benchmark."""
         here = [record for record in self.records if record["benchmark"] == benchmark]
         return [record for record in here if record.get("model.name", OURS) == model]
+
+    def models(self, benchmark: str) -> list[str]:
+        """Every `model.name` that was run on a benchmark."""
+        return sorted({record.get("model.name", OURS) for record in self.records if record["benchmark"] == benchmark})
 
     def base(self, benchmark: str) -> Settings:
         """What studies vary one thing from: of a switch the shipped base value wherever a run has it, since studies of

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from mmvad.config.load import plain
-from mmvad.config.peers import PEERS
 from mmvad.config.schema import Config
+from mmvad.models.outside import method_named
 from mmvad.sweeps.cells import shown
 from mmvad.sweeps.definition import (
     OVERLAY,
@@ -131,8 +131,8 @@ def _titles(sweep: Sweep, lines: Sequence[Line]) -> dict[str, str]:
     models = [(line.values[OVERLAY], line.states[0].cell.config.model.name) for line in lines if OVERLAY in line.values]
     pairs = list(dict.fromkeys(models))
     overlays, names = [overlay for overlay, _ in pairs], [name for _, name in pairs]
-    methods = {name: peer.title for name, peer in PEERS.items()}
-    if not methods.keys().isdisjoint(names):
+    methods = {name: method.title for name in names if (method := method_named(name))}
+    if methods:
         methods[OURS] = OURS_NAME
     titles = {}
     for overlay, name in pairs:

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from mmvad.bank.bank import Bank
 from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.config.load import METHOD
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Model
-from mmvad.models.peers.setting import Setting
+from mmvad.models.outside import OURS, is_outside, outside
+from mmvad.models.setting import Setting
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 
@@ -39,7 +41,7 @@ def build_text(config: Config, widths: Widths) -> TextEncoder | None:
 
 def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> Model:
     """The model that `model.name` names, for such features; its initial weights come from torch's current seed."""
-    if config.model.name == "dual_stream":
+    if config.model.name == OURS:
         network = build_network(config, widths, benchmark, encoder)
         return DualStreamModel(network, LossSettings(**config.loss.model_dump()))
     setting = Setting(
@@ -49,7 +51,9 @@ def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: T
         prompts=tuple(c.prompt for c in benchmark.classes),
         encoder=encoder,
     )
-    peer = import_module(f"mmvad.models.peers.{config.model.name}")
+    if is_outside(config.model.name):
+        return outside(config.model.name).made_by(setting, getattr(config, METHOD, None))
+    peer = import_module(f"mmvad.models.peers.{config.model.name}.network")
     return peer.build(setting, getattr(config.peers, config.model.name, None))
 
 

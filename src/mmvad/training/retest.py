@@ -17,7 +17,7 @@ from mmvad.runs import (
 )
 from mmvad.training.checkpoints import BEST, LAST, read_checkpoint
 from mmvad.training.prepare import prepare
-from mmvad.training.train import assemble, test
+from mmvad.training.train import assemble, test, warn_of_changed_code
 
 EQUAL_WITHIN = 1e-6
 MISSING = object()
@@ -59,6 +59,7 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> Ret
             expected=f"identity {identity[:12]}",
             fix="give the run's own bank and weights, and change only runtime.* keys",
         )
+    warn_of_changed_code(config, folder)
     file = checkpoint or folder.checkpoints / (LAST if config.select == "last" else BEST)
     read_checkpoint(file, prepared.identity)
     data, module = assemble(prepared)

@@ -22,7 +22,8 @@ from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.model import trainable_parameters
-from mmvad.runs import RunFolder, write_json, write_scores
+from mmvad.models.outside import changed_code, is_outside, outside
+from mmvad.runs import RunFolder, read_manifest, write_json, write_scores
 from mmvad.system.device import Device
 from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
@@ -58,6 +59,7 @@ def train(config: Config, watch: Watch | None = None) -> RunFolder:
     folder = prepared.folder
     if folder.finished:
         LOG.info(f"{folder.path}: done before; nothing to do")
+        warn_of_changed_code(config, folder)
         log_finished_run(config.runtime.wandb, folder, plain(config))
         return folder
     data, module = assemble(prepared)  # refuses what does not fit before anything is written
@@ -70,8 +72,16 @@ def train(config: Config, watch: Watch | None = None) -> RunFolder:
     return folder
 
 
+def warn_of_changed_code(config: Config, folder: RunFolder) -> None:
+    """Says so where a run's model is from outside and its file is not what it was: no name and no setting tells it."""
+    manifest = read_manifest(folder) if folder.manifest.is_file() else {}
+    if changed := changed_code(config.model.name, manifest):
+        LOG.warning(f"warning: {folder.path}: {changed}")
+
+
 def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None) -> None:
     config, folder = prepared.config, prepared.folder
+    warn_of_changed_code(config, folder)
     started = datetime.now(UTC)
     clock = time.monotonic()
     with disk_errors(folder.path):
@@ -205,6 +215,7 @@ def quiet_lightning() -> Iterator[None]:
 
 
 def _manifest(prepared: Prepared) -> dict[str, Any]:
+    name = prepared.config.model.name
     return {
         "identity": prepared.identity,
         "bank": {
@@ -214,6 +225,7 @@ def _manifest(prepared: Prepared) -> dict[str, Any]:
             "extraction": prepared.bank.manifest.get("how", {}).get("extraction"),
         },
         **provenance(prepared.device),
+        **({"code": outside(name).code} if is_outside(name) else {}),
     }
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from mmvad.models.model import Batch, Model
-from mmvad.models.peers.setting import Setting
+from mmvad.models.setting import Setting
 from tests.small import (
     AUDIO_WIDTH,
     PROMPTS,

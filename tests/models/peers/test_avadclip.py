@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.load import load_config
-from mmvad.config.peers import AvadClip
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.avadclip import AVadCLIP, Fused, build
-from mmvad.models.peers.setting import Setting
+from mmvad.models.peers.avadclip.network import AVadCLIP, Fused, build
+from mmvad.models.peers.avadclip.settings import AvadClipSettings
+from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
 from mmvad.training.retest import retest
 from mmvad.training.train import train
@@ -39,7 +39,7 @@ from tests.small import (
 def avadclip(network: str = "teacher", **changes: object) -> AVadCLIP:
     torch.manual_seed(0)
     options = {"network": network, "prompt_half": 2, "student_window": 3, "lambda_embed": 0.1, "lambda_distil": 0.5}
-    return build(small_setting(), AvadClip(**(options | changes)))
+    return build(small_setting(), AvadClipSettings(**(options | changes)))
 
 
 def second_stage(made: AVadCLIP) -> AVadCLIP:
@@ -156,7 +156,7 @@ def test_a_run_of_both_stages(tmp_path: Path) -> None:
 def full(network: str) -> AVadCLIP:
     encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
     prompts = tuple(c.prompt for c in benchmark("xd_violence").classes)
-    return build(Setting(512, 512, 256, prompts, encoder), AvadClip(network=network, learned_focus=True))
+    return build(Setting(512, 512, 256, prompts, encoder), AvadClipSettings(network=network, learned_focus=True))
 
 
 def test_number_of_trainable_parameters() -> None:

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config.peers import Avvd as AvvdSettings
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.avvd import Avvd, build
+from mmvad.models.peers.avvd.network import Avvd, build
+from mmvad.models.peers.avvd.settings import AvvdSettings
 from tests.models.peers.joined import rows
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,

@@ -7,10 +7,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers import clip_tsa
-from mmvad.models.peers.clip_tsa import PerturbedTopK
+from mmvad.models.peers.clip_tsa import network as clip_tsa
+from mmvad.models.peers.clip_tsa.network import PerturbedTopK
+from mmvad.models.peers.clip_tsa.settings import ClipTsaSettings
 from tests.models.peers.properties import (
     STRANGE,
     TOGETHER,
@@ -29,7 +29,7 @@ from tests.small import WIDTH
 
 def network(**changes: object) -> clip_tsa.ClipTsa:
     torch.manual_seed(0)
-    made = clip_tsa.ClipTsa(WIDTH, peers.ClipTsa(**({"dropout": 0.0} | changes)))  # type: ignore[arg-type]
+    made = clip_tsa.ClipTsa(WIDTH, ClipTsaSettings(**({"dropout": 0.0} | changes)))  # type: ignore[arg-type]
     awake(made)
     return made
 
@@ -142,11 +142,11 @@ def test_as_many_parameters_as_published(width: int, count: int) -> None:
     """2,728,834 at 512 in the public code: with the layers for wide features, which it makes and never calls there."""
     assert 1_678_722 + 512 * 1024 + 1024 + 1024 * 512 + 512 == 2_728_834
     with torch.device("meta"):
-        assert trainable_parameters(clip_tsa.ClipTsa(width, peers.ClipTsa())) == count
+        assert trainable_parameters(clip_tsa.ClipTsa(width, ClipTsaSettings())) == count
 
 
 def test_wide_features_are_narrowed() -> None:
-    model = clip_tsa.ClipTsa(1024, peers.ClipTsa()).eval()
+    model = clip_tsa.ClipTsa(1024, ClipTsaSettings()).eval()
     batch = bags((3, 3), crops=1)
     wide = batch._replace(visual=batch.visual.repeat(1, 1, 64))
     assert model(wide).features.shape == (2, 1, 3, 512)

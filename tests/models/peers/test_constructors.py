@@ -10,9 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmvad.config.peers import Peers
 from mmvad.models.model import Model
 from mmvad.models.peers import magnitude
+from mmvad.models.peers.registry import Peers
 from tests.models.peers.properties import bags, small_setting
 
 TRUNK = {
@@ -49,7 +49,8 @@ MANY = 500
 
 def made(name: str) -> Model:
     torch.manual_seed(0)
-    return import_module(f"mmvad.models.peers.{name}").build(small_setting(visual=128), getattr(Peers(), name, None))
+    network = import_module(f"mmvad.models.peers.{name}.network")
+    return network.build(small_setting(visual=128), getattr(Peers(), name, None))
 
 
 def layers(model: nn.Module) -> dict[str, nn.Linear | nn.Conv1d]:
@@ -100,7 +101,7 @@ def test_norms_are_dropped_in_training_alone(name: str, monkeypatch: pytest.Monk
         shares.append(dropout)
         return magnitude.select(features, scores, batch, dropout)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(import_module(f"mmvad.models.peers.{name}"), "select", select)
+    monkeypatch.setattr(import_module(f"mmvad.models.peers.{name}.network"), "select", select)
     model, batch = made(name), bags()
     batch = batch._replace(visual=F.pad(batch.visual, (0, 112)))
     if name == "s3r":

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config.peers import HlNet as HlNetSettings
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.hl_net import HlNet, build
+from mmvad.models.peers.hl_net.network import HlNet, build
+from mmvad.models.peers.hl_net.settings import HlNetSettings
 from tests.models.peers.joined import rows
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,

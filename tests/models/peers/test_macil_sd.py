@@ -9,10 +9,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config.peers import MacilSd as MacilSdSettings
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.macil_sd import MacilSd, build
+from mmvad.models.peers.macil_sd.network import MacilSd, build
+from mmvad.models.peers.macil_sd.settings import MacilSdSettings
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers import mgfn
+from mmvad.models.peers.mgfn import network as mgfn
+from mmvad.models.peers.mgfn.settings import MgfnSettings
 from tests.models.peers.properties import (
     STRANGE,
     TOGETHER,
@@ -31,7 +31,7 @@ WEIGHTS = {"bag": 1, "far": 1e-6, "near": 1e-3, "smooth": 8e-4, "sparse": 8e-3}
 
 def network(width: int = 2, dropout: float = 0.0) -> mgfn.Mgfn:
     torch.manual_seed(0)
-    made = mgfn.Mgfn(WIDTH, peers.Mgfn(width=width, dropout=dropout))
+    made = mgfn.Mgfn(WIDTH, MgfnSettings(width=width, dropout=dropout))
     awake(made)
     return made
 
@@ -92,7 +92,7 @@ def test_it_learns() -> None:
 def test_all_segments_begin_with_the_same_norm() -> None:
     """f is layer-normalised: sqrt(d) everywhere, until the gain moves."""
     torch.manual_seed(0)
-    model, batch = mgfn.Mgfn(WIDTH, peers.Mgfn(width=4)).eval(), bags()
+    model, batch = mgfn.Mgfn(WIDTH, MgfnSettings(width=4)).eval(), bags()
     norms = model(batch).features[0].norm(dim=-1)
     torch.testing.assert_close(norms, torch.full_like(norms, 8.0), rtol=1e-3, atol=0)
 
@@ -100,13 +100,13 @@ def test_all_segments_begin_with_the_same_norm() -> None:
 @pytest.mark.parametrize(("width", "count"), [(2048, 28_652_773), (512, 28_357_861)])
 def test_as_many_parameters_as_published(width: int, count: int) -> None:
     with torch.device("meta"):
-        assert trainable_parameters(mgfn.Mgfn(width, peers.Mgfn())) == count
+        assert trainable_parameters(mgfn.Mgfn(width, MgfnSettings())) == count
 
 
 def test_heads_are_as_wide_as_the_first_layers() -> None:
     """64 channels a head at the published widths 64, 128 and 1024."""
     with torch.device("meta"):
-        model = mgfn.Mgfn(512, peers.Mgfn())
+        model = mgfn.Mgfn(512, MgfnSettings())
     heads = [[block.attention.heads for block in stage] for stage in model.levels]
     assert heads == [[1] * 3, [2] * 3, [16] * 2]
     assert model.score.in_features == 1024

@@ -10,10 +10,10 @@ import pytest
 import torch
 from sklearn.svm import OneClassSVM
 
-from mmvad.config import peers
 from mmvad.config.load import load_config
 from mmvad.errors import UserError
-from mmvad.models.peers import one_class_svm
+from mmvad.models.peers.one_class_svm import network as one_class_svm
+from mmvad.models.peers.one_class_svm.settings import OneClassSvmSettings
 from mmvad.runs import read_json
 from mmvad.tables.frame import collect
 from mmvad.training.retest import retest
@@ -26,7 +26,7 @@ from tests.small import WIDTH, write_bank
 def fitted(samples: int = 5000, shift: float = 0.0, outliers: float = 0.1) -> one_class_svm.OneClassSvm:
     """On six normal videos, with abnormal ones among them that are moved by `shift`."""
     torch.manual_seed(0)
-    model = one_class_svm.OneClassSvm(WIDTH, peers.OneClassSvm(samples=samples, outliers=outliers))
+    model = one_class_svm.OneClassSvm(WIDTH, OneClassSvmSettings(samples=samples, outliers=outliers))
     batches = [bags((10,), 16, seed=i, labels=[[i % 2]]) for i in range(12)]
     model.fit_offline([b._replace(visual=b.visual + shift) if b.abnormal.any() else b for b in batches])
     return model

@@ -10,9 +10,9 @@ import torch
 
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.config.load import load_config
-from mmvad.config.peers import PEERS
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model
+from mmvad.models.peers.registry import PEERS
 from mmvad.training.build import Widths, build_model, build_text
 from mmvad.training.compiling import batch_losses
 from tests.models.peers.properties import awake, bags

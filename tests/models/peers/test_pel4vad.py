@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmvad.benchmarks.registry import benchmark
-from mmvad.config.peers import Pel4Vad
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.pel4vad import (
+from mmvad.models.peers.pel4vad.network import (
     CONCEPTS,
     PEL4VAD,
     build,
     class_texts,
 )
-from mmvad.models.peers.setting import Setting
+from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
+from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
@@ -31,7 +31,7 @@ from tests.small import PROMPTS, batch, tiny_encoder
 
 def pel4vad(**changes: object) -> PEL4VAD:
     torch.manual_seed(0)
-    return build(small_setting(), Pel4Vad(**changes))
+    return build(small_setting(), Pel4VadSettings(**changes))
 
 
 @pytest.mark.parametrize(("norm", "kernel"), [("none", 3), ("features", 9), ("time", 3)])
@@ -113,4 +113,4 @@ def test_number_of_trainable_parameters() -> None:
     encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
     for width, kernel, wanted in ((1024, 9, 1_209_149), (1024, 3, 1_207_349), (512, 9, 683_325), (512, 3, 681_525)):
         setting = Setting(width, None, 200, tuple(PROMPTS), encoder)
-        assert trainable_parameters(build(setting, Pel4Vad(kernel=kernel))) == wanted
+        assert trainable_parameters(build(setting, Pel4VadSettings(kernel=kernel))) == wanted

@@ -9,7 +9,7 @@ import torch
 
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.config.load import load_config
-from mmvad.config.peers import PEERS
+from mmvad.models.peers.registry import PEERS
 from mmvad.training.build import Widths, build_model, build_text
 from tests.models.peers.properties import bags
 from tests.small import AUDIO_WIDTH, WIDTH, batch

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from mmvad.models.peers import random_scores
-from mmvad.models.peers.setting import Setting
+from mmvad.models.peers.random_scores import network as random_scores
+from mmvad.models.setting import Setting
 from tests.small import batch
 
 

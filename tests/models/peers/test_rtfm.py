@@ -7,12 +7,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config import peers
 from mmvad.errors import UserError
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers import magnitude, rtfm
+from mmvad.models.peers import magnitude
 from mmvad.models.peers.magnitude import margin_loss, select
-from mmvad.models.peers.setting import Setting
+from mmvad.models.peers.rtfm import network as rtfm
+from mmvad.models.peers.rtfm.settings import RtfmSettings
+from mmvad.models.setting import Setting
 from tests.models.peers.properties import (
     LENGTHS,
     STRANGE,
@@ -30,7 +31,7 @@ from tests.small import WIDTH
 
 def network(**changes: object) -> rtfm.Rtfm:
     torch.manual_seed(0)
-    made = rtfm.Rtfm(WIDTH, peers.Rtfm(**({"dropout": 0.0} | changes)))  # type: ignore[arg-type]
+    made = rtfm.Rtfm(WIDTH, RtfmSettings(**({"dropout": 0.0} | changes)))  # type: ignore[arg-type]
     awake(made)
     return made
 
@@ -117,7 +118,7 @@ def test_it_learns() -> None:
 
 def test_the_non_local_block_starts_as_nothing() -> None:
     torch.manual_seed(0)
-    model = rtfm.Rtfm(WIDTH, peers.Rtfm()).eval()
+    model = rtfm.Rtfm(WIDTH, RtfmSettings()).eval()
     x, mask = torch.randn(2, 5, WIDTH // 4), torch.ones(2, 5, dtype=torch.bool)
     assert torch.equal(model.temporal.non_local(x, mask), x)
 
@@ -125,12 +126,12 @@ def test_the_non_local_block_starts_as_nothing() -> None:
 @pytest.mark.parametrize(("width", "count"), [(2048, 24_718_849), (512, 1_547_137)])
 def test_as_many_parameters_as_published(width: int, count: int) -> None:
     with torch.device("meta"):
-        assert trainable_parameters(rtfm.Rtfm(width, peers.Rtfm())) == count
+        assert trainable_parameters(rtfm.Rtfm(width, RtfmSettings())) == count
 
 
 def test_a_width_that_cannot_be_halved_is_refused() -> None:
     with pytest.raises(UserError, match="multiple of 16"):
-        rtfm.build(Setting(100, None, 32, ("a", "b"), None), peers.Rtfm())
+        rtfm.build(Setting(100, None, 32, ("a", "b"), None), RtfmSettings())
 
 
 def test_scores_are_one_row_a_video() -> None:

@@ -11,12 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config import peers
 from mmvad.config.schema import Optim
 from mmvad.errors import UserError
 from mmvad.models.model import Batch, trainable_parameters
-from mmvad.models.peers import s3r
-from mmvad.models.peers.setting import Setting
+from mmvad.models.peers.s3r import network as s3r
+from mmvad.models.peers.s3r.settings import S3rSettings
+from mmvad.models.setting import Setting
 from mmvad.training.module import AnomalyModule
 from tests.models.peers.properties import (
     STRANGE,
@@ -36,7 +36,7 @@ WIDTH = 32
 
 def network(dropout: float = 0.0) -> s3r.S3r:
     torch.manual_seed(0)
-    made = s3r.S3r(WIDTH, peers.S3r(dropout=dropout))
+    made = s3r.S3r(WIDTH, S3rSettings(dropout=dropout))
     made.dictionary = torch.randn(5, WIDTH)
     awake(made)
     return made
@@ -51,7 +51,7 @@ def samples(count: int = 12, crops: int = 2, seed: int = 0, abnormal: Sequence[i
 
 
 def fitted(batches: Sequence[Batch], **changes: float) -> torch.Tensor:
-    model = s3r.S3r(WIDTH, peers.S3r(**changes))
+    model = s3r.S3r(WIDTH, S3rSettings(**changes))
     model.fit_offline(batches)
     return model.dictionary
 
@@ -125,7 +125,7 @@ def test_padding_is_no_part_of_a_videos_mean() -> None:
 
 def test_a_checkpoint_carries_the_dictionary() -> None:
     model, batch = network().eval(), bags(crops=1, wide=True)
-    fresh = s3r.S3r(WIDTH, peers.S3r()).eval()
+    fresh = s3r.S3r(WIDTH, S3rSettings()).eval()
     weights = AnomalyModule(model, Optim(), 0, None).state_dict()
     AnomalyModule(fresh, Optim(), 0, None).load_weights(weights)
     assert torch.equal(fresh(batch).selected.scores, model(batch).selected.scores)
@@ -146,9 +146,9 @@ def test_without_scikit_learn_it_says_what_to_install(monkeypatch: pytest.Monkey
 def test_as_many_parameters_as_are_used_in_the_public_code(width: int, count: int) -> None:
     """81,436,802 at 2048 there, with two projections that are never called."""
     with torch.device("meta"):
-        assert trainable_parameters(s3r.S3r(width, peers.S3r())) == count
+        assert trainable_parameters(s3r.S3r(width, S3rSettings())) == count
 
 
 def test_a_width_that_cannot_be_grouped_is_refused() -> None:
     with pytest.raises(UserError, match="multiple of 32"):
-        s3r.build(Setting(48, None, 32, ("a", "b"), None), peers.S3r())
+        s3r.build(Setting(48, None, 32, ("a", "b"), None), S3rSettings())

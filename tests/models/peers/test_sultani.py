@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config import peers
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers import sultani
+from mmvad.models.peers.sultani import network as sultani
+from mmvad.models.peers.sultani.settings import SultaniSettings
 from tests.models.peers.properties import (
     TOGETHER,
     assert_padding_changes_nothing,
@@ -25,7 +25,7 @@ from tests.small import WIDTH
 
 def network(dropout: float = 0.0) -> sultani.Sultani:
     torch.manual_seed(0)
-    made = sultani.Sultani(WIDTH, peers.Sultani(dropout=dropout))
+    made = sultani.Sultani(WIDTH, SultaniSettings(dropout=dropout))
     awake(made)
     return made
 
@@ -95,4 +95,4 @@ def test_it_learns() -> None:
 @pytest.mark.parametrize(("width", "count"), [(4096, 2_114_113), (1024, 541_249), (512, 279_105)])
 def test_as_many_parameters_as_published(width: int, count: int) -> None:
     with torch.device("meta"):
-        assert trainable_parameters(sultani.Sultani(width, peers.Sultani())) == count
+        assert trainable_parameters(sultani.Sultani(width, SultaniSettings())) == count

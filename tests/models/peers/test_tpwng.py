@@ -8,16 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from mmvad.config.peers import Tpwng
 from mmvad.models.model import Batch, trainable_parameters
-from mmvad.models.peers.setting import Setting
-from mmvad.models.peers.tpwng import (
+from mmvad.models.peers.tpwng.network import (
     TPWNG,
     build,
     frame_labels,
     partners,
     stretched,
 )
+from mmvad.models.peers.tpwng.settings import TpwngSettings
+from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
@@ -36,7 +36,7 @@ FAR = (1, 2, 5)
 
 def tpwng(**changes: object) -> TPWNG:
     torch.manual_seed(0)
-    return build(small_setting(LENGTH), Tpwng(**changes))
+    return build(small_setting(LENGTH), TpwngSettings(**changes))
 
 
 def test_forward() -> None:
@@ -92,9 +92,9 @@ def test_frame_labels() -> None:
     videos = batch([4, 4], labels=[[2], [0]])
     own = torch.tensor([[0.0, 1.0, 0.5, 0.3], [0.0, 1.0, 0.5, 0.3]])
     normal = torch.tensor([[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
-    labels = frame_labels(own, normal, videos, Tpwng(alpha=0.5, theta=0.6))
+    labels = frame_labels(own, normal, videos, TpwngSettings(alpha=0.5, theta=0.6))
     assert labels.tolist() == [[0, 0, 1, 0], [0, 0, 0, 0]]  # psi: 0.5, 0.5, 0.75, 0.65
-    labels = frame_labels(own, normal, videos, Tpwng(alpha=0.0, theta=0.3))
+    labels = frame_labels(own, normal, videos, TpwngSettings(alpha=0.0, theta=0.3))
     assert labels.tolist() == [[0, 1, 1, 1], [0, 0, 0, 0]]
 
 
@@ -160,7 +160,7 @@ def test_frame_labels_train_the_scorer_and_everything_else_the_text_side() -> No
 def test_number_of_trainable_parameters() -> None:
     """The sheet's reading: scorer 12.62 million, FFN of the prompt 1.57, projection 0.26, in all about 14.46."""
     encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
-    made = build(Setting(512, None, 256, tuple(PROMPTS), encoder), Tpwng())
+    made = build(Setting(512, None, 256, tuple(PROMPTS), encoder), TpwngSettings())
     parts = {name: trainable_parameters(part) for name, part in made.named_children()}
     assert parts["scorer"] + parts["norm"] + parts["classifier"] == 12_619_281
     assert parts["normality"] == 1_574_400
@@ -198,7 +198,7 @@ def test_where_frames_lie_near_their_texts_labels_and_scorer_find_the_events() -
     out = made(seen)
     kind = seen.labels.argmax(dim=1)
     own = torch.stack([out.similarity[b, :, c] for b, c in enumerate(kind)])
-    labels = frame_labels(stretched(own, seen.mask), stretched(out.adapted, seen.mask), seen, Tpwng())
+    labels = frame_labels(stretched(own, seen.mask), stretched(out.adapted, seen.mask), seen, TpwngSettings())
     assert (labels == event).float().mean() > 0.95  # none at all would be right in 0.87
     scores = made.eval().scores(made(unseen)).coarse
     assert scores[hidden].mean() > scores[~hidden].mean() + 0.3

@@ -7,9 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config.peers import UrDmu as UrDmuSettings
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.ur_dmu import UrDmu, build, separation_losses
+from mmvad.models.peers.ur_dmu.network import UrDmu, build, separation_losses
+from mmvad.models.peers.ur_dmu.settings import UrDmuSettings
 from tests.models.peers.joined import rows
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,

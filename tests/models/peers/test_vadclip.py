@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmvad.benchmarks.registry import benchmark
-from mmvad.config.peers import VadClip
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.setting import Setting
-from mmvad.models.peers.vadclip import VadCLIP, build
+from mmvad.models.peers.vadclip.network import VadCLIP, build
+from mmvad.models.peers.vadclip.settings import VadClipSettings
+from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
@@ -27,7 +27,7 @@ from tests.small import PROMPTS, batch
 def vadclip(**changes: object) -> VadCLIP:
     torch.manual_seed(0)
     options = {"window": 4, "prompt_half": 2, "lambda_embed": 0.1} | changes
-    return build(small_setting(), VadClip(**options))
+    return build(small_setting(), VadClipSettings(**options))
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_training() -> None:
 
 
 def test_features_of_another_width_are_aligned_to_the_text() -> None:
-    made = build(small_setting(visual=24), VadClip(prompt_half=2))
+    made = build(small_setting(visual=24), VadClipSettings(prompt_half=2))
     videos = batch([3, 5])
     assert made(videos._replace(visual=torch.randn(2, 5, 24))).alignment.shape == (2, 5, 7)
 
@@ -69,7 +69,7 @@ def test_features_of_another_width_are_aligned_to_the_text() -> None:
 def full(name: str, layers: int) -> int:
     encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
     setting = Setting(512, None, 256, tuple(c.prompt for c in benchmark(name).classes), encoder)
-    return trainable_parameters(build(setting, VadClip(layers=layers)))
+    return trainable_parameters(build(setting, VadClipSettings(layers=layers)))
 
 
 def test_number_of_trainable_parameters() -> None:

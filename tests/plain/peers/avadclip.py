@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from mmvad.models.peers.avadclip import CausalBlock, GatedAudio, Student
+from mmvad.models.peers.avadclip.network import CausalBlock, GatedAudio, Student
 from tests.plain import network as plain
 from tests.plain import objectives
 from tests.plain.peers import vadclip

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.avvd import Avvd
+from mmvad.models.peers.avvd.network import Avvd
 from tests.plain import objectives
 from tests.plain.network import linear
 from tests.plain.peers import hl_net

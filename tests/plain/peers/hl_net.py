@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.hl_net import HlNet, HlTrunk
+from mmvad.models.peers.hl_net.network import HlNet, HlTrunk
 from tests.plain.network import distance_graph, linear
 from tests.plain.objectives import top_k_mean
 from tests.plain.peers import graphs

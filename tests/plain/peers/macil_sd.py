@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.macil_sd import Attention, MacilSd
+from mmvad.models.peers.macil_sd.network import Attention, MacilSd
 from tests.plain.network import layer_norm, linear
 from tests.plain.objectives import (
     info_nce,

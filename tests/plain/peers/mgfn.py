@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.mgfn import (
+from mmvad.models.peers.mgfn.network import (
     ChannelNorm,
     Focus,
     Glance,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.pel4vad import PEL4VAD, TwoReaches
+from mmvad.models.peers.pel4vad.network import PEL4VAD, TwoReaches
 from tests.plain import network as plain
 from tests.plain import objectives
 

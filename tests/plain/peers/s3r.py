@@ -9,7 +9,7 @@ import torch
 from sklearn.decomposition import MiniBatchDictionaryLearning
 from torch import Tensor
 
-from mmvad.models.peers.s3r import Rebuild, S3r
+from mmvad.models.peers.s3r.network import Rebuild, S3r
 from tests.plain.network import linear
 from tests.plain.peers.rtfm import (
     Rows,

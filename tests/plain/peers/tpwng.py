@@ -8,8 +8,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from mmvad.config.peers import Tpwng
-from mmvad.models.peers.tpwng import TPWNG, SpanAttention
+from mmvad.models.peers.tpwng.network import TPWNG, SpanAttention
+from mmvad.models.peers.tpwng.settings import TpwngSettings
 from tests.plain import network as plain
 from tests.plain import objectives
 from tests.plain.peers.pel4vad import gelu
@@ -76,7 +76,7 @@ def mean(values: list[Tensor]) -> Tensor:
 
 
 def losses(
-    similarity: list[Tensor], adapted: list[Tensor], logits: list[Tensor], labels: Tensor, settings: Tpwng
+    similarity: list[Tensor], adapted: list[Tensor], logits: list[Tensor], labels: Tensor, settings: TpwngSettings
 ) -> dict[str, Tensor]:
     """All losses, unweighted, of videos whose S [n, C], S_0' [n] and logits [n] are given."""
     names = ("normal", "abnormal", "dilation", "steps", "sparsity", "frames")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from mmvad.models.peers.ur_dmu import GlobalLocalAttention, Memory, UrDmu
+from mmvad.models.peers.ur_dmu.network import GlobalLocalAttention, Memory, UrDmu
 from tests.plain.network import layer_norm, linear
 from tests.plain.objectives import k_of, number, top_k_mean
 from tests.plain.peers.graphs import normalised_distance

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.vadclip import (
+from mmvad.models.peers.vadclip.network import (
     ClassTexts,
     TwoBranches,
     VadCLIP,

@@ -1,1 +1,1 @@
-"""The comparison methods, one file each."""
+"""The comparison methods, a folder each; beside the folders what several of them share."""

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.config.peers import Magnitude
-from mmvad.config.sections import Section
 from mmvad.errors import UserError
 from mmvad.models.layout import packs
 from mmvad.models.losses.objective import binary_cross_entropy
 from mmvad.models.losses.pooling import mean_where, pairs_of
 from mmvad.models.model import Batch
+from mmvad.models.peers.magnitude_settings import MagnitudeSettings
+from mmvad.sections import Section
 
 SEGMENTS_A_CHOICE = 10
 GROUPS = 8
@@ -195,7 +195,7 @@ def smoothness(scores: Tensor, mask: Tensor) -> Tensor:
     return ((scores[:, 1:] - scores[:, :-1]).square() * mask[:, 1:]).sum()
 
 
-def magnitude_losses(selected: Selected, batch: Batch, settings: Magnitude) -> dict[str, Tensor]:
+def magnitude_losses(selected: Selected, batch: Batch, settings: MagnitudeSettings) -> dict[str, Tensor]:
     """RTFM's four terms, unweighted: `bag` cross-entropy, `margin`, `smooth` and `sparse` of the abnormal videos."""
     abnormal, mask = batch.abnormal[:: batch.crops], batch.mask[:: batch.crops]
     scores, unwanted = selected.scores.float(), mask & abnormal[:, None]

@@ -1,0 +1,167 @@
+"""MGFN 2023: the norm as one more channel; attention over the video, then convolutions; norms contrasted."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.pooling import first, mean_where, pairs_of
+from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.peers.magnitude import (
+    MaskedBatchNorm,
+    Selected,
+    bag_scores,
+    chosen_features,
+    convolve,
+    select,
+    smoothness,
+    with_total,
+)
+from mmvad.models.peers.mgfn.settings import MgfnSettings
+from mmvad.models.setting import Setting
+
+NORM_SHARE = 0.1
+KERNEL = 5
+STAGES = ((1, 3), (2, 3), (16, 2))
+"""Width as a multiple of the first one's, and layers; glance, focus, focus."""
+
+
+class ChannelNorm(nn.Module):
+    """(x - mean) / (std + 1e-5) over channels, with gain and bias. [R, L, d] -> [R, L, d]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.gain, self.bias = nn.Parameter(torch.ones(width)), nn.Parameter(torch.zeros(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.float()
+        variance = x.var(dim=-1, keepdim=True, unbiased=False)
+        spread = variance.clamp(min=1e-12).sqrt()  # padding is constant, and a root has no slope at 0
+        return (x - x.mean(dim=-1, keepdim=True)) / (spread + 1e-5) * self.gain + self.bias
+
+
+class Glance(nn.Module):
+    """Self-attention over all valid segments, behind a channel norm. [R, L, d] -> [R, L, d]."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.norm = heads, ChannelNorm(width)
+        self.inputs, self.output = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        q, k, v = self.inputs(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
+        return self.output(found.transpose(1, 2).flatten(-2))
+
+
+class Focus(nn.Module):
+    """Depthwise convolution of 5 behind BN and a projection; channel c has the kernel of head c mod heads."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.norm = heads, MaskedBatchNorm(width)
+        self.input, self.output = nn.Linear(width, width, bias=False), nn.Linear(width, width)
+        self.kernel = nn.Conv1d(heads, heads, KERNEL, padding=KERNEL // 2, groups=heads)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        values = self.input(self.norm(x, mask))  # zero on padding
+        by_head = values.unflatten(-1, (-1, self.heads)).permute(0, 2, 3, 1)
+        found = self.kernel(by_head.flatten(0, 1)).unflatten(0, by_head.shape[:2])
+        return self.output(found.permute(0, 3, 1, 2).flatten(-2))
+
+
+class Layer(nn.Module):
+    """x += Conv_3(x); x += Att(x); x += F(x), F of four times the width. [R, L, d] -> [R, L, d]."""
+
+    def __init__(self, width: int, attention: nn.Module) -> None:
+        super().__init__()
+        self.near, self.attention = nn.Conv1d(width, width, 3, padding=1), attention
+        wide, back = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.ffn = nn.Sequential(ChannelNorm(width), wide, nn.GELU(), back)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = x + convolve(self.near, x, mask)
+        x = x + self.attention(x, mask)
+        return x + self.ffn(x)
+
+
+class Mgfn(Model[Selected]):
+    """Feature and norm to 64 channels, 3 glance layers, 3 focus layers of 128 and 2 of 1024, LN, a score."""
+
+    one_graph = True
+
+    def __init__(self, width: int, settings: MgfnSettings) -> None:
+        super().__init__()
+        self.settings = settings
+        widths = [times * settings.width for times, _ in STAGES]
+        self.feature = nn.Conv1d(width, widths[0], 3, padding=1)
+        self.norm = nn.Conv1d(1, widths[0], 3, padding=1)
+        self.levels = nn.ModuleList(
+            nn.ModuleList(Layer(d, (Focus if i else Glance)(d, times)) for _ in range(layers))
+            for i, (d, (times, layers)) in enumerate(zip(widths, STAGES, strict=True))
+        )
+        self.widen = nn.ModuleList(nn.Sequential(ChannelNorm(a), nn.Linear(a, b)) for a, b in pairwise(widths))
+        self.last, self.score = nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], 1)
+
+    def forward(self, batch: Batch) -> Selected:
+        x, mask = batch.visual, batch.mask
+        norms = x.norm(dim=-1, keepdim=True)
+        x = convolve(self.feature, x, mask) + NORM_SHARE * convolve(self.norm, norms, mask)
+        for widen, stage in zip([nn.Identity(), *self.widen], self.levels, strict=True):
+            x = widen(x)
+            for layer in stage:  # type: ignore[attr-defined]
+                x = layer(x, mask)
+        features = self.last(x)
+        scores = self.score(features).squeeze(-1).sigmoid()
+        return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
+
+    def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:
+        """`bag`, `far`, `near` (of both kinds), `smooth` (of all videos) and `sparse` (of the abnormal ones)."""
+        abnormal, mask = batch.abnormal[:: batch.crops], batch.mask[:: batch.crops]
+        norms, scores = chosen_features(output).abs().sum(dim=-1), output.scores.float()
+        terms = {
+            "bag": binary_cross_entropy(bag_scores(output), abnormal.float()),
+            "far": far_loss(norms, abnormal, self.settings.far_margin),
+            "near": near_loss(norms, abnormal) + near_loss(norms, ~abnormal),
+            "smooth": smoothness(scores, mask),
+            "sparse": (scores * (mask & abnormal[:, None])).norm(),
+        }
+        return with_total(terms, self.settings)
+
+    def scores(self, output: Selected) -> Scores:
+        return Scores(output.scores.float(), None)
+
+
+def far_loss(norms: Tensor, abnormal: Tensor, margin: float) -> Tensor:
+    """mean_i max(0, margin - |g_i^abn - g_i^nor|)^2 over pairs of crop rows.
+
+    Args:
+        norms: g [V, N, K], L1 norms of the selected segments.
+        abnormal: bool [V].
+    """
+    pairs = pairs_of(abnormal)
+    apart = (norms[pairs.abnormal] - norms[pairs.normal]).norm(dim=-1)
+    return mean_where(F.relu(margin - apart).square(), pairs.taken)
+
+
+def near_loss(norms: Tensor, kind: Tensor) -> Tensor:
+    """mean_i |g_i - g_{i + half}|^2 of the videos of one kind, crop by crop; 0 of a single video.
+
+    The public code pairs crops of the same video; the paper contrasts videos.
+
+    Args:
+        norms: g [V, N, K].
+        kind: bool [V], the videos.
+    """
+    half, place, rows = kind.sum() // 2, torch.arange(len(kind), device=kind.device), norms[first(kind)]
+    partner = (place + half).clamp(max=len(kind) - 1)
+    return mean_where((rows - rows[partner]).square().sum(dim=-1), place < half)
+
+
+def build(setting: Setting, settings: MgfnSettings) -> Mgfn:
+    """MGFN for a bank's pictures."""
+    return Mgfn(setting.visual_width, settings)
