@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
@@ -21,6 +21,7 @@ from mmvad.benchmarks.benchmark import (
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.models.dual_stream import DualStream, NetworkSettings
+from mmvad.models.layout import ChooseLayout, Layout, choose_layout
 from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
@@ -38,7 +39,12 @@ def tiny_encoder() -> TextEncoder:
 
 
 def network(
-    seed: int = 0, *, text: bool = True, temporal: tuple[str, int, int, int] = ("local_gcn", 1, 1, 4), **changes: object
+    seed: int = 0,
+    *,
+    text: bool = True,
+    temporal: tuple[str, int, int, int] = ("local_gcn", 1, 1, 4),
+    choose: ChooseLayout = choose_layout,
+    **changes: object,
 ) -> DualStream:
     """A network on 16-wide pictures and 8-wide sound, up to 48 segments; `temporal` is kind, layers, heads, window."""
     options: dict[str, object] = {
@@ -54,7 +60,8 @@ def network(
         "dropout": 0.0,
     }
     torch.manual_seed(seed)
-    made = DualStream(NetworkSettings(**(options | changes)), tiny_encoder() if text else None, PROMPTS)  # type: ignore[arg-type]
+    settings = NetworkSettings(**(options | changes))  # type: ignore[arg-type]
+    made = DualStream(settings, tiny_encoder() if text else None, PROMPTS, choose)
     return stirred(made)
 
 
@@ -68,6 +75,12 @@ def stirred(module: Module) -> Module:
             if parameter.requires_grad and not parameter.any():
                 parameter.normal_(std=0.1)
     return module
+
+
+def on_padded(layer: Callable[[Tensor, Layout], Tensor], x: Tensor, mask: Tensor) -> Tensor:
+    """What a layer of rows makes of padded segments [B, L, d]: [B, L, d_out]."""
+    layout = choose_layout(mask)
+    return layout.padded(layer(layout.rows(x), layout))
 
 
 def batch(

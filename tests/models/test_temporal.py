@@ -18,7 +18,7 @@ from mmvad.models.temporal import (
     written_out_attention,
 )
 from tests.plain import network as plain
-from tests.small import stirred
+from tests.small import on_padded, stirred
 
 WIDTH = 16
 KINDS = ("local_gcn", "local", "global", "gcn", "conv", "none")
@@ -47,7 +47,7 @@ def test_windowed_attention_is_masked_attention(window: int, heads: int) -> None
     lengths = [1, 4, 5, 11, 12]
     x, mask = padded(lengths, 12)
     x.requires_grad_()
-    found = layer(x, mask)
+    found = on_padded(layer, x, mask)
     wanted = [plain.windowed_attention(layer, x[b, :n], window) for b, n in enumerate(lengths)]
     for b, n in enumerate(lengths):
         torch.testing.assert_close(found[b, :n], wanted[b], rtol=1e-5, atol=1e-5)
@@ -83,7 +83,7 @@ def test_graph_branches_against_loops() -> None:
     branches = unit("gcn").graphs
     lengths = [1, 2, 9, 10]
     x, mask = padded(lengths, 10)
-    found = branches(x, mask)
+    found = on_padded(branches, x, mask)
     for b, n in enumerate(lengths):
         torch.testing.assert_close(found[b, :n], plain.graph_branches(branches, x[b, :n]), rtol=1e-5, atol=1e-5)
 
@@ -92,7 +92,7 @@ def test_graph_branches_against_loops() -> None:
 def test_local_gcn_is_positions_then_attention_then_graphs(layers: int, window: int) -> None:
     made = unit("local_gcn", layers=layers, window=window)
     x, mask = padded([7, 10], 10)
-    found = made(x, mask)
+    found = on_padded(made, x, mask)
     for b, n in enumerate((7, 10)):
         rows = x[b, :n] + made.positions[:n]
         for layer in made.layers:
@@ -104,7 +104,7 @@ def test_local_gcn_is_positions_then_attention_then_graphs(layers: int, window: 
 def test_conv_adds_what_three_neighbours_say_to_videos_of_any_length() -> None:
     made = unit("conv", length=4)
     x, mask = padded([1, 7, 10], 10)
-    found = made(x, mask)
+    found = on_padded(made, x, mask)
     for b, n in enumerate((1, 7, 10)):
         wanted = x[b, :n] + plain.convolution(made.convolution.convolution, x[b, :n]).clamp(min=0)
         torch.testing.assert_close(found[b, :n], wanted, rtol=1e-5, atol=1e-5)
@@ -121,7 +121,7 @@ def test_kinds_have_the_parts_that_their_names_say() -> None:
         "none": (0, False),
     }
     x, mask = padded([3, 5], 5)
-    assert torch.equal(unit("none")(x, mask), x)
+    assert torch.equal(on_padded(unit("none"), x, mask), x)
     assert sum(p.numel() for p in unit("none").parameters()) == 0
 
 
@@ -131,7 +131,7 @@ def test_global_attention_sees_beyond_the_window_and_local_does_not() -> None:
     moved[0, 9] *= -1
     for kind, reaches in (("local", False), ("global", True)):
         made = unit(kind)
-        changed = (made(x, mask) - made(moved, mask))[0, 0].abs().max()
+        changed = (on_padded(made, x, mask) - on_padded(made, moved, mask))[0, 0].abs().max()
         assert bool(changed > 1e-6) is reaches
 
 
@@ -143,7 +143,7 @@ def test_padding_and_what_stands_on_it_change_nothing(kind: str, lengths: list[i
     made = unit(kind, window=window)
     x, mask = padded(lengths, max(lengths))
     longer, longer_mask = padded(lengths, max(lengths) + more, garbage=100.0)
-    found, again = made(x, mask), made(longer, longer_mask)
+    found, again = on_padded(made, x, mask), on_padded(made, longer, longer_mask)
     for b, n in enumerate(lengths):
         torch.testing.assert_close(again[b, :n], found[b, :n], rtol=1e-5, atol=1e-5)
 
@@ -153,7 +153,7 @@ def test_no_gradient_comes_from_padding(kind: str) -> None:
     made = unit(kind)
     x, mask = padded([3, 10, 1], 10, garbage=10.0)
     x.requires_grad_()
-    (made(x, mask) * mask.unsqueeze(-1)).pow(2).sum().backward()
+    (on_padded(made, x, mask) * mask.unsqueeze(-1)).pow(2).sum().backward()
     assert x.grad is not None
     assert x.grad.isfinite().all()
     assert not x.grad[~mask].any()

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.fusion import build_fusion
-from mmvad.models.layout import Layout, choose_layout
+from mmvad.models.layout import ChooseLayout, Layout, choose_layout
 from mmvad.models.model import Batch
 from mmvad.models.prompts import (
     ContextPrompt,
@@ -87,8 +87,15 @@ def cosines(features: Tensor, text: Tensor) -> Tensor:
 class DualStream(nn.Module):
     """The whole network. Without a text encoder there is no fine stream; without audio width no fusion."""
 
-    def __init__(self, settings: NetworkSettings, encoder: TextEncoder | None, prompts: Sequence[str]) -> None:
+    def __init__(
+        self,
+        settings: NetworkSettings,
+        encoder: TextEncoder | None,
+        prompts: Sequence[str],
+        choose: ChooseLayout = choose_layout,
+    ) -> None:
         super().__init__()
+        self.choose_layout = choose
         width = encoder.output_width if encoder else settings.visual_width
         self.align = nn.Identity() if width == settings.visual_width else nn.Linear(settings.visual_width, width)
         self.temporal = TemporalUnit(width, settings.length, settings.temporal)
@@ -104,7 +111,7 @@ class DualStream(nn.Module):
 
     def forward(self, batch: Batch) -> Output:
         """Scores every segment of every video in the batch; what stands on padding means nothing."""
-        layout = choose_layout(batch.mask)
+        layout = self.choose_layout(batch.mask)
         rows = self.fused(batch, layout)
         hidden = layout.dropout(self.ffn(rows) + rows, self.dropout)
         with torch.autocast(hidden.device.type, enabled=False):  # in bfloat16 many frames would tie
@@ -116,10 +123,10 @@ class DualStream(nn.Module):
     def fused(self, batch: Batch, layout: Layout) -> Tensor:
         """F of eq. 2 as rows: [R, d]."""
         visual = layout.dropout(self.align(layout.rows(batch.visual)), self.dropout)
-        visual = self.temporal.on_rows(visual, layout)
+        visual = self.temporal(visual, layout)
         if self.fusion is None or batch.audio is None or batch.heard is None:
             return visual
-        return self.fusion.on_rows(visual, layout.rows(batch.audio), batch.heard, layout)
+        return self.fusion(visual, layout.rows(batch.audio), batch.heard, layout)
 
 
 def branch_scores(output: Output) -> tuple[Tensor, Tensor | None]:

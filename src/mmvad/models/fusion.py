@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.layout import Layout, choose_layout, mix
+from mmvad.models.layout import Layout, mix
 
 
 class Fusion(nn.Module):
@@ -20,13 +20,8 @@ class Fusion(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, visual: Tensor, audio: Tensor, heard: Tensor, mask: Tensor) -> Tensor:
-        """visual [B, L, d], audio [B, L, d_a], heard bool [B] (has sound), mask bool [B, L] -> F [B, L, d]."""
-        layout = choose_layout(mask)
-        return layout.padded(self.on_rows(layout.rows(visual), layout.rows(audio), heard, layout))
-
-    def on_rows(self, visual: Tensor, audio: Tensor, heard: Tensor, layout: Layout) -> Tensor:
-        """The same on the rows of a layout: visual [R, d], audio [R, d_a], heard bool [B] -> [R, d]."""
+    def forward(self, visual: Tensor, audio: Tensor, heard: Tensor, layout: Layout) -> Tensor:
+        """F on the rows of a layout: visual [R, d], audio [R, d_a], heard bool [B] (has sound) -> [R, d]."""
         encoded = layout.dropout(self.norm(self.encode(audio)), self.dropout)
         fused = self.fuse(visual, encoded, layout)
         return torch.where(layout.of_videos(heard).unsqueeze(-1), fused, visual)

@@ -1,7 +1,7 @@
 """How the layers see a batch: on the CPU valid segments alone, elsewhere fixed shapes with padding.
 
 Layers that treat every segment alike work on rows, [R, d]; what looks along time works on grids, [N, n, d], rectangles
-that rows are spread over and collected from. `choose_layout` alone decides which layout a batch gets.
+that rows are spread over and collected from. A network asks `choose_layout` once a batch and hands the layout down.
 """
 
 from __future__ import annotations
@@ -89,6 +89,9 @@ def packs(x: Tensor) -> bool:
     """
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
 
+
+ChooseLayout = Callable[[Tensor], Layout]
+"""From a mask, bool [B, L], to the layout of its batch."""
 
 Mixer = Callable[[Tensor, Tensor], Tensor]
 """[N, n, d], mask bool [N, n] -> [N, n, d_out]: what looks along time."""

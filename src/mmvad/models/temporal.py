@@ -1,8 +1,7 @@
 """The temporal unit on the visual path (eq. 1): windowed self-attention, then graphs of similarity and distance.
 
-Padding takes part in nothing: not in attention, not in a graph's rows or columns, not in a convolution. Every layer
-comes in two forms: `forward` on padded segments [B, L, d], and `on_rows` on the rows [R, d] of a layout, which is what
-the network runs.
+Padding takes part in nothing: not in attention, not in a graph's rows or columns, not in a convolution. Layers work on
+the rows [R, d] of a layout, which the network chooses once a batch.
 """
 
 from __future__ import annotations
@@ -22,12 +21,7 @@ from mmvad.models.graph_convolution import (
     rows_along_time,
     supports_and_skips,
 )
-from mmvad.models.layout import (
-    Layout,
-    choose_layout,
-    mix,
-    spread,
-)
+from mmvad.models.layout import Layout, mix, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -49,12 +43,8 @@ class AttentionLayer(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [B, L, d], mask bool [B, L] -> [B, L, d]."""
-        layout = choose_layout(mask)
-        return layout.padded(self.on_rows(layout.rows(x), layout))
-
-    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> [R, d]."""
         x = x + self.output(mix(self.attend, self.inputs(self.norm_attention(x)), layout.windows(self.window)))
         return x + self.ffn(self.norm_ffn(x))
 
@@ -84,7 +74,7 @@ def written_out_attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor) -> Tens
 
 
 class GraphBranches(nn.Module):
-    """Two graph branches, feature similarity and temporal distance, concatenated and projected. [B, L, d] -> same."""
+    """Two graph branches, feature similarity and temporal distance, concatenated and projected."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
@@ -96,11 +86,8 @@ class GraphBranches(nn.Module):
         nn.init.zeros_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        layout = choose_layout(mask)
-        return layout.padded(self.on_rows(layout.rows(x), layout))
-
-    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> [R, d]."""
         grids = layout.windows(0)
         similarity = [similarity_graph(part, grid.mask) for grid, part in spread(x, grids)]
         distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
@@ -145,13 +132,14 @@ def distance_kernel(length: int, device: torch.device) -> Tensor:
 
 
 class LocalConvolution(nn.Module):
-    """x + ReLU(Conv(x)), the convolution over three segments. [B, L, d] -> same."""
+    """x + ReLU(Conv(x)), the convolution over three segments."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.convolution = nn.Conv1d(width, width, 3, padding=1)
 
-    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> [R, d]."""
         kernel, bias = self.convolution.parameters()
         return x + F.relu(rows_along_time(x, kernel, bias, layout))
 
@@ -188,16 +176,12 @@ class TemporalUnit(nn.Module):
         )
         self.graphs = GraphBranches(width, settings.dropout) if settings.kind in {"local_gcn", "gcn"} else None
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [B, L, d], mask bool [B, L] -> [B, L, d]; L at most the length that the positions were made for."""
-        layout = choose_layout(mask)
-        return layout.padded(self.on_rows(layout.rows(x), layout))
-
-    def on_rows(self, x: Tensor, layout: Layout) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> [R, d]; L at most the length that the positions were made for."""
         if self.positions is not None:
             x = x + layout.of_places(self.positions)
         if self.convolution is not None:
-            x = self.convolution.on_rows(x, layout)
+            x = self.convolution(x, layout)
         for layer in cast(Iterable[AttentionLayer], self.layers):
-            x = layer.on_rows(x, layout)
-        return x if self.graphs is None else x + self.graphs.on_rows(x, layout)
+            x = layer(x, layout)
+        return x if self.graphs is None else x + self.graphs(x, layout)

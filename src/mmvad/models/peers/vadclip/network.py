@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.dual_stream import Output, branch_scores
+from mmvad.models.layout import choose_layout
 from mmvad.models.losses.objective import coarse_loss, embed_loss, fine_loss
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, softmax_over_valid
@@ -50,8 +51,11 @@ class VisualEncoder(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> v [B, L, d]."""
         x = x + self.positions[: x.shape[1]]
+        layout = choose_layout(mask)
+        rows = layout.rows(x)
         for layer in self.layers:
-            x = layer(x, mask)
+            rows = layer(rows, layout)
+        x = layout.padded(rows)
         alike = self.similarity(x, lineage_similarity(x, mask), mask)
         near = self.distance(x, distance_graph(mask) if self.kind == "kernel" else softmax_distance(mask), mask)
         return self.output(torch.cat([alike, near], dim=-1))
