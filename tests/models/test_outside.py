@@ -119,6 +119,12 @@ def test_it_is_trained_tested_predicted_and_reported(
     assert "Two layers" in capsys.readouterr().out
 
 
+def test_help_lists_its_settings(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", f"--model.name={NAME}", "--help"])
+    assert "--method.width=int  (default: 8)\n      of the hidden layer" in capsys.readouterr().out
+
+
 def test_changed_code_is_said(elsewhere: Path, bank: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert main(["train", *words(bank)]) == 0
     with (elsewhere / f"{MODULE}.py").open("a") as file:

@@ -85,7 +85,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_data_parser(verbs)
     add_extract_parser(verbs)
     add_planted_parser(verbs)
-    add_train_parser(verbs, with_keys=arguments[:1] == ["train"] and bool({"-h", "--help"} & set(arguments)))
+    add_train_parser(verbs, arguments if arguments[:1] == ["train"] and {"-h", "--help"} & set(arguments) else ())
     add_test_parser(verbs)
     add_predict_parser(verbs)
     add_demo_parser(verbs)

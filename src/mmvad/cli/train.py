@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -15,7 +16,7 @@ def add_planted_parser(verbs: argparse._SubParsersAction) -> None:
     parser.set_defaults(run=run_planted)
 
 
-def add_train_parser(verbs: argparse._SubParsersAction, *, with_keys: bool) -> None:
+def add_train_parser(verbs: argparse._SubParsersAction, asked: Sequence[str]) -> None:
     parser = verbs.add_parser(
         "train",
         help="train, test and report one configuration",
@@ -34,8 +35,8 @@ def add_train_parser(verbs: argparse._SubParsersAction, *, with_keys: bool) -> N
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and end")
     parser.set_defaults(run=run_train, takes_overrides=True)
-    if with_keys:
-        parser.epilog = f"keys:\n{_key_help()}\n\n{parser.epilog}"
+    if asked:
+        parser.epilog = f"keys:\n{_key_help(asked)}\n\n{parser.epilog}"
 
 
 def add_test_parser(verbs: argparse._SubParsersAction) -> None:
@@ -98,10 +99,13 @@ def run_test(options: argparse.Namespace) -> int:
     return int(bool(found.differing))
 
 
-def _key_help() -> str:
+def _key_help(arguments: Sequence[str]) -> str:
+    """Every key with what it takes; those of a model from outside where the arguments name one."""
     from mmvad.config.load import expected_values, leaf_keys
+    from mmvad.config.outside import config_type
 
+    names = [word.partition("=")[2] for word in arguments if word.startswith("--model.name=")]
     rows = []
-    for key, field in leaf_keys().items():
+    for key, field in leaf_keys(config_type(names[-1] if names else None)).items():
         rows.append(f"  --{key}={expected_values(field)}  (default: {field.default})\n      {field.description}")
     return "\n".join(rows)

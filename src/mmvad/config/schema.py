@@ -35,8 +35,7 @@ class Text(Section):
 
 class Model(Section):
     name: Literal["dual_stream", *PEERS] = "dual_stream"  # type: ignore[valid-type]
-    """the network: ours, a peer, or MODULE:CLASS from outside; a peer reads `peers.NAME.*`, a class from outside
-    `method.*`, and both of `model.*` only the text tower"""
+    """ours, a peer (reads `peers.NAME.*`) or MODULE:CLASS (`method.*`); both read of `model.*` only the text tower"""
     text: Text = Text()
     temporal: Literal["local_gcn", "local", "global", "gcn", "conv", "none"] = "local_gcn"
     """temporal unit on the visual path (eq. 1); `conv`: a convolution over three segments, added to the picture"""

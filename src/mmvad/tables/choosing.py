@@ -14,7 +14,7 @@ from mmvad.tables.definitions import (
     switches,
     usual,
 )
-from mmvad.tables.frame import RUN_COLUMNS
+from mmvad.tables.frame import NOTED, RUN_COLUMNS
 from mmvad.tables.results import (
     Record,
     Results,
@@ -27,7 +27,7 @@ from mmvad.tables.results import (
 )
 from mmvad.tables.studies import STUDIES
 
-_NOT_CONTEXT = {*RUN_COLUMNS, "seed", "select"} - {"bank_hash", "schema"}
+_NOT_CONTEXT = {*RUN_COLUMNS, NOTED, "seed", "select"} - {"bank_hash", "schema"}
 _VARIED = {key for study in STUDIES for key in (*study.varied, *study.free)}
 Context = tuple[tuple[str, Any], ...]
 Filled = Mapping[int, list[Record]]

@@ -1,7 +1,7 @@
 """AVadCLIP (Wu et al., 2025): VadCLIP with gated audio fusion, and a visual-only student that learns its features.
 
-Its audio features are Wav2CLIP's, as wide as CLIP's; others (VGGish) first pass a linear layer. The teacher is what is
-scored; with `peers.avadclip.network: student` the first half of the epochs trains the teacher, the second the student.
+The teacher is what is scored; with `peers.avadclip.network: student` the first half of the epochs trains the teacher,
+the second the student.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """PEL4VAD (Pu et al., IEEE TIP 2024): one attention map read globally and in a window, features drawn to concept texts.
 
-The published class texts are means over a class's name and its neighbours in ConceptNet. That graph is not at hand
-here: `CONCEPTS` is a small table of ours in its place, and a class that it does not have has its name alone.
-Padding, which the public code lets into the foreground and background vectors, is masked.
+The class texts are means over a class's name and its neighbours in `CONCEPTS`; README.md says what these stand for.
 """
 
 from __future__ import annotations

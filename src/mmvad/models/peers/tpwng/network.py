@@ -1,20 +1,6 @@
 """TPWNG (Yang et al., CVPR 2024): text-frame similarities become frame labels for a scorer of adaptive spans.
 
-A reconstruction: the paper's formulas are lost in part, and there is no public code to be trusted. Inferred are: unit
-vectors (also of the adapted normal text), how an abnormal video gets its normal partner, the form of the frame labels,
-the sizes and activations of the FFN and of the scorer's, the scale of its attention (1 / sqrt of a head's width), a
-video's own segment in its past, which similarities are dilated, and F of the spans, here L.
-
-Four settings are ours, for texts that do not rank frames before training; their defaults are the reconstruction:
-
-- `scale` of the similarities in the ranking losses. Cosines rarely differ by the margin 1: no hinge is ever met, and
-  what is alike in all class texts is pushed away from abnormal frames (an abnormal video pulls one class and pushes two
-  away). With CLIP's own scale, 100, a hinge that is met falls silent, and L_dil cannot outweigh the ranking.
-- `text_rate` and `vector_rate`: the text side may learn faster than the scorer, and the learned vectors slower than the
-  projection. They begin as small as token embeddings and stand in every sentence: once they have grown, all sentences
-  say the same.
-- `labels`: `contrast` takes from a class's similarity the mean over the abnormal classes, since what their texts have
-  in common can rule S_own's course over time.
+A reconstruction: README.md lists what is inferred, and why four of its settings are ours.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """VadCLIP (Wu et al., AAAI 2024): windowed attention and graphs on frozen CLIP features, a binary and a text branch.
 
 As its public code has it, not as our dual-stream network improves on it: no dropout, no layer norm before the visual
-prompt, a similarity graph whose cut still weighs e^0. Padding, which the code lets take part, is masked.
+prompt, a similarity graph whose cut still weighs e^0. README.md says where it departs from that code.
 """
 
 from __future__ import annotations
