@@ -89,7 +89,7 @@ def batch(
     *,
     seed: int = 0,
     labels: Sequence[Sequence[int]] | None = None,
-    heard: Sequence[bool] | None = None,
+    has_audio: Sequence[bool] | None = None,
     audio: bool = True,
 ) -> Batch:
     """Random videos of so many valid segments; by default every second one is normal.
@@ -106,8 +106,10 @@ def batch(
         sound[b, :n] = torch.randn(n, AUDIO_WIDTH, generator=draw)
         matrix[b, list(labels[b])] = 1
     mask = torch.arange(segments) < torch.tensor(lengths)[:, None]
-    hears = torch.ones(len(lengths), dtype=torch.bool) if heard is None else torch.tensor(heard)
-    return Batch(visual, sound * hears[:, None, None] if audio else None, hears if audio else None, mask, matrix)
+    has_audio = torch.ones(len(lengths), dtype=torch.bool) if has_audio is None else torch.tensor(has_audio)
+    return Batch(
+        visual, sound * has_audio[:, None, None] if audio else None, has_audio if audio else None, mask, matrix
+    )
 
 
 def losses(**changes: object) -> LossSettings:
@@ -134,12 +136,12 @@ def gradients(module: torch.nn.Module) -> dict[str, Tensor]:
     return {name: torch.zeros_like(p) if p.grad is None else p.grad.clone() for name, p in named}
 
 
-CLASS_PLACES = (0, 1, 0, 2, 0, 3, 0, 6)
+CLASS_POSITIONS = (0, 1, 0, 2, 0, 3, 0, 6)
 """A small bank's videos, by the place of their class: every second one is normal."""
 
 
 def planted_video(
-    name: str, split: Split, label: str, snippets: int, seed: int, shift: float, facts: Benchmark = PLANTED
+    name: str, split: Split, label: str, snippets: int, seed: int, shift: float, spec: Benchmark = PLANTED
 ) -> tuple:
     """A video whose middle third carries its class's direction in both modalities; (facts, crops, sound)."""
     draw = np.random.default_rng(seed)
@@ -147,11 +149,11 @@ def planted_video(
     sound = draw.normal(size=(snippets, AUDIO_WIDTH)).astype(np.float32)
     start, end = snippets // 3, max(2 * snippets // 3, snippets // 3 + 1)
     events: tuple[Event, ...] = ()
-    if label != facts.normal:
-        place = facts.class_keys.index(label)
+    if label != spec.normal:
+        position = spec.class_keys.index(label)
         for rows in crops.values():
-            rows[start:end, place] += shift
-        sound[start:end, place] += shift
+            rows[start:end, position] += shift
+        sound[start:end, position] += shift
         events = (Event(label, 16 * start, 16 * end),) if split == "test" else ()
     intervals = tuple((e.start, e.end) for e in events)
     return Video(name, split, (label,), events, intervals), crops, sound
@@ -168,14 +170,14 @@ def write_bank(
     longest: int = 40,
 ) -> Path:
     """A bank of small planted videos of 3 to `longest` snippets; those named in `silent` have no sound."""
-    facts = benchmark_named(benchmark)
+    spec = benchmark_named(benchmark)
     with BankWriter(path, benchmark, {"made_by": "the tests"}) as writer:
         for split, count in (("train", train), ("test", test)):
             for i in range(count):
                 name = f"{split}{i:02d}"
                 seed = i + (100 if split == "test" else 0)
                 snippets = 3 + (seed * 13) % (longest - 2)
-                label = facts.class_keys[CLASS_PLACES[i % len(CLASS_PLACES)]]
-                video, crops, sound = planted_video(name, split, label, snippets, seed, shift, facts)  # type: ignore[arg-type]
+                label = spec.class_keys[CLASS_POSITIONS[i % len(CLASS_POSITIONS)]]
+                video, crops, sound = planted_video(name, split, label, snippets, seed, shift, spec)  # type: ignore[arg-type]
                 writer.add(video, crops, None if name in silent or "all" in silent else sound)
     return path

@@ -26,7 +26,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NoSwitch = BeforeValidator(_no_switch)
 Count = Annotated[int, Field(ge=1), NoSwitch]
-Place = Annotated[Path, BeforeValidator(_said)]
+FilePath = Annotated[Path, BeforeValidator(_said)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

@@ -134,13 +134,13 @@ def test_the_real_lists_give_the_published_frame_counts(
     ("name", "counts"), [("ucf_crime", (810, 800, 140, 150)), ("xd_violence", (1905, 2049, 500, 300))]
 )
 def test_the_real_lists_have_the_official_counts(field_data: Path, name: str, counts: tuple[int, ...]) -> None:
-    facts = benchmark(name)
-    videos = read_videos(facts, field_data / "data" / name)
+    spec = benchmark(name)
+    videos = read_videos(spec, field_data / "data" / name)
     found: list[int] = []
     for split in ("train", "test"):
-        normal = sum(video.labels == (facts.normal,) for video in videos[split])
+        normal = sum(video.labels == (spec.normal,) for video in videos[split])
         found += [len(videos[split]) - normal, normal]
-        assert len(videos[split]) == facts.official_counts[split]
+        assert len(videos[split]) == spec.official_counts[split]
     assert tuple(found) == counts
 
 

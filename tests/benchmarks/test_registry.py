@@ -8,12 +8,12 @@ from mmvad.errors import UserError
 
 @pytest.mark.parametrize("name", ["planted", "ucf_crime", "xd_violence"])
 def test_the_facts_are_whole(name: str) -> None:
-    facts = benchmark(name)
-    assert facts.name == name
-    assert len(set(facts.class_keys)) == len(facts.classes)
-    assert facts.classes[0].prompt == "normal"
-    assert all(c.prompt == c.prompt.lower() for c in facts.classes)
-    assert facts.official_counts.keys() == {"train", "test"}
+    spec = benchmark(name)
+    assert spec.name == name
+    assert len(set(spec.class_keys)) == len(spec.classes)
+    assert spec.classes[0].prompt == "normal"
+    assert all(c.prompt == c.prompt.lower() for c in spec.classes)
+    assert spec.official_counts.keys() == {"train", "test"}
 
 
 def test_class_counts_are_the_papers() -> None:

@@ -16,7 +16,7 @@ from mmvad.bank.bank import Bank, open_bank
 from mmvad.cli import predict as commands
 from mmvad.cli.main import main
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.predict.job import Predictor, Wishes
+from mmvad.predict.job import OutputOptions, Predictor
 from mmvad.predict.sources import Request, request_files
 from mmvad.predict.trained import SILENT, load_run
 from mmvad.predict.truth import bank_truth
@@ -147,22 +147,22 @@ def test_everything_that_decides_a_result_is_held_against_it(
 
 def test_a_page_says_that_its_run_peeked(trained: RunFolder, tmp_path: Path) -> None:
     run = load_run(trained.path)
-    peeked = replace(run, config=run.config.model_copy(update={"select": "best_test"}))
-    said = [Predictor(one, Wishes(tmp_path)).made_by for one in (run, peeked)]
+    selected_on_test = replace(run, config=run.config.model_copy(update={"select": "best_test"}))
+    said = [Predictor(one, OutputOptions(tmp_path)).made_by for one in (run, selected_on_test)]
     assert [line.endswith("; the checkpoint was chosen on the TEST set (select=best_test)") for line in said] == [0, 1]
 
 
 def test_another_way_of_extraction_is_another_result(trained: RunFolder, features: Path, tmp_path: Path) -> None:
     way = {"visual": {"precision": "float32"}, "audio": {"track": 0}, "versions": {"torch": "2"}}
-    wishes, run = Wishes(tmp_path / "out", extraction=way), load_run(trained.path)
+    options_, run = OutputOptions(tmp_path / "out", extraction=way), load_run(trained.path)
     request = request_files("test01", {0: files_of(features)[0]}, None, None, 24, None)
-    Predictor(run, wishes).predict(request)
+    Predictor(run, options_).predict(request)
     for part, content, same in (
         ("versions", {"torch": "3"}, True),
         ("audio", {"track": 1}, False),
         ("visual", {"precision": "float16"}, False),
     ):
-        assert Predictor(run, replace(wishes, extraction={**way, part: content})).is_done(request) == same
+        assert Predictor(run, replace(options_, extraction={**way, part: content})).is_done(request) == same
 
 
 def test_a_name_that_is_no_text(

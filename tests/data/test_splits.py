@@ -11,7 +11,7 @@ import torch
 from mmvad.bank.bank import Bank, BankVideo, open_bank
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.data.splits import (
-    Placement,
+    Serving,
     chunk_samples,
     label_matrix,
     training_samples,
@@ -23,8 +23,8 @@ from tests.small import write_bank
 L = 8
 
 
-def where(audio: str = "required", resident: bool = True) -> Placement:
-    return Placement(L, audio, torch.device("cpu") if resident else None)
+def where(audio: str = "required", resident: bool = True) -> Serving:
+    return Serving(L, audio, torch.device("cpu") if resident else None)
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +96,9 @@ def test_audio_required_names_the_first_silent_video(partly_silent: Bank, silent
 def test_audio_optional_closes_the_gate_of_silent_videos(partly_silent: Bank, silent: Bank) -> None:
     videos = partly_silent.train.videos
     samples = training_samples(partly_silent.train, videos, PLANTED, where("optional"))
-    heard = samples.batch(np.arange(2 * len(videos))).heard
-    assert heard is not None
-    assert [videos[i // 2].name for i in (~heard).nonzero().flatten().tolist()] == ["train03", "train03"]
+    has_audio = samples.batch(np.arange(2 * len(videos))).has_audio
+    assert has_audio is not None
+    assert [videos[i // 2].name for i in (~has_audio).nonzero().flatten().tolist()] == ["train03", "train03"]
     nothing = training_samples(silent.train, silent.train.videos, PLANTED, where("optional"))
     assert nothing.audio is None
 
@@ -106,7 +106,7 @@ def test_audio_optional_closes_the_gate_of_silent_videos(partly_silent: Bank, si
 def test_audio_none_reads_no_sound(bank: Bank) -> None:
     samples = training_samples(bank.train, bank.train.videos, PLANTED, where("none"))
     assert samples.audio is None
-    assert samples.batch(np.array([0])).heard is None
+    assert samples.batch(np.array([0])).has_audio is None
 
 
 def test_a_crop_that_is_not_there(bank: Bank) -> None:

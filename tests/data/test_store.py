@@ -78,9 +78,9 @@ def test_a_batch_is_padded_masked_and_says_who_is_heard(device: torch.device | N
     batch = Samples(visual, audio, labels).batch(np.array([2, 0, 1]))
     assert batch.mask.sum(dim=1).tolist() == [8, 2, 8]
     assert batch.mask[1].tolist() == [True, True] + [False] * 6
-    assert batch.heard is not None
+    assert batch.has_audio is not None
     assert batch.audio is not None
-    assert batch.heard.tolist() == [True, True, False]
+    assert batch.has_audio.tolist() == [True, True, False]
     assert not batch.audio[2].any()
     assert not batch.visual[~batch.mask].any()
     assert not batch.audio[~batch.mask].any()
@@ -88,7 +88,7 @@ def test_a_batch_is_padded_masked_and_says_who_is_heard(device: torch.device | N
     assert batch.abnormal.tolist() == [True, False, True]
     silent = Samples(visual, None, labels).batch(np.array([0]))
     assert silent.audio is None
-    assert silent.heard is None
+    assert silent.has_audio is None
 
 
 def test_arrays_go_to_their_device() -> None:

@@ -73,4 +73,4 @@ def test_device_and_precision() -> None:
     assert tower_precision("bfloat16", CPU) == "bfloat16"
     for name in ("gpu", "cuda:99", "meta-physical"):
         with pytest.raises(UserError, match="--device"):
-            torch_device(name)
+            torch_device(name, "--device")

@@ -63,19 +63,19 @@ def test_rotation_flags_as_phones_write_them(tmp_path: Path, matrix: tuple[int, 
     path = write_video(tmp_path / "phone.mp4", [corner(96, 64)] * 3)
     data = bytearray(path.read_bytes())
     upright = struct.pack(">9i", 1 << 16, 0, 0, 0, 1 << 16, 0, 0, 0, 1 << 30)
-    place = data.index(upright, data.index(b"tkhd"))
+    position = data.index(upright, data.index(b"tkhd"))
     a, b, c, d = (value << 16 for value in matrix)
-    data[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    data[position : position + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(data)
     _, image = next(frames(path))
-    turned = matrix[0] == 0
+    transposed = matrix[0] == 0
     info = probe(path)
-    assert image.shape[:2] == (info.height, info.width) == ((96, 64) if turned else (64, 96))
+    assert image.shape[:2] == (info.height, info.width) == ((96, 64) if transposed else (64, 96))
     halves = image[: image.shape[0] // 2], image[image.shape[0] // 2 :]
     quarters = {f"{v} {h}": part for v, half in zip(("top", "bottom"), halves) for h, part in _sides(half)}
     assert max(quarters, key=lambda name: float(quarters[name].mean())) == white
     (thumb,) = frames_at(path, [0.0], 32)
-    assert thumb.shape == ((48, 32, 3) if turned else (21, 32, 3))
+    assert thumb.shape == ((48, 32, 3) if transposed else (21, 32, 3))
     assert abs(float(thumb.mean()) - float(image.mean())) < 6
 
 
@@ -106,11 +106,11 @@ def test_thumbnails_are_the_nearest_frames(tmp_path: Path) -> None:
 
 def whole(path: Path, track: int = 0) -> tuple[np.ndarray, int]:
     notes: list[str] = []
-    heard = sound(path, track, notes)
-    assert heard is not None
-    blocks = list(heard.blocks)
+    has_audio = sound(path, track, notes)
+    assert has_audio is not None
+    blocks = list(has_audio.blocks)
     assert notes == []
-    return np.concatenate(blocks), heard.rate
+    return np.concatenate(blocks), has_audio.rate
 
 
 def test_several_tracks(tmp_path: Path) -> None:
@@ -277,9 +277,9 @@ def test_files_one_behind_the_other_are_one_video(tmp_path: Path, suffix: str, c
     assert np.diff(times).min() > 0.03
     assert times[-1] == pytest.approx(12, abs=0.5)
     flashes = times[1:][np.diff(light) > 100]
-    heard, rate = whole(path)
-    assert len(heard) / rate == pytest.approx(12, abs=0.5)
-    loud = np.abs(heard) > 0.1
+    has_audio, rate = whole(path)
+    assert len(has_audio) / rate == pytest.approx(12, abs=0.5)
+    loud = np.abs(has_audio) > 0.1
     beeps = [i / rate for i in np.flatnonzero(loud) if i > rate // 2 and not loud[i - rate // 2 : i].any()]
     np.testing.assert_allclose(beeps, flashes, atol=0.05)
     (image,) = frames_at(path, [float(flashes[1]) + 0.2], 32)
@@ -296,11 +296,11 @@ def test_sound_that_changes_its_layout_and_rate_goes_on(tmp_path: Path) -> None:
         )
         for i, (rate, channels, layout) in enumerate(kinds)
     ]
-    heard, rate = whole(joined(tmp_path / "all.ts", *parts))
+    has_audio, rate = whole(joined(tmp_path / "all.ts", *parts))
     assert rate == 44_100
-    assert len(heard) / rate == pytest.approx(6, abs=0.3)
+    assert len(has_audio) / rate == pytest.approx(6, abs=0.3)
     for second in (0, 2, 4):
-        quiet, loud = (heard[round((second + a) * rate) : round((second + a + 0.5) * rate)] for a in (0.3, 1.3))
+        quiet, loud = (has_audio[round((second + a) * rate) : round((second + a + 0.5) * rate)] for a in (0.3, 1.3))
         assert np.abs(quiet).max() < 0.05
         tone = np.abs(np.fft.rfft(loud))
         assert np.argmax(tone) * rate / len(loud) == pytest.approx(1000, abs=3)

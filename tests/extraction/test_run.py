@@ -85,13 +85,13 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("place", "n", "workers"), [("network", 25, 1), ("files", 17, 1), ("line", 9, 1), ("line", 12, 3)]
+    ("position", "n", "workers"), [("network", 25, 1), ("files", 17, 1), ("line", 9, 1), ("line", 12, 3)]
 )
 def test_killed_and_started_again_it_is_as_undisturbed(
-    small: Extractor, twenty: Path, undisturbed: Path, tmp_path: Path, place: str, n: int, workers: int
+    small: Extractor, twenty: Path, undisturbed: Path, tmp_path: Path, position: str, n: int, workers: int
 ) -> None:
     out = tmp_path / "features"
-    module, owner, name = KILLS[place]
+    module, owner, name = KILLS[position]
     script = KILLED.format(module=module, owner=owner, name=name, n=n, signal="SIGKILL")
     arguments = ["extract", str(twenty), "--out", str(out), "--workers", str(workers), *OPTIONS]
     killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)

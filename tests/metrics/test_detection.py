@@ -49,7 +49,7 @@ def flag(snippets: int, *on: int) -> np.ndarray:
 def small_test_sets(draw: st.DrawFn) -> list[DetectionVideo]:
     """Small videos on a coarse grid of probabilities (exact sums, many ties), events free to pass the ends."""
     result = []
-    for place in range(draw(st.integers(1, 4))):
+    for position in range(draw(st.integers(1, 4))):
         snippets = draw(st.sampled_from([1, 2, 5, 16, 17, 35]))
         grid = draw(st.sampled_from([2, 8, 64]))
         seed = draw(st.integers(0, 2**16))
@@ -58,7 +58,7 @@ def small_test_sets(draw: st.DrawFn) -> list[DetectionVideo]:
         events = [(c, s, s + length) for c, s, length in draw(st.lists(spans, max_size=4))]
         normal = not events
         named = tuple(Event(KEYS[c], s, e) for c, s, e in events)
-        result.append(DetectionVideo(f"video{place}", normal, named, rows))
+        result.append(DetectionVideo(f"video{position}", normal, named, rows))
     return result
 
 
@@ -75,11 +75,11 @@ def test_interval_arithmetic_equals_sets_of_frames(videos: list[DetectionVideo],
     ours = detection_map(tiny_benchmark(KEYS, normal_events), videos)
     rows, normal = [v.probabilities for v in videos], [v.normal for v in videos]
     events = [[(KEYS.index(e.label), e.start, e.end) for e in v.events] for v in videos]
-    for place, threshold in enumerate(IOU_THRESHOLDS):
+    for position, threshold in enumerate(IOU_THRESHOLDS):
         published = plain.published_map(rows, normal, events, normal_events, threshold)
-        assert values(ours["published"])[place] == pytest.approx(published, abs=1e-9)
+        assert values(ours["published"])[position] == pytest.approx(published, abs=1e-9)
         clean = plain.clean_map(rows, normal, events, threshold)
-        found = values(ours["clean"])[place]
+        found = values(ours["clean"])[position]
         assert found is None if clean is None else found == pytest.approx(clean, abs=1e-9)
 
 

@@ -30,19 +30,21 @@ BENCHMARK = tiny_benchmark(KEYS, normal_events=True)
 THRESHOLDS = ["0.1", "0.2", "0.3", "0.4", "0.5", "mean"]
 
 
-def made_video(place: int, classes: int = 4, snippets: int = 30, labels: tuple[str, ...] | None = None) -> ScoredVideo:
-    generator = np.random.default_rng(place)
-    labels = labels or [("N",), ("A",), ("B", "A"), ("N",), ("B",)][place % 5]
+def made_video(
+    position: int, classes: int = 4, snippets: int = 30, labels: tuple[str, ...] | None = None
+) -> ScoredVideo:
+    generator = np.random.default_rng(position)
+    labels = labels or [("N",), ("A",), ("B", "A"), ("N",), ("B",)][position % 5]
     events = tuple(Event(key, 40 + 100 * i, 120 + 130 * i) for i, key in enumerate(labels) if key != "N")
     rows = generator.dirichlet(np.ones(classes), snippets).astype(np.float32)
     # Coarse steps: ties within and between videos.
     coarse = generator.integers(0, 9, snippets).astype(np.float32) / 8
-    return ScoredVideo(f"v{place:04d}", labels, events, tuple((e.start, e.end) for e in events), coarse, rows)
+    return ScoredVideo(f"v{position:04d}", labels, events, tuple((e.start, e.end) for e in events), coarse, rows)
 
 
 @pytest.fixture
 def videos() -> list[ScoredVideo]:
-    return [made_video(place) for place in range(10)]
+    return [made_video(position) for position in range(10)]
 
 
 def written_out(videos: list[ScoredVideo]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -128,7 +130,7 @@ def test_normal_videos_alone_have_no_figures() -> None:
 def test_order_of_videos_changes_nothing(videos: list[ScoredVideo]) -> None:
     before = evaluate(BENCHMARK, videos)
     for seed in range(5):
-        shuffled = [videos[place] for place in np.random.default_rng(seed).permutation(len(videos))]
+        shuffled = [videos[position] for position in np.random.default_rng(seed).permutation(len(videos))]
         assert evaluate(BENCHMARK, shuffled) == before
 
 
@@ -175,8 +177,8 @@ def test_reference_figures(field_data: Path, dataset: str, key: str) -> None:
 def test_size_of_the_largest_benchmark_takes_under_two_seconds() -> None:
     keys = ("A", "B1", "B2", "B4", "B5", "B6", "G")
     benchmark: Benchmark = tiny_benchmark(keys, normal_events=True)
-    label = [("A",) if place % 8 < 3 else (keys[1 + place % 6],) for place in range(800)]
-    videos = [made_video(place, classes=7, snippets=182, labels=label[place]) for place in range(800)]
+    label = [("A",) if position % 8 < 3 else (keys[1 + position % 6],) for position in range(800)]
+    videos = [made_video(position, classes=7, snippets=182, labels=label[position]) for position in range(800)]
     videos = [replace(v, events=() if v.labels == ("A",) else v.events) for v in videos]
     videos = [replace(v, intervals=tuple((e.start, e.end) for e in v.events)) for v in videos]
     begin = time.process_time()

@@ -60,7 +60,7 @@ def take(videos: Batch, index: list[int], segments: int | None = None) -> Batch:
     return Batch(
         pick(videos.visual, True),
         pick(videos.audio, True),
-        pick(videos.heard, False),
+        pick(videos.has_audio, False),
         pick(videos.mask, True),
         pick(videos.labels, False),
     )
@@ -86,7 +86,7 @@ def assert_same_scores(one: Output, other: Output, pairs: list[tuple[int, int]],
 @pytest.mark.parametrize("weighting", WEIGHTING)
 def test_equations_1_to_8(acp: str, weighting: str) -> None:
     lengths = [1, 5, 12]
-    made, videos = network(acp=acp, weighting=weighting), batch(lengths, heard=[True, False, True])
+    made, videos = network(acp=acp, weighting=weighting), batch(lengths, has_audio=[True, False, True])
     out = made(videos)
     fine = made.fine
     assert fine is not None
@@ -95,7 +95,7 @@ def test_equations_1_to_8(acp: str, weighting: str) -> None:
         visual = plain.windowed_attention(made.temporal.layers[0], visual, 4)
         visual = visual + plain.graph_branches(made.temporal.graphs, visual)
         fused = visual
-        if videos.heard[b]:
+        if videos.has_audio[b]:
             sound = plain.layer_norm(made.fusion.norm, plain.linear(made.fusion.encode, videos.audio[b, :n]))
             both = torch.cat([visual, sound], dim=-1)
             fused = visual + torch.sigmoid(plain.linear(made.fusion.gate, both)) * made.fusion.update(both)
@@ -142,7 +142,7 @@ def test_neither_order_nor_company_changes_a_score(
     order: list[int], kept: int, fusion: str, acp: str, seed: int
 ) -> None:
     lengths = [1, 7, 17, 24]
-    made, videos = network(fusion=fusion, acp=acp), batch(lengths, seed=seed, heard=[True, True, False, True])
+    made, videos = network(fusion=fusion, acp=acp), batch(lengths, seed=seed, has_audio=[True, True, False, True])
     chosen = order[:kept]
     out, again = made(videos), made(take(videos, chosen))
     assert_same_scores(out, again, [(i, j) for j, i in enumerate(chosen)], lengths)
@@ -172,7 +172,7 @@ def test_garbage_on_padding_changes_nothing(temporal: str, fusion: str, pairing:
 @pytest.mark.parametrize("temporal", TEMPORAL)
 @pytest.mark.parametrize("fusion", FUSION)
 def test_every_option_builds_runs_and_trains(temporal: str, fusion: str) -> None:
-    videos = batch([1, 6, 18], heard=[True, True, False])
+    videos = batch([1, 6, 18], has_audio=[True, True, False])
     for acp, weighting in product(ACP, WEIGHTING):
         made = network(temporal=(temporal, 2, 2, 4), fusion=fusion, acp=acp, weighting=weighting)
         before = {name: p.clone() for name, p in made.named_parameters()}
@@ -243,12 +243,12 @@ def test_gradient_of_the_fine_loss_reaches_the_coarse_stream_through_the_prompt(
 
 def test_gated_fusion_leaves_a_silent_video_as_it_is() -> None:
     made = network()
-    videos = batch([5, 5], heard=[False, True])
-    deaf = made(videos._replace(audio=None, heard=None))
-    heard = made(videos)
-    assert torch.equal(heard.features[0], deaf.features[0])
-    assert torch.equal(branch_scores(heard)[0][0], branch_scores(deaf)[0][0])
-    assert not torch.equal(heard.features[1], deaf.features[1])
+    videos = batch([5, 5], has_audio=[False, True])
+    deaf = made(videos._replace(audio=None, has_audio=None))
+    has_audio = made(videos)
+    assert torch.equal(has_audio.features[0], deaf.features[0])
+    assert torch.equal(branch_scores(has_audio)[0][0], branch_scores(deaf)[0][0])
+    assert not torch.equal(has_audio.features[1], deaf.features[1])
 
 
 def test_picture_of_another_width_is_aligned_to_the_text() -> None:

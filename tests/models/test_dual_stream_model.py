@@ -30,7 +30,7 @@ CONFIGURATIONS = {
 
 
 def videos(seed: int, audio: bool) -> Batch:
-    return batch(LENGTHS, seed=seed, audio=audio, heard=[True, True, False] * 3)
+    return batch(LENGTHS, seed=seed, audio=audio, has_audio=[True, True, False] * 3)
 
 
 def both(name: str, dropout: float = 0.4) -> tuple[DualStreamModel, PlainModel]:

@@ -28,10 +28,10 @@ def made(kind: str, dropout: float = 0.0) -> Fusion:
 
 
 def fused(
-    fusion: Fusion, visual: torch.Tensor, audio: torch.Tensor, heard: torch.Tensor, mask: torch.Tensor
+    fusion: Fusion, visual: torch.Tensor, audio: torch.Tensor, has_audio: torch.Tensor, mask: torch.Tensor
 ) -> torch.Tensor:
     """F of padded videos: [B, L, d]."""
-    return on_padded(lambda rows, layout: fusion(rows, layout.rows(audio), heard, layout), visual, mask)
+    return on_padded(lambda rows, layout: fusion(rows, layout.rows(audio), has_audio, layout), visual, mask)
 
 
 def by_formula(kind: str, fusion: Fusion, visual: torch.Tensor, audio: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ def by_formula(kind: str, fusion: Fusion, visual: torch.Tensor, audio: torch.Ten
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_follow_their_formulas(kind: str) -> None:
     fusion, videos = made(kind), batch(LENGTHS)
-    found = fused(fusion, videos.visual, videos.audio, videos.heard, videos.mask)
+    found = fused(fusion, videos.visual, videos.audio, videos.has_audio, videos.mask)
     for b, n in enumerate(LENGTHS):
         wanted = by_formula(kind, fusion, videos.visual[b, :n], videos.audio[b, :n])
         torch.testing.assert_close(found[b, :n], wanted, rtol=1e-5, atol=1e-5)
@@ -68,10 +68,10 @@ def test_none_builds_nothing() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_video_without_sound_stays_exactly_as_it_is(kind: str) -> None:
-    fusion, videos = made(kind, dropout=0.5), batch(LENGTHS, heard=[True, False, True])
+    fusion, videos = made(kind, dropout=0.5), batch(LENGTHS, has_audio=[True, False, True])
     visual = videos.visual.clone().requires_grad_()
     noise = torch.randn_like(videos.audio)
-    found = fused(fusion, visual, noise, videos.heard, videos.mask)
+    found = fused(fusion, visual, noise, videos.has_audio, videos.mask)
     assert torch.equal(found[1], videos.visual[1])
     assert not torch.equal(found[2], videos.visual[2])
     found[1, : LENGTHS[1]].sum().backward()
@@ -85,7 +85,7 @@ def test_padding_takes_no_part(kind: str) -> None:
     fusion, videos, longer = made(kind), batch(LENGTHS), batch(LENGTHS, 14)
     visual = longer.visual + ~longer.mask.unsqueeze(-1) * 30.0
     audio = longer.audio - ~longer.mask.unsqueeze(-1) * 50.0
-    found = fused(fusion, videos.visual, videos.audio, videos.heard, videos.mask)
-    again = fused(fusion, visual, audio, longer.heard, longer.mask)
+    found = fused(fusion, videos.visual, videos.audio, videos.has_audio, videos.mask)
+    again = fused(fusion, visual, audio, longer.has_audio, longer.mask)
     for b, n in enumerate(LENGTHS):
         torch.testing.assert_close(again[b, :n], found[b, :n], rtol=1e-5, atol=1e-5)

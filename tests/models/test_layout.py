@@ -45,9 +45,9 @@ def test_rows_and_back(kind: type, lengths: list[int], more: int) -> None:
     assert len(rows) == (sum(lengths) if kind is Packed else mask.numel())
     assert torch.equal(layout.padded(rows)[mask], x[mask])
     video = torch.arange(len(lengths))[:, None].expand(mask.shape)
-    place = torch.arange(mask.shape[1]).expand(mask.shape)
+    position = torch.arange(mask.shape[1]).expand(mask.shape)
     assert torch.equal(layout.padded(layout.of_videos(torch.arange(len(lengths))))[mask], video[mask])
-    assert torch.equal(layout.padded(layout.of_places(torch.arange(40)[:, None]))[mask, 0], place[mask])
+    assert torch.equal(layout.padded(layout.of_positions(torch.arange(40)[:, None]))[mask, 0], position[mask])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -67,10 +67,10 @@ def test_windows_hold_every_segment_once_and_zeros(kind: type, lengths: list[int
         for window in windows:
             own = window[window > 0] - 1
             if len(own):
-                place = own % mask.shape[1]
+                position = own % mask.shape[1]
                 assert len((own // mask.shape[1]).unique()) == 1
                 assert (own.diff() == 1).all()
-                assert int(place[0]) % (size or mask.numel()) == 0
+                assert int(position[0]) % (size or mask.numel()) == 0
             seen += own.tolist()
     assert sorted(seen) == (named[mask] - 1).tolist()
     if kind is Packed and size:
@@ -139,7 +139,7 @@ def test_a_batch_of_many_lengths_falls_into_few_blocks_with_little_padding() -> 
 @pytest.mark.parametrize("fused", ["gated", "cross_attention"])
 def test_packed_and_fixed_train_alike(kind: str, fused: str) -> None:
     """With dropout: losses and every gradient of a step, the whole network in either layout."""
-    videos = batch([1, 7, 17, 24, 3, 48, 47, 30], heard=[True, True, False, True] * 2)
+    videos = batch([1, 7, 17, 24, 3, 48, 47, 30], has_audio=[True, True, False, True] * 2)
     steps = []
     for layout in KINDS:
         made = network(temporal=(kind, 2, 2, 5, 0.3), fusion=fused, dropout=0.4, choose=layout).train()

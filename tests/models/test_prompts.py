@@ -60,7 +60,7 @@ def test_sentences_stop_at_the_longest_end() -> None:
     words = {"normal": 1, "car accident": 2}
     ends = {name: int(end) for name, end in zip(PROMPTS, sentences.end)}
     assert {name: ends[name] for name in words} == {name: 20 + n + 1 for name, n in words.items()}
-    assert int(sentences.forest.place.max()) == int(sentences.end.max())
+    assert int(sentences.forest.position.max()) == int(sentences.end.max())
 
 
 def test_learned_vectors_are_shared_by_all_classes() -> None:
@@ -70,7 +70,7 @@ def test_learned_vectors_are_shared_by_all_classes() -> None:
     rows, tokens = sentences.embeddings(sentences.vectors.unsqueeze(0))[0], sentences.forest
     torch.testing.assert_close(rows[1:11], sentences.vectors[:10])  # the trunk
     for c, end in enumerate(sentences.end.tolist()):
-        own = (tokens.sentence == c) & (tokens.place >= end - 10) & (tokens.place < end)
+        own = (tokens.sentence == c) & (tokens.position >= end - 10) & (tokens.position < end)
         torch.testing.assert_close(rows[own], sentences.vectors[10:])
 
 

@@ -25,7 +25,7 @@ def test_a_small_tree_by_hand() -> None:
     """Two sentences of three and four tokens with two in common: t0 t1 a2 b2 b3."""
     tree = SentenceTree([4, 5], [2, 3], trunk=2)
     assert tree.sentence.tolist() == [4, 4, 4, 5, 5]
-    assert tree.place.tolist() == [0, 1, 2, 2, 3]
+    assert tree.position.tolist() == [0, 1, 2, 2, 3]
     assert tree.end.tolist() == [2, 4]
     seen = [[1, 0, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 1]]
     assert (tree.mask == 0).int().tolist() == seen
@@ -36,19 +36,19 @@ def test_tokens_are_counted_once() -> None:
     """XD's sentences: 11 tokens in common, then every class's name, 10 vectors and EOS; 7 x 24 = 168 otherwise."""
     sentences = PromptSentences(tiny_encoder(), PROMPTS, 10)
     assert len(sentences.forest.trees) == 1
-    assert len(sentences.forest.place) == 11 + sum(int(end) - 10 for end in sentences.end)
-    assert len(sentences.forest.place) < 105
+    assert len(sentences.forest.position) == 11 + sum(int(end) - 10 for end in sentences.end)
+    assert len(sentences.forest.position) < 105
 
 
 @pytest.mark.parametrize(("classes", "end", "trunk"), [(100, 24, 11), (14, 31, 15), (7, 24, 11), (3, 76, 2)])
 def test_a_forest_is_of_small_trees(classes: int, end: int, trunk: int) -> None:
     """No token twice but the trunks, one a tree; every EOS where it says."""
     forest = grow_forest(torch.full((classes,), end), trunk)
-    sizes = [(len(tree.end), len(tree.place)) for tree in forest.trees]
+    sizes = [(len(tree.end), len(tree.position)) for tree in forest.trees]
     assert all(branches <= MOST_BRANCHES and (tokens <= MOST_TOKENS or branches == 1) for branches, tokens in sizes)
-    assert len(forest.place) == classes * (end + 1 - trunk) + trunk * len(sizes)
+    assert len(forest.position) == classes * (end + 1 - trunk) + trunk * len(sizes)
     assert forest.sentence[forest.end].tolist() == list(range(classes))
-    assert forest.place[forest.end].tolist() == [end] * classes
+    assert forest.position[forest.end].tolist() == [end] * classes
 
 
 def test_tokens_see_nothing_of_other_trees() -> None:
@@ -56,8 +56,8 @@ def test_tokens_see_nothing_of_other_trees() -> None:
     encoder = tiny_encoder()
     trees = [SentenceTree([0, 1], [4, 6], 2), SentenceTree([2], [5], 2), SentenceTree([3, 4, 5], [3, 3, 7], 2)]
     forest = SentenceForest(trees)
-    x = torch.randn(3, len(forest.place), encoder.width, generator=torch.Generator().manual_seed(0))
-    parts = x.split([len(tree.place) for tree in trees], dim=1)
+    x = torch.randn(3, len(forest.position), encoder.width, generator=torch.Generator().manual_seed(0))
+    parts = x.split([len(tree.position) for tree in trees], dim=1)
     wanted = [encoder.encode_forest(part, SentenceForest([tree])) for part, tree in zip(parts, trees, strict=True)]
     torch.testing.assert_close(encoder.encode_forest(x, forest), torch.cat(wanted, 1), rtol=1e-5, atol=1e-5)
 

@@ -170,11 +170,11 @@ def graph_layer(layer: GraphConvolution, x: Tensor, adjacency: Tensor, mask: Ten
 def fuse(fusion: Any, visual: Tensor, batch: Batch) -> Tensor:
     """The gated fusion."""
     assert batch.audio is not None
-    assert batch.heard is not None
+    assert batch.has_audio is not None
     audio = fusion.dropout(fusion.norm(fusion.encode(batch.audio)))
     both = torch.cat([visual, audio], dim=-1)
     fused = visual + torch.sigmoid(fusion.gate(both)) * fusion.update(both)
-    return torch.where(batch.heard[:, None, None], fused, visual)
+    return torch.where(batch.has_audio[:, None, None], fused, visual)
 
 
 def losses(output: Output, batch: Batch, settings: Any) -> dict[str, Tensor]:

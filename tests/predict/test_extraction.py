@@ -20,10 +20,10 @@ def recorded() -> dict[str, Any]:
 
 def test_sound_is_compared_only_where_the_run_listens(recorded: dict[str, Any]) -> None:
     deaf = small_extractor(audio=False)
-    assert warnings_for(recorded, deaf, listens=False) == ()
-    assert "audio is some in the bank, none here" in warnings_for(recorded, deaf, listens=True)[0]
+    assert warnings_for(recorded, deaf, uses_audio=False) == ()
+    assert "audio is some in the bank, none here" in warnings_for(recorded, deaf, uses_audio=True)[0]
     other = small_extractor(sampling="mean")
-    assert warnings_for(recorded, other, listens=False) == (
+    assert warnings_for(recorded, other, uses_audio=False) == (
         "features are not made as the run's were: visual.sampling is centre in the bank, mean here",
     )
 
@@ -35,5 +35,5 @@ def test_the_banks_track_and_postprocessing_are_taken_up(recorded: dict[str, Any
     assert (settings.audio_track, settings.vggish_pca) == (1, "published")
     given = settings_for(bank, {"audio_track": 0, "vggish_pca": "pca.pth"})
     assert (given.audio_track, given.vggish_pca) == (0, "pca.pth")
-    told = warnings_for(bank, small_extractor(), listens=True)
+    told = warnings_for(bank, small_extractor(), uses_audio=True)
     assert "audio.pca_sha256 is ab" in told[0]

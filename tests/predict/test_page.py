@@ -190,8 +190,8 @@ def test_it_plays_seeks_and_tells(embedded: bool, clip: Path, tmp_path: Path, mo
         )
         drawn = browser.run("width")
         for second in (0.5, 5.0, 11.2):  # where the plot's own scale says that this second is, reckoned here
-            place = left + (34 + second / SECONDS * (drawn - 34 - 8)) * wide / drawn
-            browser.click(place, top + 90)
+            position = left + (34 + second / SECONDS * (drawn - 34 - 8)) * wide / drawn
+            browser.click(position, top + 90)
             assert abs(browser.run(SETTLED) - second) < 0.2
         browser.hover(left + wide / 2, top + 90)
         told = browser.run("says.innerText")

@@ -72,9 +72,9 @@ def test_overlapping_chunks_change_only_long_videos(alone: Path, bank: Bank, tes
 
 def test_a_run_of_the_picture_alone_needs_no_sound(trained: RunFolder, bank: Bank) -> None:
     run = load_run(small_run(trained.path.parents[1], "modalities=v", "optim.epochs=1").path)
-    heard, deaf = (run.score(source(bank, "test02", **c)) for c in ({}, {"audio": None}))
-    np.testing.assert_array_equal(heard.coarse, deaf.coarse)
-    assert heard.class_probabilities is None
+    has_audio, deaf = (run.score(source(bank, "test02", **c)) for c in ({}, {"audio": None}))
+    np.testing.assert_array_equal(has_audio.coarse, deaf.coarse)
+    assert has_audio.class_probabilities is None
     assert run.note(source(bank, "test03")) == ()
 
 

@@ -75,8 +75,8 @@ def write_ucf(root: Path, inner: str = "UCFClipFeatures") -> Hand:
 
 def set_official(monkeypatch: pytest.MonkeyPatch, name: str, train: int, test: int) -> None:
     """Makes the official split as small as a release by hand."""
-    facts = replace(registry.BENCHMARKS[name], official_counts={"train": train, "test": test})
-    monkeypatch.setitem(registry.BENCHMARKS, name, facts)
+    spec = replace(registry.BENCHMARKS[name], official_counts={"train": train, "test": test})
+    monkeypatch.setitem(registry.BENCHMARKS, name, spec)
 
 
 def snapshot(folder: Path, leave_out: Callable[[str], bool] = lambda name: name == "manifest.json") -> dict[str, bytes]:

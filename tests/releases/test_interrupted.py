@@ -178,14 +178,14 @@ def test_no_room_leaves_nothing(source: Hand, tmp_path: Path, limit: int) -> Non
 
 
 def test_no_permission_to_write(source: Hand, tmp_path: Path) -> None:
-    place = tmp_path / "locked"
-    place.mkdir()
-    place.chmod(0o555)
-    result = run_import(source.root, place / "bank", as_another_user(source.root, tmp_path))
+    position = tmp_path / "locked"
+    position.mkdir()
+    position.chmod(0o555)
+    result = run_import(source.root, position / "bank", as_another_user(source.root, tmp_path))
     assert result.returncode == 1
-    assert f"{place / 'bank'}: no permission to write" in result.stderr
+    assert f"{position / 'bank'}: no permission to write" in result.stderr
     assert "Traceback" not in result.stderr
-    assert list(place.iterdir()) == []
+    assert list(position.iterdir()) == []
 
 
 def test_no_permission_to_read(source: Hand, tmp_path: Path) -> None:

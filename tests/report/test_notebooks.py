@@ -46,7 +46,7 @@ def test_parameters_come_first_and_the_rest_is_thin(notebook: Path) -> None:
         assert not any(word in source for word in ("def ", "os.environ", "'../", '"../'))
 
 
-def run(notebook: Path, environment: dict[str, str], place: Path = ROOT) -> list[dict[str, Any]]:
+def run(notebook: Path, environment: dict[str, str], position: Path = ROOT) -> list[dict[str, Any]]:
     """All outputs of a notebook whose kernel was started in `place` and that ran to its end."""
     try:
         import ipykernel  # noqa: F401
@@ -58,7 +58,7 @@ def run(notebook: Path, environment: dict[str, str], place: Path = ROOT) -> list
     book = nbformat.read(notebook, as_version=4)
     nbformat.validate(book)
     path = os.pathsep.join([str(Path(mmvad.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
-    client = NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(place)}})
+    client = NotebookClient(book, timeout=240, kernel_name="python3", resources={"metadata": {"path": str(position)}})
     client.execute(env={**os.environ, "PYTHONPATH": path, **environment})
     return [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
 

@@ -27,8 +27,8 @@ def test_switches_and_reconstructions_are_said(
 def test_a_run_as_it_was_published_needs_no_word(
     results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for place, changes in enumerate([(), ("model.name=vadclip", "modalities=vt")]):
-        text = printed(results_bank, tmp_path / str(place), capsys, *changes)
+    for position, changes in enumerate([(), ("model.name=vadclip", "modalities=vt")]):
+        text = printed(results_bank, tmp_path / str(position), capsys, *changes)
         assert "combined" in text
         assert "switches on" not in text
         assert "reconstruction" not in text

@@ -41,7 +41,7 @@ def test_a_killed_training_is_resumed_by_the_sweep(whom: str, tmp_path: Path) ->
         process.wait(60)
         process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
     assert process.wait(300) == 0
-    assert "going on from" in folder.log.read_text()
+    assert "resuming from" in folder.log.read_text()
     whole = train(load_config([folder.config], [f"runtime.results={tmp_path / 'whole'}"]))
     for part in ("report", "epochs", "scores"):
         assert getattr(folder, part).read_bytes() == getattr(whole, part).read_bytes(), part

@@ -128,16 +128,16 @@ def read_offline(data: bytes) -> Logged:
 
 def records(data: bytes, header: int = 7, block: int = 32768) -> Iterator[bytes]:
     """The records of a LevelDB log behind W&B's own header of 7 bytes: whole (1) or in parts (2, 3, 4)."""
-    place, content = header, b""
-    while place + header <= len(data):
-        if block - place % block < header:
-            place += block - place % block
+    position, content = header, b""
+    while position + header <= len(data):
+        if block - position % block < header:
+            position += block - position % block
             continue
-        length, kind = int.from_bytes(data[place + 4 : place + 6], "little"), data[place + 6]
-        if place + header + length > len(data):
+        length, kind = int.from_bytes(data[position + 4 : position + 6], "little"), data[position + 6]
+        if position + header + length > len(data):
             return  # still being written
-        content += data[place + header : place + header + length]
-        place += header + length
+        content += data[position + header : position + header + length]
+        position += header + length
         if kind in {1, 4}:
             yield content
             content = b""

@@ -97,14 +97,14 @@ def make_run(
         fine=config.uses_text and config.loss.fine,
     )
     write_scores(folder.scores, videos)
-    facts = {"device": "CPU", "precision": "32-true", "versions": VERSIONS, "test_seconds": 2.0, "train_seconds": 9.0}
-    facts |= {"finished": f"2026-01-01T00:00:{seed:02d}", "bank": {"path": str(bank)}, **manifest}
-    write_json(folder.manifest, facts)
+    spec = {"device": "CPU", "precision": "32-true", "versions": VERSIONS, "test_seconds": 2.0, "train_seconds": 9.0}
+    spec |= {"finished": f"2026-01-01T00:00:{seed:02d}", "bank": {"path": str(bank)}, **manifest}
+    write_json(folder.manifest, spec)
     report = {
         "schema": 1,
         "identity": identity,
         "bank_hash": bank_manifest["content_hash"],
-        "precision": facts["precision"],
+        "precision": spec["precision"],
         "config": tree,
         "select": config.select,
         "selected_on_test": config.select == "best_test",
@@ -117,6 +117,6 @@ def make_run(
 
 def make_runs(results: Path, bank: Path, rows: Iterable[tuple[Sequence[str], float]], seeds: int = 3) -> None:
     """Every row (changes, skill) with every seed."""
-    for place, (changes, skill) in enumerate(rows):
+    for position, (changes, skill) in enumerate(rows):
         for seed in range(seeds):
-            make_run(results, bank, changes, seed=seed, skill=skill, noise=100 * place + seed)
+            make_run(results, bank, changes, seed=seed, skill=skill, noise=100 * position + seed)

@@ -35,8 +35,8 @@ def several(tmp_path_factory: pytest.TempPathFactory, results_bank: Path) -> Pat
     rows = {tuple(settings(overlay)) for overlay in FOLDED} | {(f"modalities={m}",) for m in ("v", "va", "vt")}
     base = (*settings(FOLDED[4]),)
     rows.discard((*settings(FOLDED[-1]),))  # the same configuration as the components' last
-    for place, changes in enumerate(sorted(rows)):
-        make_run(results, results_bank, changes, skill=3.0 if changes == base else 1.5, noise=place)
+    for position, changes in enumerate(sorted(rows)):
+        make_run(results, results_bank, changes, skill=3.0 if changes == base else 1.5, noise=position)
     return results
 
 

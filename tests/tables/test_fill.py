@@ -143,8 +143,8 @@ def test_runs_of_another_bank_are_not_averaged(results_bank: Path, tmp_path: Pat
 def test_a_peek_at_the_test_set_is_marked(results_bank: Path, tmp_path: Path) -> None:
     make_runs(tmp_path, results_bank, [([], 2.0), (["modalities=v", "select=best_test"], 1.0)])
     filled = table("VI", tmp_path)
-    assert row(filled, "V").peeked
-    assert not row(filled, "V+A+T").peeked
+    assert row(filled, "V").selected_on_test
+    assert not row(filled, "V+A+T").selected_on_test
     assert any("TEST set" in note for note in filled.notes)
 
 

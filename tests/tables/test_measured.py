@@ -57,7 +57,7 @@ def test_runs_of_two_checkpoint_policies_are_not_averaged(run: Run, tmp_path: Pa
     filled = table(tmp_path)
     found = row(filled, "UR-DMU 2023")
     aps = [100 * read_json(folder.report)["scores"]["combined"]["ap"] for folder in last]
-    assert (found.seeds, found.peeked) == ((0, 1), False)
+    assert (found.seeds, found.selected_on_test) == ((0, 1), False)
     assert found.cells[0].mean == pytest.approx(sum(aps) / 2)
     assert "UR-DMU 2023: another configuration was run too and left out: select=best_test" in filled.notes
 
@@ -71,7 +71,7 @@ def test_long_values_are_shown_by_their_end_and_hashes_by_their_beginning() -> N
 
 def test_peeking_runs_alone_are_shown_with_their_mark(run: Run, tmp_path: Path) -> None:
     run([*UR_DMU, "select=best_test"])
-    assert row(table(tmp_path), "UR-DMU 2023").peeked
+    assert row(table(tmp_path), "UR-DMU 2023").selected_on_test
 
 
 @pytest.mark.parametrize("name", [name for name, peer in PEERS.items() if peer.switches])

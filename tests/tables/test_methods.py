@@ -75,9 +75,9 @@ def test_a_peer_is_the_mean_of_its_runs_with_its_published_figure_beside_it(resu
 
 def test_of_two_configurations_with_as_many_seeds_the_newest_counts(tmp_path: Path) -> None:
     make_bank(tmp_path / "bank", "xd_violence")
-    for place, epochs in enumerate((9, 3, 5)):
-        changes, day = [*VADCLIP, f"optim.epochs={epochs}"], f"2026-01-0{1 + (place + 1) % 3}T00:00:00"
-        make_run(tmp_path / "runs", tmp_path / "bank", changes, skill=1.0 + place, noise=place, finished=day)
+    for position, epochs in enumerate((9, 3, 5)):
+        changes, day = [*VADCLIP, f"optim.epochs={epochs}"], f"2026-01-0{1 + (position + 1) % 3}T00:00:00"
+        make_run(tmp_path / "runs", tmp_path / "bank", changes, skill=1.0 + position, noise=position, finished=day)
     reports = [read_json(path) for path in (tmp_path / "runs").glob("*/report.json")]
     newest = next(report for report in reports if report["config"]["optim"]["epochs"] == 3)
     found = row(table(tmp_path / "runs", "III"), "VadCLIP 2024")

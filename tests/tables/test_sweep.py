@@ -27,11 +27,11 @@ ROOT = Path(__file__).resolve().parents[2]
 class Placed(Cell):
     """A cell whose run folder was made by the test."""
 
-    place: RunFolder
+    made: RunFolder
 
     @property
     def folder(self) -> RunFolder:
-        return self.place
+        return self.made
 
 
 @pytest.fixture(autouse=True)
@@ -53,18 +53,18 @@ def written(folder: Path, parameters: str, name: str = "mine.yaml") -> Sweep:
     return read_sweep(file)
 
 
-def cell_state(sweep: Sweep, values: Values, bank: Path, results: Path, ended: str, place: int) -> CellState:
+def cell_state(sweep: Sweep, values: Values, bank: Path, results: Path, ended: str, position: int) -> CellState:
     """A cell that is done, failed for the reason in `ended`, or new."""
     config: Config = configure(sweep, values, [f"data.bank={bank}"])
     changes = [f"{key}={value}" for key, value in values.items() if key not in {"seed", "config", "benchmark"}]
     changes += [f"loss.{part}={getattr(config.loss, part)}" for part in ("coarse", "fine", "contrast", "embed")]
-    cell = Placed(values, str(values), config, f"{place:064d}")
+    cell = Placed(values, str(values), config, f"{position:064d}")
     if ended != "done":
         return CellState(cell, "failed" if ended != "new" else "new", ended if ended != "new" else "")
-    folder = make_run(results, bank, changes, seed=config.seed, skill=1 + place / 5, noise=place)
+    folder = make_run(results, bank, changes, seed=config.seed, skill=1 + position / 5, noise=position)
     identity = next(iter(collect([folder.path]).frame["identity"]))
     cell = Placed(values, str(values), config, str(identity))
-    object.__setattr__(cell, "place", folder)
+    object.__setattr__(cell, "made", folder)
     return CellState(cell, "done")
 
 

@@ -74,9 +74,11 @@ class Figures(Callback):
 
 def trained(module: AnomalyModule, **options: Any) -> list[dict[str, float]]:
     torch.manual_seed(0)
-    figures, place = Figures(), training_device("cpu", "auto")
+    figures, position = Figures(), training_device("cpu", "auto")
     batches: Any = [batch([5] * size, seed=i) for i, size in enumerate(SIZES)]
-    make_trainer(place, callbacks=[figures], logger=False, **options).fit(module, DataLoader(batches, batch_size=None))
+    make_trainer(position, callbacks=[figures], logger=False, **options).fit(
+        module, DataLoader(batches, batch_size=None)
+    )
     return figures.epochs
 
 
@@ -112,8 +114,8 @@ def test_a_loss_counts_in_the_batches_that_have_it() -> None:
 
 def test_memory_that_is_written_anew_changes_no_sum() -> None:
     """A CUDA graph gives its losses in the same place at every step."""
-    place, kept = torch.zeros(()), EpochLosses()
+    position, kept = torch.zeros(()), EpochLosses()
     for value in (1.0, 4.0):
-        kept.add({"total": place.fill_(value)}, 3)
-    kept.add({"total": place.fill_(9.0)}, 2)
+        kept.add({"total": position.fill_(value)}, 3)
+    kept.add({"total": position.fill_(9.0)}, 2)
     assert kept.means()["total"].item() == 33 / 8

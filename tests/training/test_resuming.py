@@ -51,7 +51,7 @@ def test_killed_while_training_and_started_again(bank: Path, tmp_path: Path) -> 
     assert last.is_file()
     assert not folder.finished
     assert main(arguments(bank, tmp_path / "killed", *LONG)) == 0
-    assert "going on from" in folder.log.read_text()
+    assert "resuming from" in folder.log.read_text()
     whole = undisturbed(bank, tmp_path / "whole", LONG)
     assert folder.report.read_bytes() == whole.report.read_bytes()
     assert folder.epochs.read_bytes() == whole.epochs.read_bytes()

@@ -35,10 +35,10 @@ def test_testing_again_gives_the_report(finished: RunFolder, bank: Path, tmp_pat
 def test_a_report_that_is_not_the_checkpoints_is_noticed(figure: str, finished: RunFolder, tmp_path: Path) -> None:
     copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
     content = report(copy)
-    place, (first, *rest) = content, figure.split(".", 2)
+    position, (first, *rest) = content, figure.split(".", 2)
     for key in [first, *rest][:-1]:
-        place = place[key]
-    place[[first, *rest][-1]] += 1
+        position = position[key]
+    position[[first, *rest][-1]] += 1
     copy.report.write_text(json.dumps(content))
     assert main(["test", str(copy.path)]) == 1
 

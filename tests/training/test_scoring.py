@@ -47,8 +47,8 @@ def test_every_snippet_is_the_weighted_mean_of_the_chunks_that_hold_it(
             shares = []
             for part, row in zip(scored.chunks, coarse):
                 if part.video == v and part.start <= t < part.start + part.length:
-                    place = t - part.start
-                    shares.append((min(place, part.length - 1 - place, overlap) + 1, row[place]))
+                    position = t - part.start
+                    shares.append((min(position, part.length - 1 - position, overlap) + 1, row[position]))
             assert shares
             mean = sum(weight * score for weight, score in shares) / sum(weight for weight, _ in shares)
             np.testing.assert_allclose(found[t], mean, rtol=1e-6)

@@ -120,8 +120,8 @@ def test_scores_give_the_reports_metrics_again(finished: RunFolder, bank: Path) 
             for v in open_bank(bank).test.videos
         ]
         assert len(scores.files) == 16
-    for video, facts in zip(videos, open_bank(bank).test.videos):
-        assert video.snippets == facts.snippets
+    for video, spec in zip(videos, open_bank(bank).test.videos):
+        assert video.snippets == spec.snippets
         np.testing.assert_allclose(video.class_probabilities.sum(axis=1), 1, rtol=1e-5)
     content = report(finished)
     assert {key: content[key] for key in ("scores", "map", "frames", "snippets")} == {
@@ -228,7 +228,7 @@ def test_a_compiled_run_is_one_graph(bank: Path, tmp_path: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("wish", ["on", "auto"])
-def test_a_cpu_says_that_it_does_not_compile(wish: str, bank: Path, tmp_path: Path) -> None:
-    folder = train(configured(bank, tmp_path, "optim.epochs=1", f"runtime.compile={wish}"))
-    assert ("steps stay as they are" in folder.log.read_text()) is (wish == "on")
+def test_a_cpu_says_that_it_does_not_compile(requested: str, bank: Path, tmp_path: Path) -> None:
+    folder = train(configured(bank, tmp_path, "optim.epochs=1", f"runtime.compile={requested}"))
+    assert ("steps stay as they are" in folder.log.read_text()) is (requested == "on")
     assert json.loads(folder.manifest.read_text())["compiled"] is False

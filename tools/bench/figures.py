@@ -17,9 +17,9 @@ VIDEOS = 800
 
 def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
     """All figures of a test set; and the mAP alone on a tenth of it, where the plain form can be waited for."""
-    facts = benchmark("xd_violence")
-    videos = scored_videos(facts, 40 if quick else VIDEOS)
-    row = compare("metrics", f"all figures, {len(videos)} videos", lambda: evaluate(facts, videos), None, repeats)
+    spec = benchmark("xd_violence")
+    videos = scored_videos(spec, 40 if quick else VIDEOS)
+    row = compare("metrics", f"all figures, {len(videos)} videos", lambda: evaluate(spec, videos), None, repeats)
     row.amount, row.unit, row.limit = len(videos), "videos", 1.0
     yield row
     tenth = videos[:: 20 if quick else 10]
@@ -27,27 +27,27 @@ def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
 
     def frame_sets() -> None:
         for threshold in IOU_THRESHOLDS[:1] if quick else IOU_THRESHOLDS:
-            published_map(rows, normal, events, facts.normal_events, threshold)
+            published_map(rows, normal, events, spec.normal_events, threshold)
 
     detections = [DetectionVideo(v.name, n, v.events, r) for v, n, r in zip(tenth, normal, rows, strict=True)]
     row = compare(
-        "metrics", f"mAP, {len(tenth)} videos", lambda: detection_map(facts, detections), frame_sets, 1, warm=False
+        "metrics", f"mAP, {len(tenth)} videos", lambda: detection_map(spec, detections), frame_sets, 1, warm=False
     )
     row.wanted = 100.0
     yield row
 
 
 def _written_out(videos: list[ScoredVideo]) -> tuple[list, list[bool], list]:
-    facts = benchmark("xd_violence")
+    spec = benchmark("xd_violence")
     rows = [v.class_probabilities for v in videos]
-    events = [[(facts.class_index(e.label, v.name), e.start, e.end) for e in v.events] for v in videos]
-    return rows, [v.labels == (facts.normal,) for v in videos], events
+    events = [[(spec.class_index(e.label, v.name), e.start, e.end) for e in v.events] for v in videos]
+    return rows, [v.labels == (spec.normal,) for v in videos], events
 
 
 def metric_growth(sizes: list[int]) -> Iterator[tuple[int, float, int]]:
     """(videos, seconds, memory) of all figures."""
-    facts = benchmark("xd_violence")
+    spec = benchmark("xd_violence")
     for size in sizes:
-        videos = scored_videos(facts, size)
-        spent = cost(lambda videos=videos: evaluate(facts, videos))  # type: ignore[misc]
+        videos = scored_videos(spec, size)
+        spent = cost(lambda videos=videos: evaluate(spec, videos))  # type: ignore[misc]
         yield size, spent.wall, spent.memory

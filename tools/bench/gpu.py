@@ -27,15 +27,15 @@ FORMS = {
 """Under `runtime.compile` and `runtime.resident`."""
 
 
-def gpu_rows(quick: bool, place: Device, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Row]:
+def gpu_rows(quick: bool, position: Device, benchmarks: tuple[str, ...] = BENCHMARKS) -> Iterator[Row]:
     """A row a benchmark and form; the plain step, which has no gather and no Lightning around it, beside the first."""
     small = ("data.segment_length=64", "model.text.architecture=tiny", "data.batch_size=8") if quick else ()
     for name in benchmarks:
         config = configuration(name, *small)
-        flops = step_flops(config, place)
-        plain = plain_step(config, place)
+        flops = step_flops(config, position)
+        plain = plain_step(config, position)
         for form, options in FORMS.items():
-            spent = train_steps(config, place, warm=6, steps=4 if quick else 20, **options)
+            spent = train_steps(config, position, warm=6, steps=4 if quick else 20, **options)
             title = f"{benchmark(name).title}, B {config.data.batch_size}, {form}"
             row = _row(title, spent, config, flops)
             yield replace(row, plain_seconds=plain, ratio=plain / spent.seconds)
@@ -48,33 +48,33 @@ def _row(name: str, spent: Trained, config: Config, flops: int) -> Row:
     return row
 
 
-def step_flops(config: Config, place: Device) -> int:
+def step_flops(config: Config, position: Device) -> int:
     """Operations of a step, forward and backward, on the first batch that training gets on this device."""
-    model = dual_stream(config, *WIDTHS).to(place.torch)
-    batch = next(iter(drawn_loader(config, place)))
+    model = dual_stream(config, *WIDTHS).to(position.torch)
+    batch = next(iter(drawn_loader(config, position)))
     return count_flops(lambda: model.losses(model(batch), batch)["total"].backward())
 
 
-def plain_step(config: Config, place: Device, steps: int = 5) -> float:
+def plain_step(config: Config, position: Device, steps: int = 5) -> float:
     """Seconds of the plain step in the same mixed precision, losses in float32."""
-    model = dual_stream(config, *WIDTHS).to(place.torch)
+    model = dual_stream(config, *WIDTHS).to(position.torch)
     form = PlainModel(model, [c.prompt for c in benchmark(config.benchmark).classes])
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], config.optim.learning_rate)
-    batch = drawn_samples(config, place.torch).batch(torch.arange(config.data.batch_size).numpy())
+    batch = drawn_samples(config, position.torch).batch(torch.arange(config.data.batch_size).numpy())
 
     def step() -> None:
-        with torch.autocast(place.torch.type, torch.bfloat16):
+        with torch.autocast(position.torch.type, torch.bfloat16):
             output = form.forward(batch)
         optimizer.zero_grad()
         losses(_in_float32(output), batch, model.settings)["total"].backward()
         optimizer.step()
 
     step()
-    wait_for(place.torch)
+    wait_for(position.torch)
     begun = time.perf_counter()
     for _ in range(steps):
         step()
-    wait_for(place.torch)
+    wait_for(position.torch)
     return (time.perf_counter() - begun) / steps
 
 

@@ -38,9 +38,9 @@ def configuration(file: str, *overrides: str) -> Config:
 
 def dual_stream(config: Config, visual_width: int = 512, audio_width: int = 128) -> DualStreamModel:
     """The untrained network of a configuration for features of these widths, in training mode."""
-    widths, facts = Widths(visual_width, audio_width), benchmark(config.benchmark)
+    widths, spec = Widths(visual_width, audio_width), benchmark(config.benchmark)
     torch.manual_seed(config.seed)
-    model = build_model(config, widths, facts, build_text(config, widths))
+    model = build_model(config, widths, spec, build_text(config, widths))
     assert isinstance(model, DualStreamModel)
     return model.train()
 
@@ -57,8 +57,8 @@ def batch(size: int, length: int, classes: int, *, visual: int = 512, audio: int
         own, common = torch.randn(size, length, width, generator=draw), torch.randn(size, 1, width, generator=draw)
         return torch.nn.functional.normalize(own + common, dim=-1) * mask.unsqueeze(-1)
 
-    heard = torch.ones(size, dtype=torch.bool)
-    return Batch(features(visual), features(audio) if audio else None, heard if audio else None, mask, labels)
+    has_audio = torch.ones(size, dtype=torch.bool)
+    return Batch(features(visual), features(audio) if audio else None, has_audio if audio else None, mask, labels)
 
 
 def planted_batches(config: Config, size: int, count: int) -> list[Batch]:
@@ -72,24 +72,24 @@ def planted_batches(config: Config, size: int, count: int) -> list[Batch]:
         return list(islice(chain.from_iterable(repeat(loader)), count))
 
 
-def scored_videos(facts: Benchmark, videos: int, seed: int = 0) -> list[ScoredVideo]:
+def scored_videos(spec: Benchmark, videos: int, seed: int = 0) -> list[ScoredVideo]:
     """Scored test videos as long and eventful as XD-Violence's: log-normal lengths, 5 in 8 abnormal, smooth scores."""
     draw = np.random.default_rng(seed)
     lengths = np.maximum(draw.lognormal(0, 0.9, videos) * SNIPPETS_A_VIDEO / np.exp(0.405), 4).astype(int)
-    return [_scored(facts, place, int(n), draw) for place, n in enumerate(lengths)]
+    return [_scored(spec, position, int(n), draw) for position, n in enumerate(lengths)]
 
 
-def _scored(facts: Benchmark, place: int, snippets: int, draw: np.random.Generator) -> ScoredVideo:
-    keys = [key for key in facts.class_keys if key != facts.normal]
+def _scored(spec: Benchmark, position: int, snippets: int, draw: np.random.Generator) -> ScoredVideo:
+    keys = [key for key in spec.class_keys if key != spec.normal]
     events: tuple[Event, ...] = ()
-    label = (facts.normal,)
-    if place % 8 < 5:
-        label = (keys[place % len(keys)],)
+    label = (spec.normal,)
+    if position % 8 < 5:
+        label = (keys[position % len(keys)],)
         ends = np.sort(draw.integers(0, 16 * snippets, (int(draw.integers(1, 5)), 2)), axis=1)
         events = tuple(Event(label[0], int(start), int(end) + 1) for start, end in ends)
-    noise = draw.normal(size=(snippets + 8, len(facts.class_keys) + 1)).cumsum(axis=0)
+    noise = draw.normal(size=(snippets + 8, len(spec.class_keys) + 1)).cumsum(axis=0)
     smooth = 0.3 * (noise[8:] - noise[:-8])
     probabilities = np.exp(smooth[:, 1:]) / np.exp(smooth[:, 1:]).sum(axis=1, keepdims=True)
     intervals = tuple((e.start, e.end) for e in events)
     coarse = (1 / (1 + np.exp(-smooth[:, 0]))).astype(np.float32)
-    return ScoredVideo(f"v{place:06d}", label, events, intervals, coarse, probabilities.astype(np.float32))
+    return ScoredVideo(f"v{position:06d}", label, events, intervals, coarse, probabilities.astype(np.float32))

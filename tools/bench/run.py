@@ -40,7 +40,7 @@ PARTS = (*ROWS, "growth", "gpu")
 
 def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, repeats: int) -> list[Row]:
     """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`."""
-    place = training_device("cpu", "auto", threads)
+    position = training_device("cpu", "auto", threads)
     peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
     chosen = [part for part in ROWS if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
@@ -60,7 +60,7 @@ def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, rep
         "rows": [asdict(row) for row in rows],
         "growth": [_plain(growth) for growth in grown],
         "gpu": asdict(on_gpu),
-        **provenance(place),
+        **provenance(position),
     }
     write_whole(out / "bench.json", (json.dumps(content, indent=1) + "\n").encode())
     print(f"\n{out / 'bench.json'}")
@@ -83,10 +83,10 @@ class OnGpu:
 
 def on_the_gpu(quick: bool) -> OnGpu:
     """The part `gpu`."""
-    place = training_device("cuda", "auto")
-    like = torch.empty(0, dtype=torch.bfloat16, device=place.torch)
+    position = training_device("cuda", "auto")
+    like = torch.empty(0, dtype=torch.bfloat16, device=position.torch)
     peak = peak_rate(1024 if quick else 8192, 0.5, like)
-    return OnGpu(place.reason, peak, list(gpu_rows(quick, place)))
+    return OnGpu(position.reason, peak, list(gpu_rows(quick, position)))
 
 
 def _head(quick: bool, peak: float) -> str:

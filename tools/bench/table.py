@@ -50,7 +50,9 @@ def reached(row: Row) -> bool | None:
 
 
 def _cells(row: Row, peak: float) -> list[str]:
-    wish = f"<= {row.limit:g} s" if row.limit is not None else f">= {row.wanted:g}" if row.wanted is not None else ""
+    requested = (
+        f"<= {row.limit:g} s" if row.limit is not None else f">= {row.wanted:g}" if row.wanted is not None else ""
+    )
     done = reached(row)
     return [
         row.name,
@@ -64,7 +66,7 @@ def _cells(row: Row, peak: float) -> list[str]:
         else "",
         f"{row.flops / row.seconds / peak:.0%}" if row.flops else "",
         f"{row.memory / 2**20:.0f}" + ("" if row.plain_memory is None else f" ({row.plain_memory / 2**20:.0f})"),
-        "" if done is None else f"{'yes' if done else 'NO'} ({wish})",
+        "" if done is None else f"{'yes' if done else 'NO'} ({requested})",
     ]
 
 

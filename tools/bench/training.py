@@ -51,40 +51,40 @@ class Trained:
 
 
 def train_steps(
-    config: Config, place: Device, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
+    config: Config, position: Device, *, resident: bool = True, compiled: bool = False, warm: int = 6, steps: int = 20
 ) -> Trained:
     """Trains `warm` (two or more) and then `steps` steps of a configuration, on features that lie there or in RAM.
 
     Raises ValueError where an epoch's end would be among them.
     """
     clock = _Clock(warm, steps)
-    memory = train(config, place, clock, warm + steps, resident=resident, compiled=compiled)
+    memory = train(config, position, clock, warm + steps, resident=resident, compiled=compiled)
     begun, first, start, end = clock.times
     return Trained((end - start) / steps, first - begun, memory)
 
 
-def train(config: Config, place: Device, watch: Callback, steps: int, *, resident: bool, compiled: bool) -> int:
+def train(config: Config, position: Device, watch: Callback, steps: int, *, resident: bool, compiled: bool) -> int:
     """Trains on drawn features, for so many steps of one epoch: bytes at the highest."""
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
     model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
-    compiled = compiles("on" if compiled else "off", model, place.torch, steps)
+    compiled = compiles("on" if compiled else "off", model, position.torch, steps)
     module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
-    loader = drawn_loader(config, place, resident=resident)
+    loader = drawn_loader(config, position, resident=resident)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")
-    before, clip = _peak_from_here(place.torch), config.optim.gradient_clip or None
+    before, clip = _peak_from_here(position.torch), config.optim.gradient_clip or None
     trainer = make_trainer(
-        place, max_epochs=-1, max_steps=steps, callbacks=[watch], logger=False, gradient_clip_val=clip
+        position, max_epochs=-1, max_steps=steps, callbacks=[watch], logger=False, gradient_clip_val=clip
     )
     trainer.fit(module, loader)
-    return torch.cuda.max_memory_allocated() - before if place.torch.type == "cuda" else 0
+    return torch.cuda.max_memory_allocated() - before if position.torch.type == "cuda" else 0
 
 
-def drawn_loader(config: Config, place: Device, *, resident: bool = True) -> DataLoader[Batch]:
+def drawn_loader(config: Config, position: Device, *, resident: bool = True) -> DataLoader[Batch]:
     """An epoch of drawn batches as training gets them there."""
-    samples = drawn_samples(config, place.torch if resident else torch.device("cpu"))
-    samples = samples._replace(pinned=not resident and place.torch.type == "cuda")
+    samples = drawn_samples(config, position.torch if resident else torch.device("cpu"))
+    samples = samples._replace(pinned=not resident and position.torch.type == "cuda")
     abnormal = samples.labels[:: samples.crops, 0].numpy() == 0
     sampler = EpochSampler(abnormal, config.data.batch_size, config.seed, config.data.balanced)
     return loader_of(samples, sampler)

@@ -252,9 +252,9 @@ class BankWriter:
     def _sort(self, split: Split, videos: list[BankVideo]) -> list[BankVideo]:
         """Brings the rows into the order of the videos; gives the videos with their new places."""
         (self.partial / JOURNAL).unlink(missing_ok=True)  # its places hold no longer
-        heard = [video for video in videos if video.audio_start is not None]
+        has_audio = [video for video in videos if video.audio_start is not None]
         spans = {"visual": [(video.visual_start, video.snippets * len(video.crops)) for video in videos]}
-        spans["audio"] = [(video.audio_start or 0, video.snippets) for video in heard]
+        spans["audio"] = [(video.audio_start or 0, video.snippets) for video in has_audio]
         for modality in MODALITIES:
             if (split, modality) in self._files:
                 self._files[split, modality].reorder(spans[modality])
@@ -309,10 +309,10 @@ def _placed(videos: list[BankVideo]) -> list[BankVideo]:
     """The videos with their rows one after the other, in this order."""
     placed, visual, audio = [], 0, 0
     for video in videos:
-        heard = video.audio_start is not None
-        placed.append(replace(video, visual_start=visual, audio_start=audio if heard else None))
+        has_audio = video.audio_start is not None
+        placed.append(replace(video, visual_start=visual, audio_start=audio if has_audio else None))
         visual += video.snippets * len(video.crops)
-        audio += video.snippets if heard else 0
+        audio += video.snippets if has_audio else 0
     return placed
 
 

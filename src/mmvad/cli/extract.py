@@ -135,10 +135,10 @@ def run_extract(args: argparse.Namespace) -> int:
     from mmvad.extraction.video_files import find_videos
     from mmvad.system.disk import sole_writer
 
-    videos, places = find_videos(args.videos), _places(args)
+    videos, positions = find_videos(args.videos), _places(args)
     extractor = Extractor(extraction_settings(args))
     with sole_writer(args.out.resolve()):
-        folder = FeatureFolder(places, extractor.describe())
+        folder = FeatureFolder(positions, extractor.describe())
         for warning in folder.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         outcome = extract_all(videos, extractor, folder, args.workers)
@@ -165,9 +165,9 @@ def _places(args: argparse.Namespace) -> Any:
     from mmvad.benchmarks.lists import read_videos
     from mmvad.benchmarks.registry import benchmark
 
-    facts = benchmark(args.benchmark)
-    lists = read_videos(facts, args.lists or args.out)
-    return Places(args.out, facts, {video.name: video for split in lists.values() for video in split})
+    spec = benchmark(args.benchmark)
+    lists = read_videos(spec, args.lists or args.out)
+    return Places(args.out, spec, {video.name: video for split in lists.values() for video in split})
 
 
 def _import(args: argparse.Namespace, extractor: Any) -> None:

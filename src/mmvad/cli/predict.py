@@ -115,7 +115,7 @@ def _predict_videos(options: argparse.Namespace, run: Any) -> int:
 
     videos = find_videos(options.videos) if options.videos else []
     _check_truth(options, len(videos) if not options.watch else 2)
-    extractor, warnings = build_extractor(run.extraction, _given(options, run.listens), listens=run.listens)
+    extractor, warnings = build_extractor(run.extraction, _given(options, run.uses_audio), uses_audio=run.uses_audio)
     predictor = _predictor(options, run, warnings, extractor.describe())
     code = _all(predictor, [request_video(path, extractor) for path in videos])
     if options.watch:
@@ -131,10 +131,10 @@ def _predict_videos(options: argparse.Namespace, run: Any) -> int:
 def _predictor(
     options: argparse.Namespace, run: Any, notes: tuple[str, ...], extraction: dict[str, Any] | None
 ) -> Predictor:
-    from mmvad.predict.job import Predictor, Wishes
+    from mmvad.predict.job import OutputOptions, Predictor
 
     run.overlap(options.chunk_overlap)  # before it fails video by video
-    wishes = Wishes(
+    options_ = OutputOptions(
         options.out,
         options.html,
         options.truth,
@@ -144,7 +144,7 @@ def _predictor(
         options.fps,
         extraction,
     )
-    return Predictor(run, wishes)
+    return Predictor(run, options_)
 
 
 def _all(predictor: Predictor, requests: list[Request]) -> int:
@@ -170,15 +170,15 @@ def _arrived(predictor: Predictor, request: Request, taken: dict[str, Path]) -> 
 
 def _one(predictor: Predictor, request: Request) -> bool:
     """Predicts one video and says what was found; False for a bad one, which is named. A full disk ends everything."""
-    from mmvad.predict.job import said
+    from mmvad.predict.job import prediction_line
     from mmvad.system.disk import DiskFullError
 
-    folder = predictor.wishes.out / request.name
+    folder = predictor.options_.out / request.name
     try:
         if predictor.is_done(request):
             print(f"{request.name}: done before, {folder}", flush=True)
         else:
-            print(f"{said(predictor.predict(request))}\n  {folder}", flush=True)
+            print(f"{prediction_line(predictor.predict(request))}\n  {folder}", flush=True)
         return True
     except DiskFullError:
         raise
@@ -197,14 +197,14 @@ def _check_truth(options: argparse.Namespace, count: int) -> None:
     _check_sole("--truth", options.truth, count, "a folder that holds NAME.csv for each video")
 
 
-def _check_sole(option: str, place: Path | None, videos: int, folder: str) -> None:
-    if place is not None and place.is_file() and videos > 1:
+def _check_sole(option: str, position: Path | None, videos: int, folder: str) -> None:
+    if position is not None and position.is_file() and videos > 1:
         raise UserError(
-            place, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
+            position, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
         )
 
 
-def _given(options: argparse.Namespace, listens: bool) -> dict[str, Any]:
+def _given(options: argparse.Namespace, uses_audio: bool) -> dict[str, Any]:
     """What the command line says of extraction; None where it says nothing, for the bank's own way."""
     from mmvad.extraction.extractor import ExtractionSettings
 
@@ -218,5 +218,5 @@ def _given(options: argparse.Namespace, listens: bool) -> dict[str, Any]:
     unsaid = {fields.get(name, name) for name in _HOW if getattr(options, name) is None}
     settings = {name: None if name in unsaid else value for name, value in settings.items()}
     settings["tiny_width"] = None
-    settings["audio"] = listens and not options.no_audio
+    settings["audio"] = uses_audio and not options.no_audio
     return settings

@@ -137,8 +137,8 @@ def run_pull(args: argparse.Namespace) -> int:
     """Writes the reports of the database that are not here."""
     from mmvad.sweeps.pull import pull
 
-    came, before, held = pull(_open(args, must_exist=True), args.results)
-    left = f", {held} left out (another process is writing them)" if held else ""
+    came, before, locked = pull(_open(args, must_exist=True), args.results)
+    left = f", {locked} left out (another process is writing them)" if locked else ""
     print(f"{args.results}: {came} reports pulled, {before} were here{left}")
     return 0
 

@@ -17,9 +17,9 @@ from mmvad.models.outside import method_named
 from mmvad.models.peers.registry import PEERS, Peers
 from mmvad.sections import (
     Count,
+    FilePath,
     NoSwitch,
     NotNegative,
-    Place,
     Positive,
     Section,
     Share,
@@ -87,7 +87,7 @@ class Loss(Section):
 
 
 class Data(Section):
-    bank: Place = Path("banks/planted")
+    bank: FilePath = Path("banks/planted")
     """the feature bank (`mmvad data import` makes it)"""
     segment_length: Count = 256
     """L, segments fed to the network"""
@@ -160,7 +160,7 @@ class Runtime(Section):
     """where the bank lies while training; auto: on the GPU or in RAM where it fits, else memory-mapped"""
     compile: Annotated[Literal["auto", "on", "off"], BeforeValidator(_switch_is_a_word)] = "auto"
     """training steps as CUDA graphs, where shapes are fixed; auto: in runs of 2000 steps and more, which it pays for"""
-    results: Place = Path("runs")
+    results: FilePath = Path("runs")
     """folder of the run folders"""
     figures: bool = True
     """draw score curves, the precision-recall and the ROC curve"""
@@ -192,7 +192,7 @@ class Config(Section):
     data: Data = Data()
     optim: Optim = Optim()
     select: Literal["last", "best_val", "best_test"] = "last"
-    """which checkpoint is reported; best_test peeks at the test set and is labelled so"""
+    """which checkpoint is reported; best_test chooses on the test set and is labelled so"""
     quirks: Quirks = Quirks()
     runtime: Runtime = Runtime()
 
@@ -203,7 +203,7 @@ class Config(Section):
             raise ValueError("select: best_val needs a validation set; set data.validation_share above 0")
         if self.uses_audio and self.data.audio == "none":
             raise ValueError(
-                f"modalities: {self.modalities!r} listens, but data.audio is 'none'; set modalities to v or vt"
+                f"modalities: {self.modalities!r} reads sound, but data.audio is 'none'; set modalities to v or vt"
             )
         method = method_named(self.model.name)
         self._reaches(method)

@@ -16,7 +16,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.schema import Config
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
-from mmvad.data.splits import Placement, chunk_samples, training_samples
+from mmvad.data.splits import Serving, chunk_samples, training_samples
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.models.model import Batch
@@ -78,7 +78,7 @@ class FeatureDataModule(lightning.LightningDataModule):
         super().__init__()
         self.config, self.bank, self.benchmark = config, bank, benchmark
         resident = resident_device(config, bank, device)
-        self.placement = Placement(
+        self.placement = Serving(
             config.data.segment_length,
             config.data.audio if config.uses_audio else "none",
             resident,
@@ -89,8 +89,8 @@ class FeatureDataModule(lightning.LightningDataModule):
             pinned=device.type == "cuda" and resident != device,
         )
         out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
-        self.train_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if not held]
-        held_videos = [v for v, held in zip(bank.train.videos, out, strict=True) if held]
+        self.train_videos = [v for v, is_held_out in zip(bank.train.videos, out, strict=True) if not is_held_out]
+        held_videos = [v for v, is_held_out in zip(bank.train.videos, out, strict=True) if is_held_out]
         if config.data.validation_share and not held_videos:
             raise UserError(
                 f"data.validation_share: {config.data.validation_share}",
@@ -173,9 +173,9 @@ def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.d
 
     `auto` takes the GPU, then RAM, where the features in float32 take at most 60 % of what is free.
     """
-    wish = config.runtime.resident
-    if wish != "auto":
-        return {"gpu": device, "ram": torch.device("cpu"), "disk": None}[wish]
+    requested = config.runtime.resident
+    if requested != "auto":
+        return {"gpu": device, "ram": torch.device("cpu"), "disk": None}[requested]
     bytes_needed = 4 * sum(
         s.visual.size + (s.audio.size if s.audio is not None else 0) for s in (bank.train, bank.test)
     )

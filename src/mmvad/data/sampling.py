@@ -50,8 +50,8 @@ class EpochSampler(Sampler[np.ndarray]):
         kinds = [rng.permutation(np.flatnonzero(self.abnormal == kind)) for kind in (False, True)]
         most = max(map(len, kinds))
         for i in range(0, most, half):
-            places = np.arange(i, min(i + half, most))
-            yield np.concatenate([kind[places % len(kind)] for kind in kinds])
+            positions = np.arange(i, min(i + half, most))
+            yield np.concatenate([kind[positions % len(kind)] for kind in kinds])
 
 
 def held_out(labels: list[tuple[str, ...]], share: float, seed: int) -> np.ndarray:
@@ -60,7 +60,7 @@ def held_out(labels: list[tuple[str, ...]], share: float, seed: int) -> np.ndarr
     first = np.array([names[0] for names in labels])
     out = np.zeros(len(labels), dtype=bool)
     for label in sorted(set(first)):
-        places = np.flatnonzero(first == label)
-        wanted = min(max(round(share * len(places)), 1), len(places) - 1) if share else 0
-        out[rng.permutation(places)[:wanted]] = True
+        positions = np.flatnonzero(first == label)
+        wanted = min(max(round(share * len(positions)), 1), len(positions) - 1) if share else 0
+        out[rng.permutation(positions)[:wanted]] = True
     return out

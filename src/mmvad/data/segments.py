@@ -56,9 +56,9 @@ def _stretch_means(rows: np.ndarray, segments: int) -> np.ndarray:
 
 def _interpolated(rows: np.ndarray, segments: int) -> np.ndarray:
     """Linear interpolation in time to L rows, each at the middle of its stretch."""
-    place = np.clip((np.arange(segments) + 0.5) * len(rows) / segments - 0.5, 0, len(rows) - 1)
-    low = place.astype(np.int64)
-    share = (place - low)[:, None]
+    position = np.clip((np.arange(segments) + 0.5) * len(rows) / segments - 0.5, 0, len(rows) - 1)
+    low = position.astype(np.int64)
+    share = (position - low)[:, None]
     values = np.asarray(rows, dtype=np.float64)
     return ((1 - share) * values[low] + share * values[np.minimum(low + 1, len(rows) - 1)]).astype(np.float32)
 
@@ -80,5 +80,5 @@ def fade(length: int, overlap: int) -> np.ndarray:
 
     1, 2, ... from either end up to overlap + 1, so that a score moves evenly from one chunk to the next.
     """
-    place = np.arange(length)
-    return np.minimum(np.minimum(place, length - 1 - place), overlap) + 1.0
+    position = np.arange(length)
+    return np.minimum(np.minimum(position, length - 1 - position), overlap) + 1.0

@@ -18,7 +18,7 @@ Progress = Callable[[Sequence[Sequence2D]], Iterable[Sequence2D]]
 
 
 @dataclass(frozen=True)
-class Placement:
+class Serving:
     """How a split is served: L, whether audio is `required`, `optional` or `none`, and where features lie.
 
     `device` None leaves them on disk; `pinned` says that they go to a GPU from elsewhere; `how` is `data.segments`,
@@ -43,7 +43,7 @@ def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarra
     return matrix
 
 
-def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement) -> Samples:
+def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving) -> Samples:
     """One sample a crop of every video, or a video with all its crops; as at most L segments."""
     together = _equal_crops(videos) if how.crops == "together" else 1
     rows = [(v, crop) for v in videos for crop in range(len(v.crops))]
@@ -53,7 +53,7 @@ def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: B
 
 
 def chunk_samples(
-    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Placement, crop: int, overlap: int = 0
+    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving, crop: int, overlap: int = 0
 ) -> tuple[Samples, list[Chunk]]:
     """One sample a chunk of one crop of every video, in order; and the chunks.
 
@@ -68,7 +68,7 @@ def chunk_samples(
     for part in parts:
         v = videos[part.video]
         owners.append(v)
-        visual.append(Sequence2D(v.visual_start + _crop_place(v, crop) * v.snippets + part.start, part.length))
+        visual.append(Sequence2D(v.visual_start + _crop_position(v, crop) * v.snippets + part.start, part.length))
         audio.append(None if v.audio_start is None else Sequence2D(v.audio_start + part.start, part.length))
     samples = _samples(split, owners, visual, audio, benchmark, how)
     return samples._replace(tight=how.test_span == "whole"), parts
@@ -80,7 +80,7 @@ def _samples(
     visual: Sequence[Sequence2D],
     audio: Sequence[Sequence2D | None],
     benchmark: Benchmark,
-    how: Placement,
+    how: Serving,
 ) -> Samples:
     sound = _audio_store(split, owners, audio, how)
     store = FeatureStore(split.visual, visual, how.segments, how.device, how.progress, how.how)
@@ -88,7 +88,7 @@ def _samples(
 
 
 def _audio_store(
-    split: SplitBank, owners: Sequence[BankVideo], audio: Sequence[Sequence2D | None], how: Placement
+    split: SplitBank, owners: Sequence[BankVideo], audio: Sequence[Sequence2D | None], how: Serving
 ) -> FeatureStore | None:
     if how.audio == "none":
         return None
@@ -118,7 +118,7 @@ def _equal_crops(videos: Sequence[BankVideo]) -> int:
     return len(videos[0].crops)
 
 
-def _crop_place(video: BankVideo, crop: int) -> int:
+def _crop_position(video: BankVideo, crop: int) -> int:
     if crop not in video.crops:
         raise UserError(
             f"data.test_crop: {crop}",

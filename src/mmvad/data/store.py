@@ -74,9 +74,9 @@ class FeatureStore:
         if self.rows is None:
             return self._gather_from_disk(samples, length)
         starts = np.array([self.start[s] if (s := self.sequences[i]) else 0 for i in samples], dtype=np.int64)
-        place = np.arange(length)
-        valid = place < self.lengths(samples)[:, None]
-        index = np.where(valid, starts[:, None] + place, len(self.rows) - 1)
+        position = np.arange(length)
+        valid = position < self.lengths(samples)[:, None]
+        index = np.where(valid, starts[:, None] + position, len(self.rows) - 1)
         found = self.rows.index_select(0, on_device(index.reshape(-1), self.rows.device))
         return found.unflatten(0, index.shape)
 
@@ -130,9 +130,9 @@ class Samples(NamedTuple):
         visual = self.visual.gather(rows, length)
         device = visual.device
         mask = torch.arange(length, device=device) < on_device(valid, device)[:, None]
-        audio = heard = None
+        audio = has_audio = None
         if self.audio is not None:
             audio = self.audio.gather(rows, length)
-            heard = on_device(self.audio.lengths(rows) > 0, device)
+            has_audio = on_device(self.audio.lengths(rows) > 0, device)
         labels = on_device(self.labels.numpy()[rows], device)
-        return Batch(visual, audio, heard, mask, labels, self.crops)
+        return Batch(visual, audio, has_audio, mask, labels, self.crops)

@@ -60,7 +60,7 @@ def write_scripts(seed: int) -> list[Script]:
     ]
 
 
-def _script(split: Split, place: int, label: str, camera: int, rng: np.random.Generator) -> Script:
+def _script(split: Split, position: int, label: str, camera: int, rng: np.random.Generator) -> Script:
     frames = int(rng.uniform(SHORTEST, LONGEST) * RATE)
     seconds = frames / RATE
     acts = [_act(kind, seconds, rng, 0.2, 0.4) for kind in HARMLESS if rng.random() < 0.6]
@@ -70,7 +70,7 @@ def _script(split: Split, place: int, label: str, camera: int, rng: np.random.Ge
         acts.append(act)
         events = (Event(label, round(act.start * RATE), round(act.end * RATE)),)
     known = events if split == "test" else ()  # training knows that something happens, not when
-    video = Video(f"{split}-{place:02d}-{label}", split, (label,), known, tuple((e.start, e.end) for e in known))
+    video = Video(f"{split}-{position:02d}-{label}", split, (label,), known, tuple((e.start, e.end) for e in known))
     return Script(video, frames, tuple(acts), camera, int(rng.integers(2**31)))
 
 

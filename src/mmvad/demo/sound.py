@@ -50,9 +50,9 @@ def _shots(act: Act, length: int, rng: np.random.Generator) -> np.ndarray:
     made = np.zeros(length)
     crack = np.exp(-np.arange(int(0.12 * SAMPLE_RATE)) / (0.03 * SAMPLE_RATE))
     for start in np.arange(0, length - len(crack), SAMPLE_RATE / SHOTS_A_SECOND):
-        place = int(start + rng.uniform(0, 0.04) * SAMPLE_RATE)
-        size = min(len(crack), length - place)
-        made[place : place + size] += 0.8 * crack[:size] * rng.normal(size=size)
+        position = int(start + rng.uniform(0, 0.04) * SAMPLE_RATE)
+        size = min(len(crack), length - position)
+        made[position : position + size] += 0.8 * crack[:size] * rng.normal(size=size)
     return made
 
 

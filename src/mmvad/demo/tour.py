@@ -16,9 +16,9 @@ from mmvad.demo.script import Script, write_scripts
 from mmvad.extraction.extractor import Extractor, small_extractor
 from mmvad.predict.job import (
     RESULT,
+    OutputOptions,
     Predictor,
-    Wishes,
-    said,
+    prediction_line,
 )
 from mmvad.predict.prediction import Prediction
 from mmvad.predict.sources import request_video
@@ -66,11 +66,11 @@ def tour(root: Path, seed: int) -> None:
 
 def predict_unseen(run: RunFolder, root: Path, unseen: list[Script], extractor: Extractor) -> None:
     """Predicts the held-out clips, each with its page, and prints what was found."""
-    predictor = Predictor(load_run(run.path), Wishes(root / "predictions", html=True))
+    predictor = Predictor(load_run(run.path), OutputOptions(root / "predictions", html=True))
     for script in unseen:
         clip = root / "clips" / f"{script.video.name}.mp4"
         prediction = predictor.predict(request_video(clip, extractor))
-        print(f"{said(prediction)}\n  {_truth(prediction)}", flush=True)
+        print(f"{prediction_line(prediction)}\n  {_truth(prediction)}", flush=True)
     scores = read_json(run.report)["scores"]
     figures = "  ".join(f"{name} {figure['ap']:.3f}" for name, figure in scores.items())
     print(f"\naverage precision on the held-out clips: {figures}")

@@ -144,11 +144,11 @@ class Extractor:
         self.settings = settings
         self.device = torch_device(settings.device, "--device")
         self.precision = tower_precision(settings.precision, self.device)
-        place = (self.device, self.precision)
-        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *place)
+        position = (self.device, self.precision)
+        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *position)
         self.sound: AudioEncoder | None = None
         if settings.audio:
-            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *place)
+            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *position)
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
         self._turn = threading.Lock()
 
@@ -162,10 +162,10 @@ class Extractor:
         notes: list[str] = []
         info = media.probe(path)
         snippets, step = Snippets(self.settings.sampling), Steps(advance)
-        listens = self.settings.audio
-        visual = self._visual(info, snippets, notes, step.part(0, 1 - SOUND_SHARE * listens))
+        uses_audio = self.settings.audio
+        visual = self._visual(info, snippets, notes, step.part(0, 1 - SOUND_SHARE * uses_audio))
         starts = snippets.boundaries()
-        audio = self._audio(path, starts, notes, step.part(1 - SOUND_SHARE, 1)) if listens else None
+        audio = self._audio(path, starts, notes, step.part(1 - SOUND_SHARE, 1)) if uses_audio else None
         step.to(1)
         crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
         return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(notes))
@@ -237,8 +237,8 @@ class Extractor:
         """
         assert self.sound is not None
         track = media.sound(path, self.settings.audio_track, notes)
-        heard = Heard()
-        blocks = iter(()) if track is None else heard.through(resampled(track.blocks, track.rate))
+        has_audio = Heard()
+        blocks = iter(()) if track is None else has_audio.through(resampled(track.blocks, track.rate))
         first = next(blocks, None)
         if first is None:
             notes.append("no audio track" if track is None else "the audio track holds no sound that can be decoded")
@@ -250,8 +250,8 @@ class Extractor:
         for rows in self._heard(cut):
             found.append(rows)
             advance(sum(map(len, found)) / len(ends))
-        if heard.seconds < starts[-1] - SOUND_MAY_MISS:
-            notes.append(f"the sound ends at {heard.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
+        if has_audio.seconds < starts[-1] - SOUND_MAY_MISS:
+            notes.append(f"the sound ends at {has_audio.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
         whole = np.concatenate(found)
         return whole[tick_of_snippet(starts, len(whole))] if tick else whole
 

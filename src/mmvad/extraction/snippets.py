@@ -53,13 +53,13 @@ class Snippets:
         share = 1.0 if self.sampling == "centre" else 1 / SNIPPET_FRAMES
         last = None
         for picture in pictures:
-            snippet, place = divmod(self.frames, SNIPPET_FRAMES)
-            if place == 0:
+            snippet, position = divmod(self.frames, SNIPPET_FRAMES)
+            if position == 0:
                 self.starts.append(picture.seconds)
             if self.sampling == "mean" and last is not None:
                 yield last
             last = Sample(snippet, share, picture)
-            if self.sampling == "centre" and place == CENTRE:
+            if self.sampling == "centre" and position == CENTRE:
                 yield last
             self.frames += 1
             self.end = picture.seconds + picture.duration

@@ -52,24 +52,24 @@ class _Stream:
     _back: tuple[int, Stamp] | None = None
 
     def take(self, stamp: Stamp) -> None:
-        place, self.packets = self.packets, self.packets + 1
+        position, self.packets = self.packets, self.packets + 1
         time = stamp.decoded if stamp.decoded is not None else stamp.shown
         if time is None:
             return
         if not self.parts:
-            self._begin(place, stamp, time)
+            self._begin(position, stamp, time)
         elif time >= self.latest - JUMP_SECONDS:
             self._back, self.latest = None, max(self.latest, time)
             self.parts[-1].take(stamp)
         elif self._back is None:
-            self._back = place, stamp
+            self._back = position, stamp
         else:
             (first, before), self._back = self._back, None
             self._begin(first, before, time)
             self.parts[-1].take(stamp)
 
-    def _begin(self, place: int, stamp: Stamp, time: float) -> None:
-        self.parts.append(_Part(place, float("inf"), float("-inf")))
+    def _begin(self, position: int, stamp: Stamp, time: float) -> None:
+        self.parts.append(_Part(position, float("inf"), float("-inf")))
         self.parts[-1].take(stamp)
         self.latest = time
 

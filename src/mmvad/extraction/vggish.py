@@ -135,20 +135,23 @@ def _numpy_arrays() -> list[Any]:
 
 def _fetch(option: str) -> Any:
     """The published file, from torch's cache or the network."""
-    place = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[option]
-    if not place.is_file():
-        place.parent.mkdir(parents=True, exist_ok=True)
+    position = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[option]
+    if not position.is_file():
+        position.parent.mkdir(parents=True, exist_ok=True)
         try:
-            expected = _HASHED_NAME.search(place.name)
+            expected = _HASHED_NAME.search(position.name)
             torch.hub.download_url_to_file(
-                _PUBLISHED_AT + place.name, str(place), hash_prefix=expected[1] if expected else None, progress=False
+                _PUBLISHED_AT + position.name,
+                str(position),
+                hash_prefix=expected[1] if expected else None,
+                progress=False,
             )
         except (OSError, RuntimeError) as error:
             problem = f"the published weights could not be fetched ({error})"
             raise UserError(
-                option, problem, expected=f"a network, or the file at {place}", fix=_origin(option)
+                option, problem, expected=f"a network, or the file at {position}", fix=_origin(option)
             ) from error
-    return _read(option, place)
+    return _read(option, position)
 
 
 def _origin(option: str) -> str:

@@ -29,17 +29,17 @@ def resampled(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
     reach = (_ZERO_CROSSINGS + 1) * max(rate, RATE) // RATE + 1
     margin = unit * math.ceil(reach / unit)
     chunk = unit * math.ceil(_CHUNK_SECONDS * rate / unit)
-    held, before = np.zeros(0, dtype=np.float32), 0
+    buffer, before = np.zeros(0, dtype=np.float32), 0
     for block in _at_least(blocks, chunk + margin):
-        held = np.concatenate([held, block])
-        whole = (len(held) - before - margin) // unit * unit
+        buffer = np.concatenate([buffer, block])
+        whole = (len(buffer) - before - margin) // unit * unit
         if whole <= 0:
             continue
-        yield _resample(held[: before + whole + margin], rate)[_out(before, rate) : _out(before + whole, rate)]
+        yield _resample(buffer[: before + whole + margin], rate)[_out(before, rate) : _out(before + whole, rate)]
         keep = min(before + whole, margin)
-        held, before = held[before + whole - keep :], keep
-    if len(held) > before:
-        yield _resample(held, rate)[_out(before, rate) :]
+        buffer, before = buffer[before + whole - keep :], keep
+    if len(buffer) > before:
+        yield _resample(buffer, rate)[_out(before, rate) :]
 
 
 def windows(blocks: Iterable[np.ndarray], ends: Iterable[int], *, to_the_last: bool) -> Iterator[np.ndarray]:
@@ -48,18 +48,18 @@ def windows(blocks: Iterable[np.ndarray], ends: Iterable[int], *, to_the_last: b
     Beyond the last sample there is silence; without `to_the_last` a window that is not whole ends the series, unless it
     is the first.
     """
-    source, held, heard = iter(blocks), np.zeros(WINDOW, dtype=np.float32), 0
+    source, buffer, received = iter(blocks), np.zeros(WINDOW, dtype=np.float32), 0
     for given, end in enumerate(ends):
-        while heard < end and (block := next(source, None)) is not None:
-            held, heard = np.concatenate([held[-WINDOW:], block]), heard + len(block)
-        cut_off = heard < end and not to_the_last
+        while received < end and (block := next(source, None)) is not None:
+            buffer, received = np.concatenate([buffer[-WINDOW:], block]), received + len(block)
+        cut_off = received < end and not to_the_last
         if cut_off and given:
             return
-        if heard < end:
-            silence = np.zeros(min(end - heard, WINDOW), dtype=np.float32)
-            held, heard = np.concatenate([held[-WINDOW:], silence]), end
-        stop = len(held) - (heard - end)
-        yield held[stop - WINDOW : stop]
+        if received < end:
+            silence = np.zeros(min(end - received, WINDOW), dtype=np.float32)
+            buffer, received = np.concatenate([buffer[-WINDOW:], silence]), end
+        stop = len(buffer) - (received - end)
+        yield buffer[stop - WINDOW : stop]
         if cut_off:
             return
 
@@ -82,14 +82,14 @@ def tick_of_snippet(starts: np.ndarray, ticks: int) -> np.ndarray:
 
 def _at_least(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """The same samples in blocks of at least that size, but for the last."""
-    held: list[np.ndarray] = []
+    buffer: list[np.ndarray] = []
     for block in blocks:
-        held.append(block)
-        if sum(map(len, held)) >= size:
-            yield np.concatenate(held)
-            held = []
-    if held:
-        yield np.concatenate(held)
+        buffer.append(block)
+        if sum(map(len, buffer)) >= size:
+            yield np.concatenate(buffer)
+            buffer = []
+    if buffer:
+        yield np.concatenate(buffer)
 
 
 def _out(samples: int, rate: int) -> int:

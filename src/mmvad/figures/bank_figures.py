@@ -47,12 +47,12 @@ def class_figure(folder: Path, counts: pd.DataFrame, benchmark: Benchmark) -> Pi
     words = {c.key: c.prompt for c in benchmark.classes}
     figure = Figure(figsize=(6, 0.4 * len(counts) + 1), layout="constrained")
     axes = figure.add_subplot()
-    places = np.arange(len(counts))[::-1]
+    positions = np.arange(len(counts))[::-1]
     for split, shift in zip(SPLITS, (0.2, -0.2)):
-        bars = axes.barh(places + shift, counts[split], height=0.38, color=COLOURS[split], label=split)
+        bars = axes.barh(positions + shift, counts[split], height=0.38, color=COLOURS[split], label=split)
         axes.bar_label(bars, fontsize=8, padding=2)
     axes.margins(x=0.08)  # room for the longest bar's number
-    axes.set_yticks(places, [words[key] for key in counts.index])
+    axes.set_yticks(positions, [words[key] for key in counts.index])
     axes.set_xlabel("videos")
     axes.legend(frameon=False, fontsize=9)
     caption = "A video of several classes counts in each."
@@ -69,8 +69,8 @@ def projection_figure(
     if not there:
         return Picture(title, "", missing="fewer than three test videos")
     figure = Figure(figsize=(4.6 * len(there) + 1.4, 4), layout="constrained")
-    for place, (modality, (videos, points)) in enumerate(there.items()):
-        axes = figure.add_subplot(1, len(there), place + 1)
+    for position, (modality, (videos, points)) in enumerate(there.items()):
+        axes = figure.add_subplot(1, len(there), position + 1)
         plane, shares = principal_plane(points)
         _scatter(axes, plane, [video.labels[0] for video in videos], benchmark)
         names = [f"axis {i + 1} ({share:.0%} of the variance)" for i, share in enumerate(shares)]
@@ -84,16 +84,16 @@ def projection_figure(
 def _scatter(axes: Axes, plane: np.ndarray, labels: Sequence[str], benchmark: Benchmark) -> None:
     """One colour and form a class, for readers who confuse colours; normal videos grey and small, below the others."""
     of = np.array(labels)
-    for place, c in enumerate(benchmark.classes):
+    for position, c in enumerate(benchmark.classes):
         own = plane[of == c.key]
         normal = c.key == benchmark.normal
-        colour = "#b0b7bf" if normal else colormaps["tab20"]((place - 1) % 20)
+        colour = "#b0b7bf" if normal else colormaps["tab20"]((position - 1) % 20)
         axes.scatter(
             own[:, 0],
             own[:, 1],
             s=12 if normal else 22,
             color=colour,
-            marker="o" if normal else MARKERS[(place - 1) % len(MARKERS)],
+            marker="o" if normal else MARKERS[(position - 1) % len(MARKERS)],
             label=c.prompt,
             zorder=1 if normal else 2,
         )

@@ -22,7 +22,7 @@ def video_table(bank: Bank) -> pd.DataFrame:
 
     `abnormal_share` is the share of abnormal frames of a test video, missing in training.
     """
-    facts = benchmark_named(bank.benchmark)
+    spec = benchmark_named(bank.benchmark)
     rows = []
     for split in SPLITS:
         for video in bank.split(split).videos:
@@ -31,9 +31,9 @@ def video_table(bank: Bank) -> pd.DataFrame:
                     "split": split,
                     "video": video.name,
                     "classes": "+".join(video.labels),
-                    "normal": video.labels == (facts.normal,),
+                    "normal": video.labels == (spec.normal,),
                     "snippets": video.snippets,
-                    "seconds": snippet_seconds(video.snippets, facts.frames_per_second),
+                    "seconds": snippet_seconds(video.snippets, spec.frames_per_second),
                     "crops": len(video.crops),
                     "sound": video.audio_start is not None,
                     "abnormal_share": _abnormal_share(video) if split == "test" else None,
@@ -52,10 +52,10 @@ def class_counts(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 def video_means(bank: Bank, split: Split, modality: Modality = "visual") -> tuple[list[BankVideo], np.ndarray]:
     """Every video's mean feature, float64 [videos, d], of its first crop; audio leaves silent videos out."""
     part = bank.split(split)
-    heard = [v for v in part.videos if modality == "visual" or part.audio_rows(v) is not None]
-    rows = (part.visual_rows(v, v.crops[0]) if modality == "visual" else part.audio_rows(v) for v in heard)
+    has_audio = [v for v in part.videos if modality == "visual" or part.audio_rows(v) is not None]
+    rows = (part.visual_rows(v, v.crops[0]) if modality == "visual" else part.audio_rows(v) for v in has_audio)
     means = [np.asarray(found, dtype=np.float64).mean(axis=0) for found in rows if found is not None]
-    return heard, np.stack(means) if means else np.zeros((0, 0))
+    return has_audio, np.stack(means) if means else np.zeros((0, 0))
 
 
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

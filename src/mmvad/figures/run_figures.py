@@ -16,6 +16,7 @@ from mmvad.figures.pictures import file_name
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import (
     Curve,
+    MetricValue,
     average_precision,
     precision_recall_points,
     rank,
@@ -23,7 +24,6 @@ from mmvad.metrics.frame import (
     roc_points,
     snippet_positives,
 )
-from mmvad.metrics.frame import Figure as Area
 from mmvad.system.disk import disk_errors
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
@@ -50,10 +50,10 @@ def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[Sco
     chosen = []
     for normal in (False, True):
         kind = sorted((v for v in videos if (v.labels == (benchmark.normal,)) == normal), key=lambda v: v.name)
-        places: np.ndarray | list[int] = (
+        positions: np.ndarray | list[int] = (
             np.unique(np.linspace(0, len(kind) - 1, CURVES_PER_KIND).round().astype(int)) if kind else []
         )
-        chosen += [kind[i] for i in places]
+        chosen += [kind[i] for i in positions]
     return chosen
 
 
@@ -100,7 +100,7 @@ class FrameCurve(NamedTuple):
     """A curve over all thresholds: what gives its points and its area, what that is called, and what the axes are."""
 
     points: Callable[[Curve], tuple[np.ndarray, np.ndarray]]
-    area: Callable[[Curve], Area]
+    area: Callable[[Curve], MetricValue]
     called: str
     across: str
     up: str

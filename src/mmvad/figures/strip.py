@@ -64,8 +64,8 @@ def is_abnormal(
     """Whether a second lies in the truth; without one, whether its score is above 0.5."""
     if truth is not None:
         return any(start <= second < end for start, end in truth)
-    place = int(np.clip(np.searchsorted(edges, second, side="right") - 1, 0, len(scores) - 1))
-    return bool(scores[place] > 0.5)
+    position = int(np.clip(np.searchsorted(edges, second, side="right") - 1, 0, len(scores) - 1))
+    return bool(scores[position] > 0.5)
 
 
 def frames_above(axes: Axes, shots: Sequence[Shot], inches: float) -> float:
@@ -77,7 +77,7 @@ def frames_above(axes: Axes, shots: Sequence[Shot], inches: float) -> float:
         return 0.0
     slot = inches / max(len(shots), 4)
     height, gap = 0.0, 0.22
-    for place, shot in enumerate(shots):
+    for position, shot in enumerate(shots):
         tall, wide = shot.image.shape[:2]
         width = min(slot * 0.9, slot * 0.9 * wide / tall)  # an upright frame is no taller than the row is wide
         height = max(height, width * tall / wide)
@@ -86,7 +86,7 @@ def frames_above(axes: Axes, shots: Sequence[Shot], inches: float) -> float:
             OffsetImage(shot.image, zoom=72 * width / wide, dpi_cor=True, interpolation="bilinear"),
             xy=(shot.second, 1.0),
             xycoords=("data", "axes fraction"),
-            xybox=((place + 0.5) / len(shots), 1.0),
+            xybox=((position + 0.5) / len(shots), 1.0),
             boxcoords=("axes fraction", "axes fraction"),
             box_alignment=(0.5, -gap / (width * tall / wide)),
             pad=0.12,

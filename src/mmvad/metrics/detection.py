@@ -23,7 +23,7 @@ from mmvad.benchmarks.benchmark import (
     Event,
     frame_count,
 )
-from mmvad.metrics.frame import Figure, require_finite
+from mmvad.metrics.frame import MetricValue, require_finite
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 VARIANTS = ("published", "clean")
@@ -62,14 +62,14 @@ class ClassAP:
 
     events: int
     runs: int
-    ap: tuple[Figure, ...]
+    ap: tuple[MetricValue, ...]
 
 
 @dataclass(frozen=True)
 class MeanAP:
     """mAP at each of IOU_THRESHOLDS, and the classes behind it (normal first), as fractions."""
 
-    values: tuple[Figure, ...]
+    values: tuple[MetricValue, ...]
     classes: dict[str, ClassAP]
 
 
@@ -108,11 +108,11 @@ def video_runs(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     high, low = by_class.max(axis=1), by_class.min(axis=1)
     above = by_class > (high - (high - low) * _RUN_DEPTH)[:, None]
     outside = np.zeros((classes, 1), dtype=bool)
-    label, place = np.nonzero(np.diff(above, axis=1, prepend=outside, append=outside))
+    label, position = np.nonzero(np.diff(above, axis=1, prepend=outside, append=outside))
     # A column behind the last snippet, so that the end of a run is always a valid place for reduceat.
     padded = np.concatenate([by_class, np.full((classes, 1), -np.inf)], axis=1)
-    peak = np.maximum.reduceat(padded.ravel(), label * (snippets + 1) + place)[::2] if len(label) else np.empty(0)
-    label, start, end = label[::2], place[::2], place[1::2]
+    peak = np.maximum.reduceat(padded.ravel(), label * (snippets + 1) + position)[::2] if len(label) else np.empty(0)
+    label, start, end = label[::2], position[::2], position[1::2]
     return label, start, end, peak + _MEAN_WEIGHT * _highest_frames_mean(by_class)[label]
 
 
@@ -128,13 +128,13 @@ def _highest_frames_mean(by_class: np.ndarray) -> np.ndarray:
 def _all_runs(videos: Sequence[DetectionVideo], classes: int) -> tuple[Intervals, np.ndarray]:
     """Runs of all videos by video, class and time, and their scores [r]."""
     parts = []
-    for place, video in enumerate(videos):
+    for position, video in enumerate(videos):
         shape = video.probabilities.shape
         if len(shape) != 2 or shape[0] == 0 or shape[1] != classes:
             raise ValueError(f"{video.name}: class probabilities {shape}, expected [snippets, {classes}]")
         require_finite(video.probabilities, f"{video.name}: class probabilities")
         label, start, end, score = video_runs(video.probabilities)
-        parts.append((np.full(len(label), place), label, start, end, score))
+        parts.append((np.full(len(label), position), label, start, end, score))
     video_of, label, start, end, score = (np.concatenate(column) for column in zip(*parts))
     return Intervals(video_of, label, start * SNIPPET_FRAMES, end * SNIPPET_FRAMES), score
 
@@ -146,22 +146,22 @@ def _select(intervals: Intervals, keep: np.ndarray) -> Intervals:
 def _published_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Intervals:
     """Every event, uncut; where the benchmark says so, a normal video has one of the normal class over all frames."""
     rows = []
-    for place, video in enumerate(videos):
-        rows += [(place, benchmark.class_index(e.label, video.name), e.start, e.end) for e in video.events]
+    for position, video in enumerate(videos):
+        rows += [(position, benchmark.class_index(e.label, video.name), e.start, e.end) for e in video.events]
         if video.normal and benchmark.normal_events:
-            rows.append((place, 0, 0, frame_count(len(video.probabilities))))
+            rows.append((position, 0, 0, frame_count(len(video.probabilities))))
     return _intervals(rows)
 
 
 def _clean_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Intervals:
     """Events of abnormal classes in abnormal videos, cut to the features; one that lies wholly outside is dropped."""
     rows = []
-    for place, video in enumerate(videos):
+    for position, video in enumerate(videos):
         frames = frame_count(len(video.probabilities))
         for event in () if video.normal else video.events:
             label, start, end = benchmark.class_index(event.label, video.name), max(event.start, 0), event.end
             if label and start < min(end, frames):
-                rows.append((place, label, start, min(end, frames)))
+                rows.append((position, label, start, min(end, frames)))
     return _intervals(rows)
 
 
@@ -209,23 +209,23 @@ def _hits(pairs: Sequence[tuple[float, int, int]], threshold: float, runs: int, 
     return hit
 
 
-def _average_precision(hits: np.ndarray, events: int) -> Figure:
+def _average_precision(hits: np.ndarray, events: int) -> MetricValue:
     """Sum of the precision at each hit, divided by the number of the class's events."""
     if not events:
-        return Figure(None, "the class has no event")
+        return MetricValue(None, "the class has no event")
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
-    return Figure(float(precision[hits].sum()) / events)
+    return MetricValue(float(precision[hits].sum()) / events)
 
 
 def _published_mean(classes: dict[str, ClassAP]) -> MeanAP:
     """Mean over all classes, one without an event counting 0; 0 altogether if some class has no run in any video."""
     classes = {
-        key: ClassAP(c.events, c.runs, tuple(Figure(f.value or 0.0, f.reason) for f in c.ap))
+        key: ClassAP(c.events, c.runs, tuple(MetricValue(f.value or 0.0, f.reason) for f in c.ap))
         for key, c in classes.items()
     }
     silent = [key for key, c in classes.items() if not c.runs]
     if silent:
-        zero = Figure(0.0, f"0 by the published protocol: no run in any video for class {', '.join(silent)}")
+        zero = MetricValue(0.0, f"0 by the published protocol: no run in any video for class {', '.join(silent)}")
         return MeanAP((zero,) * len(IOU_THRESHOLDS), classes)
     return MeanAP(_mean_at_each(classes), classes)
 
@@ -234,10 +234,10 @@ def _clean_mean(classes: dict[str, ClassAP]) -> MeanAP:
     """Mean over the classes that have an event; none where no class has one."""
     with_events = {key: c for key, c in classes.items() if c.events}
     if not with_events:
-        return MeanAP((Figure(None, "no abnormal video has an event"),) * len(IOU_THRESHOLDS), classes)
+        return MeanAP((MetricValue(None, "no abnormal video has an event"),) * len(IOU_THRESHOLDS), classes)
     return MeanAP(_mean_at_each(with_events), classes)
 
 
-def _mean_at_each(classes: dict[str, ClassAP]) -> tuple[Figure, ...]:
+def _mean_at_each(classes: dict[str, ClassAP]) -> tuple[MetricValue, ...]:
     aps = np.array([[figure.value for figure in c.ap] for c in classes.values()], dtype=np.float64)
-    return tuple(Figure(float(value)) for value in aps.mean(axis=0))
+    return tuple(MetricValue(float(value)) for value in aps.mean(axis=0))

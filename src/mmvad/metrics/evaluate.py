@@ -24,7 +24,7 @@ from mmvad.metrics.detection import (
 )
 from mmvad.metrics.frame import (
     Curve,
-    Figure,
+    MetricValue,
     Ranking,
     average_precision,
     rank,
@@ -35,7 +35,7 @@ from mmvad.metrics.frame import (
 )
 
 SCORES = ("combined", "coarse", "fine")
-Precision = Callable[[Curve], Figure]
+Precision = Callable[[Curve], MetricValue]
 
 
 @dataclass(frozen=True)
@@ -142,18 +142,18 @@ def _score_figures(
 
 def _frame_figures(
     ranking: Ranking | None, keep: np.ndarray | None, missing: str, precision: Precision
-) -> dict[str, Figure]:
+) -> dict[str, MetricValue]:
     if ranking is None:
         return _absent(missing)
     curve = ranking.curve(keep)
     return {"ap": precision(curve), "auc": roc_auc(curve)}
 
 
-def _absent(reason: str) -> dict[str, Figure]:
-    return {"ap": Figure(None, reason), "auc": Figure(None, reason)}
+def _absent(reason: str) -> dict[str, MetricValue]:
+    return {"ap": MetricValue(None, reason), "auc": MetricValue(None, reason)}
 
 
-def _plain(figures: Mapping[str, Figure]) -> dict[str, Any]:
+def _plain(figures: Mapping[str, MetricValue]) -> dict[str, Any]:
     """Values by name, and beside them `reasons` by the same names for those that need one."""
     values = {name: figure.value for name, figure in figures.items()}
     return {**values, "reasons": {name: figure.reason for name, figure in figures.items() if figure.reason}}
@@ -167,7 +167,7 @@ def _map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[st
         if video.class_probabilities is not None
     ]
     if not inputs:
-        missing = (Figure(None, "the fine branch was not trained, or the method has none"),) * len(IOU_THRESHOLDS)
+        missing = (MetricValue(None, "the fine branch was not trained, or the method has none"),) * len(IOU_THRESHOLDS)
         return {variant: _map_variant(MeanAP(missing, {})) for variant in VARIANTS}
     results = detection_map(benchmark, inputs)
     return {variant: _map_variant(results[variant]) for variant in VARIANTS}
@@ -181,10 +181,10 @@ def _map_variant(result: MeanAP) -> dict[str, Any]:
     return {**_by_threshold(result.values), "classes": classes}
 
 
-def _by_threshold(figures: Sequence[Figure]) -> dict[str, Any]:
+def _by_threshold(figures: Sequence[MetricValue]) -> dict[str, Any]:
     """The figures by IoU, "0.1" .. "0.5", and their mean."""
     values = [figure.value for figure in figures if figure.value is not None]
-    mean = Figure(sum(values) / len(values) if values else None, figures[0].reason)
+    mean = MetricValue(sum(values) / len(values) if values else None, figures[0].reason)
     return _plain({**{str(iou): figure for iou, figure in zip(IOU_THRESHOLDS, figures)}, "mean": mean})
 
 

@@ -16,7 +16,7 @@ from mmvad.errors import UserError
 
 
 @dataclass(frozen=True)
-class Figure:
+class MetricValue:
     """A metric's value as a fraction in [0, 1], or None; `reason` says why there is none, or why it had to be 0."""
 
     value: float | None
@@ -136,35 +136,35 @@ def rank(
     return Ranking(order, scores[order], positives[order], weight - positives[order])
 
 
-def average_precision(curve: Curve) -> Figure:
+def average_precision(curve: Curve) -> MetricValue:
     """AP = sum_i (R_i - R_{i-1}) P_i over falling thresholds: the step form, as VadCLIP's family computes it."""
     if curve.undefined:
-        return Figure(None, curve.undefined)
+        return MetricValue(None, curve.undefined)
     precision = curve.hits / (curve.hits + curve.false_alarms)
     # Not a dot product: a threaded BLAS may sum in another order from run to run.
-    return Figure(float((np.diff(curve.hits, prepend=0) * precision).sum()) / curve.positives)
+    return MetricValue(float((np.diff(curve.hits, prepend=0) * precision).sum()) / curve.positives)
 
 
-def trapezoid_precision(curve: Curve) -> Figure:
+def trapezoid_precision(curve: Curve) -> MetricValue:
     """The area under straight lines between the points of the precision-recall curve, as RTFM's family computes it.
 
     The curve begins at recall 0 with precision 1. Between its points it promises more than a detector can give.
     """
     if curve.undefined:
-        return Figure(None, curve.undefined)
+        return MetricValue(None, curve.undefined)
     precision = np.append(1.0, curve.hits / (curve.hits + curve.false_alarms))
     steps = np.diff(curve.hits, prepend=0)
-    return Figure(float((steps * (precision[1:] + precision[:-1])).sum()) / (2 * curve.positives))
+    return MetricValue(float((steps * (precision[1:] + precision[:-1])).sum()) / (2 * curve.positives))
 
 
-def roc_auc(curve: Curve) -> Figure:
+def roc_auc(curve: Curve) -> MetricValue:
     """AUC: the share of (positive, negative) pairs in the right order, a tie counting one half."""
     if curve.undefined:
-        return Figure(None, curve.undefined)
+        return MetricValue(None, curve.undefined)
     # Twice the area in whole pairs: integers, so that nothing is rounded before the one division.
     previous_hits = curve.hits - np.diff(curve.hits, prepend=0)
     twice = int(np.diff(curve.false_alarms, prepend=0) @ (curve.hits + previous_hits))
-    return Figure(twice / (2 * curve.positives * curve.negatives))
+    return MetricValue(twice / (2 * curve.positives * curve.negatives))
 
 
 def precision_recall_points(curve: Curve) -> tuple[np.ndarray, np.ndarray]:

@@ -124,9 +124,9 @@ class DualStream(nn.Module):
         """F of eq. 2 as rows: [R, d]."""
         visual = layout.dropout(self.align(layout.rows(batch.visual)), self.dropout)
         visual = self.temporal(visual, layout)
-        if self.fusion is None or batch.audio is None or batch.heard is None:
+        if self.fusion is None or batch.audio is None or batch.has_audio is None:
             return visual
-        return self.fusion(visual, layout.rows(batch.audio), batch.heard, layout)
+        return self.fusion(visual, layout.rows(batch.audio), batch.has_audio, layout)
 
 
 def branch_scores(output: Output) -> tuple[Tensor, Tensor | None]:

@@ -23,7 +23,7 @@ class Fixed:
     def of_videos(self, x: Tensor) -> Tensor:
         return x.repeat_interleave(self.mask.shape[1], dim=0)
 
-    def of_places(self, table: Tensor) -> Tensor:
+    def of_positions(self, table: Tensor) -> Tensor:
         batch, length = self.mask.shape
         return table[:length].expand(batch, *table[:length].shape).flatten(0, 1)
 

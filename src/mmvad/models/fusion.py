@@ -20,11 +20,11 @@ class Fusion(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, visual: Tensor, audio: Tensor, heard: Tensor, layout: Layout) -> Tensor:
+    def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor, layout: Layout) -> Tensor:
         """F on the rows of a layout: visual [R, d], audio [R, d_a], heard bool [B] (has sound) -> [R, d]."""
         encoded = layout.dropout(self.norm(self.encode(audio)), self.dropout)
         fused = self.fuse(visual, encoded, layout)
-        return torch.where(layout.of_videos(heard).unsqueeze(-1), fused, visual)
+        return torch.where(layout.of_videos(has_audio).unsqueeze(-1), fused, visual)
 
     def fuse(self, visual: Tensor, audio: Tensor, layout: Layout) -> Tensor:
         """V' and A', rows [R, d] both."""

@@ -63,7 +63,7 @@ class Layout(Protocol):
         """Every row's own video's: [B, ...] -> [R, ...]."""
         ...
 
-    def of_places(self, table: Tensor) -> Tensor:
+    def of_positions(self, table: Tensor) -> Tensor:
         """Every row's entry by its place in its video: [at least L, d] -> [R, d]."""
         ...
 
@@ -122,8 +122,8 @@ class Packed:
         self.lengths, self.order = mask.sum(dim=1).sort(stable=True)
         self.video = self.order.repeat_interleave(self.lengths)
         starts = self.lengths.cumsum(0) - self.lengths
-        self.place = torch.arange(len(self.video)) - starts.repeat_interleave(self.lengths)
-        self.index = self.video * mask.shape[1] + self.place
+        self.position = torch.arange(len(self.video)) - starts.repeat_interleave(self.lengths)
+        self.index = self.video * mask.shape[1] + self.position
         self._grids: dict[int, Sequence[Grid]] = {}
 
     def rows(self, x: Tensor) -> Tensor:
@@ -135,8 +135,8 @@ class Packed:
     def of_videos(self, x: Tensor) -> Tensor:
         return x[self.video]
 
-    def of_places(self, table: Tensor) -> Tensor:
-        return F.embedding(self.place, table)
+    def of_positions(self, table: Tensor) -> Tensor:
+        return F.embedding(self.position, table)
 
     def windows(self, size: int) -> Sequence[Grid]:
         if size not in self._grids:
@@ -152,7 +152,7 @@ class Packed:
     def _stretches(self, size: int) -> Grid:
         counts = (self.lengths + size - 1).div(size, rounding_mode="floor")
         first = (counts.cumsum(0) - counts).repeat_interleave(self.lengths)
-        return PackedGrid(first * size + self.place, (int(counts.sum()), size))
+        return PackedGrid(first * size + self.position, (int(counts.sum()), size))
 
     def _blocks(self) -> Sequence[Grid]:
         """Whole videos, those of about one length together."""
@@ -164,7 +164,7 @@ class Packed:
             stop = row + sum(lengths[start:end])
             nth = torch.arange(end - start).repeat_interleave(self.lengths[start:end])
             longest = lengths[end - 1]
-            grids.append(PackedGrid(nth * longest + self.place[row:stop], (end - start, longest)))
+            grids.append(PackedGrid(nth * longest + self.position[row:stop], (end - start, longest)))
             start, row = end, stop
         return grids
 

@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     visual: Tensor
     audio: Tensor | None
-    heard: Tensor | None
+    has_audio: Tensor | None
     mask: Tensor
     labels: Tensor
     crops: int = 1

@@ -38,9 +38,9 @@ class PromptSentences(nn.Module):
         self.vectors = nn.Parameter(torch.empty(2 * prompt_half, encoder.width).normal_(std=0.01))
         tokens, slot, end = sentence_layout(tokenize(list(prompts)), prompt_half)
         self.forest = grow_forest(end, 1 + prompt_half)
-        slot = slot[self.forest.sentence, self.forest.place]
+        slot = slot[self.forest.sentence, self.forest.position]
         with torch.no_grad():
-            frozen = encoder.embed_tokens(tokens[self.forest.sentence, self.forest.place])
+            frozen = encoder.embed_tokens(tokens[self.forest.sentence, self.forest.position])
         named = {
             "end": end,
             "frozen": frozen * (slot < 0).unsqueeze(-1),

@@ -24,7 +24,7 @@ class SentenceTree(nn.Module):
     """Where the tokens of some sentences stand in their tree of S tokens.
 
     Attributes:
-        sentence, place: int64 [S], which sentence (of all) a token is of, and its position in that sentence.
+        sentence, position: int64 [S], which sentence (of all) a token is of, and its position in that sentence.
         end: int64 [c], where the tree has each sentence's EOS.
         mask: float [S, S], added to attention: 0 for what a token sees, else -inf.
         end_mask: float [c, S], its rows of the EOS.
@@ -38,12 +38,12 @@ class SentenceTree(nn.Module):
         super().__init__()
         branches = [(i, t) for i, end in zip(sentences, ends, strict=True) for t in range(trunk, end + 1)]
         tokens = torch.tensor([(sentences[0], t) for t in range(trunk)] + branches)
-        sentence, place = tokens.T.contiguous()
-        before = place[:, None] >= place[None, :]
-        own = (sentence[:, None] == sentence[None, :]) | (place[None, :] < trunk)
+        sentence, position = tokens.T.contiguous()
+        before = position[:, None] >= position[None, :]
+        own = (sentence[:, None] == sentence[None, :]) | (position[None, :] < trunk)
         mask = torch.zeros(len(tokens), len(tokens)).masked_fill(~(before & own), -math.inf)
         end = trunk - 1 + torch.tensor([e + 1 - trunk for e in ends]).cumsum(0)
-        self.sentence, self.place, self.end = sentence, place, end
+        self.sentence, self.position, self.end = sentence, position, end
         for name, value in {"mask": mask, "end_mask": mask[end]}.items():
             self.register_buffer(name, value, persistent=False)
 
@@ -53,20 +53,20 @@ class SentenceForest(nn.Module):
 
     Attributes:
         trees: as they follow each other.
-        sentence, place: int64 [T], as in a tree.
+        sentence, position: int64 [T], as in a tree.
         end: int64 [C], where each sentence's EOS stands.
     """
 
     sentence: Tensor
-    place: Tensor
+    position: Tensor
     end: Tensor
 
     def __init__(self, trees: Sequence[SentenceTree]) -> None:
         super().__init__()
         self.trees = nn.ModuleList(trees)
-        before = [sum(len(tree.place) for tree in trees[:nth]) for nth in range(len(trees))]
+        before = [sum(len(tree.position) for tree in trees[:nth]) for nth in range(len(trees))]
         ends = torch.cat([start + tree.end for start, tree in zip(before, trees, strict=True)])
-        named = {name: torch.cat([getattr(tree, name) for tree in trees]) for name in ("sentence", "place")}
+        named = {name: torch.cat([getattr(tree, name) for tree in trees]) for name in ("sentence", "position")}
         for name, value in {**named, "end": ends}.items():
             self.register_buffer(name, value, persistent=False)
 
@@ -80,6 +80,6 @@ def grow_forest(end: Tensor, trunk: int) -> SentenceForest:
     for count in range(-(-len(end) // MOST_BRANCHES), len(end) + 1):
         groups = torch.arange(len(end)).chunk(count)
         trees = [SentenceTree(group.tolist(), end[group].tolist(), trunk) for group in groups]
-        if all(len(tree.place) <= MOST_TOKENS for tree in trees):
+        if all(len(tree.position) <= MOST_TOKENS for tree in trees):
             break
     return SentenceForest(trees)

@@ -127,8 +127,8 @@ def distance_graph(mask: Tensor) -> Tensor:
 
 def distance_kernel(length: int, device: torch.device) -> Tensor:
     """exp(-|i - j| / e), not normalised: float32 [L, L]."""
-    place = torch.arange(length, device=device, dtype=torch.float32)
-    return torch.exp(-(place[:, None] - place[None, :]).abs() / math.e)
+    position = torch.arange(length, device=device, dtype=torch.float32)
+    return torch.exp(-(position[:, None] - position[None, :]).abs() / math.e)
 
 
 class LocalConvolution(nn.Module):
@@ -179,7 +179,7 @@ class TemporalUnit(nn.Module):
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
         """Rows [R, d] -> [R, d]; L at most the length that the positions were made for."""
         if self.positions is not None:
-            x = x + layout.of_places(self.positions)
+            x = x + layout.of_positions(self.positions)
         if self.convolution is not None:
             x = self.convolution(x, layout)
         for layer in cast(Iterable[AttentionLayer], self.layers):

@@ -88,7 +88,7 @@ class TextEncoder(nn.Module):
         Returns: [N, C, output_width] for its C sentences, not normalised.
         """
         tower = self.tower
-        x = to_stream_dtype(embeddings + tower.positional_embedding[forest.place].to(embeddings.dtype))
+        x = to_stream_dtype(embeddings + tower.positional_embedding[forest.position].to(embeddings.dtype))
         *blocks, last = tower.transformer.resblocks
         masks = forest.masks("mask")
         for block in blocks:

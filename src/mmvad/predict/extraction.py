@@ -22,7 +22,7 @@ def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> Extr
     return ExtractionSettings(**{**_as_settings(recorded), **wanted})
 
 
-def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, listens: bool) -> tuple[str, ...]:
+def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, uses_audio: bool) -> tuple[str, ...]:
     """What differs between how the bank's features were made and how these are; empty where nothing does.
 
     Of a run that does not listen the sound is nothing that differs.
@@ -32,7 +32,7 @@ def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, liste
     found = extractor.describe()
     parts = [
         difference.replace(" there, ", " in the bank, ")
-        for modality in (("visual", "audio") if listens else ("visual",))
+        for modality in (("visual", "audio") if uses_audio else ("visual",))
         for difference in differences(recorded.get(modality), found[modality], modality)
         if not difference.startswith((f"{modality}.precision", f"{modality}.track"))
     ]
@@ -40,11 +40,11 @@ def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, liste
 
 
 def build_extractor(
-    recorded: dict[str, Any] | None, given: dict[str, Any], *, listens: bool
+    recorded: dict[str, Any] | None, given: dict[str, Any], *, uses_audio: bool
 ) -> tuple[Extractor, tuple[str, ...]]:
     """The extractor and its warnings, which are logged too. Raises UserError where weights cannot be had."""
     extractor = Extractor(settings_for(recorded, given))
-    warnings = warnings_for(recorded, extractor, listens=listens)
+    warnings = warnings_for(recorded, extractor, uses_audio=uses_audio)
     for warning in warnings:
         LOG.warning(f"warning: {warning}; scores may mean little")
     if recorded is None:

@@ -59,12 +59,12 @@ def _what_is_true(prediction: Prediction) -> str:
 
 def _draw_lanes(axes: Axes, prediction: Prediction, lanes: Sequence[str]) -> None:
     """A lane for each class that was detected, its events as bars."""
-    for place, label in enumerate(lanes):
+    for position, label in enumerate(lanes):
         for event in (e for e in prediction.events if e.label == label):
-            colour = LANE_COLOURS[place % len(LANE_COLOURS)]
-            axes.broken_barh([(event.start, event.end - event.start)], (place + 0.1, 0.8), color=colour, alpha=0.75)
+            colour = LANE_COLOURS[position % len(LANE_COLOURS)]
+            axes.broken_barh([(event.start, event.end - event.start)], (position + 0.1, 0.8), color=colour, alpha=0.75)
             middle = (event.start + event.end) / 2
-            axes.text(middle, place + 0.5, f"{event.peak:.2f}", ha="center", va="center", fontsize=7, clip_on=True)
+            axes.text(middle, position + 0.5, f"{event.peak:.2f}", ha="center", va="center", fontsize=7, clip_on=True)
     axes.set_yticks([i + 0.5 for i in range(len(lanes))], [prediction.class_name(label) for label in lanes])
     axes.set(ylim=(len(lanes) or 1, 0), xlabel="seconds" if lanes else "seconds (no event detected)")
     axes.tick_params(axis="y", length=0, labelsize=8)

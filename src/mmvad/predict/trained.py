@@ -15,7 +15,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import ScoringSet
-from mmvad.data.splits import Placement, chunk_samples
+from mmvad.data.splits import Serving, chunk_samples
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
@@ -55,7 +55,7 @@ class TrainedRun:
     unfinished: str | None
 
     @property
-    def listens(self) -> bool:
+    def uses_audio(self) -> bool:
         """Whether sound changes its scores."""
         return self.config.uses_audio and self.widths.audio > 0
 
@@ -74,8 +74,8 @@ class TrainedRun:
         """
         data, overlap = self.config.data, self.overlap(overlap)
         split = self._split(source)
-        sound = "optional" if self.listens else "none"
-        how = Placement(data.segment_length, sound, self.device.torch, how=data.segments, test_span=data.test_span)
+        sound = "optional" if self.uses_audio else "none"
+        how = Serving(data.segment_length, sound, self.device.torch, how=data.segments, test_span=data.test_span)
         by_crop = []
         for crop in split.videos[0].crops:
             samples, parts = chunk_samples(split, split.videos, self.benchmark, how, crop, overlap)
@@ -86,7 +86,7 @@ class TrainedRun:
     def note(self, source: Source) -> tuple[str, ...]:
         """What a reader of the scores must know of how they came about."""
         notes = (self.unfinished,) if self.unfinished else ()
-        if not self.listens or source.audio is not None:
+        if not self.uses_audio or source.audio is not None:
             return notes
         return (*notes, f"{SILENT} ({source.sought} is not there)" if source.sought else SILENT)
 
@@ -96,12 +96,12 @@ class TrainedRun:
         visual = np.concatenate([source.crops[crop] for crop in crops])
         _check_width(source, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)
-        if self.listens and source.audio is not None:
+        if self.uses_audio and source.audio is not None:
             _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
             audio = source.audio
-        heard = 0 if len(audio) else None
+        has_audio = 0 if len(audio) else None
         snippets = len(visual) // len(crops)
-        video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, heard, (), ())
+        video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, has_audio, (), ())
         return SplitBank((video,), visual, audio)
 
     def _crops(self, source: Source) -> tuple[int, ...]:

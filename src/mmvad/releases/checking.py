@@ -55,15 +55,15 @@ def check(
     without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
     there is nothing to check, for crops that are not there, and for what only a release can be asked of a bank.
     """
-    facts, path = benchmark(benchmark_name), Path(path)
+    spec, path = benchmark(benchmark_name), Path(path)
     folder = Path(lists) if lists else None
     if is_bank(path):
         _refuse_release_options(path, crops=crops, audio=audio, layout=layout, visual_width=visual_width)
-        bank, videos = open_bank(path), read_videos(facts, folder) if folder else None
-        found, listed = list(_check_bank(facts, bank, videos, progress)), _bank_counts(bank)
+        bank, videos = open_bank(path), read_videos(spec, folder) if folder else None
+        found, listed = list(_check_bank(spec, bank, videos, progress)), _bank_counts(bank)
     else:
-        release = find_release(facts, path, layout)
-        videos = read_videos(facts, folder or path)
+        release = find_release(spec, path, layout)
+        videos = read_videos(spec, folder or path)
         taken, policy = tuple(crops) if crops is not None else None, audio or default_audio(release)
         no_audio = list(_no_audio(release)) if policy == "required" else []
         options = Options(visual_width, audio_width, taken, "none" if no_audio else policy)
@@ -71,7 +71,7 @@ def check(
             plan = plan_import(release, videos, options, advance)
         listed = {split: len(videos[split]) for split in videos}
         found = no_audio + plan.findings + list(_not_finite(plan, progress))
-    found += _count_findings(facts, path, listed)
+    found += _count_findings(spec, path, listed)
     if subset:
         found = [finding for finding in found if finding.kind != "missing"]
     _show(found, listed, show)
@@ -110,10 +110,10 @@ def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
 
 
 def _check_bank(
-    facts: Benchmark, bank: Bank, videos: Mapping[Split, Sequence[Video]] | None, progress: bool
+    spec: Benchmark, bank: Bank, videos: Mapping[Split, Sequence[Video]] | None, progress: bool
 ) -> Iterator[Finding]:
-    if bank.benchmark != facts.name:
-        raise UserError(bank.path, f"a bank of {bank.benchmark}", expected=f"a bank of {facts.name}")
+    if bank.benchmark != spec.name:
+        raise UserError(bank.path, f"a bank of {bank.benchmark}", expected=f"a bank of {spec.name}")
     with progress_bar("reading rows", sum(_bank_counts(bank).values()), show=progress) as advance:
         for split, name, equal in verified_videos(bank):
             if not equal:
@@ -128,28 +128,28 @@ def _check_bank(
 
 
 def _compare(bank: Bank, split: Split, videos: Sequence[Video]) -> Iterator[Finding]:
-    held = {video.name: video for video in bank.split(split).videos}
+    in_bank = {video.name: video for video in bank.split(split).videos}
     for video in videos:
-        if video.name not in held:
+        if video.name not in in_bank:
             yield Finding("missing", split, video.name, UserError(bank.path, "listed, but not in the bank"))
-        elif not _agrees(held[video.name], video):
+        elif not _agrees(in_bank[video.name], video):
             problem = "labels or events differ from the lists and annotations"
             yield Finding("changed", split, video.name, UserError(bank.path, problem))
-    for name in sorted(held.keys() - {video.name for video in videos}):
+    for name in sorted(in_bank.keys() - {video.name for video in videos}):
         yield Finding("extra", split, name, UserError(bank.path, "in the bank, but not listed"))
 
 
-def _agrees(held: BankVideo, video: Video) -> bool:
-    return (held.labels, held.events, held.intervals) == (video.labels, video.events, video.intervals)
+def _agrees(in_bank: BankVideo, video: Video) -> bool:
+    return (in_bank.labels, in_bank.events, in_bank.intervals) == (video.labels, video.events, video.intervals)
 
 
 def _bank_counts(bank: Bank) -> dict[Split, int]:
     return {split: len(bank.split(split).videos) for split in get_args(Split)}
 
 
-def _count_findings(facts: Benchmark, path: Path, counts: Mapping[Split, int]) -> Iterator[Finding]:
+def _count_findings(spec: Benchmark, path: Path, counts: Mapping[Split, int]) -> Iterator[Finding]:
     for split, count in counts.items():
-        official = facts.official_counts[split]
+        official = spec.official_counts[split]
         if official and count != official:
             fix = "if videos are left out on purpose, say --subset"
             error = UserError(path, f"{count} videos", expected=f"{official} in the official split", fix=fix)

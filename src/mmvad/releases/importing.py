@@ -74,11 +74,11 @@ def import_release(
     Raises:
         UserError: for anything wrong with release, lists, options or disk.
     """
-    facts, source, out = benchmark(benchmark_name), Path(source), Path(out)
-    release = find_release(facts, source, layout)
-    videos = read_videos(facts, Path(lists) if lists else source)
+    spec, source, out = benchmark(benchmark_name), Path(source), Path(out)
+    release = find_release(spec, source, layout)
+    videos = read_videos(spec, Path(lists) if lists else source)
     if not subset:
-        check_counts(facts, {split: len(videos[split]) for split in videos})
+        check_counts(spec, {split: len(videos[split]) for split in videos})
     policy = audio or default_audio(release)
     if policy == "required":
         require_audio(release)
@@ -93,7 +93,7 @@ def import_release(
         return out
     _check_space(plan, out, dtype)
     print(_summary(plan, options, dtype, out))
-    with BankWriter(out, facts.name, how, dtype, overwrite=overwrite, resume_key=key) as writer:
+    with BankWriter(out, spec.name, how, dtype, overwrite=overwrite, resume_key=key) as writer:
         if writer.count:
             print(f"{out}: goes on behind {writer.count} finished videos")
         _copy(plan, writer, progress)
@@ -115,13 +115,13 @@ def default_audio(release: Release) -> AudioPolicy:
     return "none" if policy == "optional" and not release.has_audio else policy
 
 
-def check_counts(facts: Benchmark, counts: dict[Split, int]) -> None:
+def check_counts(spec: Benchmark, counts: dict[Split, int]) -> None:
     """Raises UserError where the lists are not as long as the official split."""
     for split, count in counts.items():
-        official = facts.official_counts[split]
+        official = spec.official_counts[split]
         if official and count != official:
             raise UserError(
-                f"{facts.title}, {split} list",
+                f"{spec.title}, {split} list",
                 f"a split with missing videos: {count} listed",
                 expected=f"{official} videos in the official split",
                 fix="take the whole list, or say --subset to import this part (its figures are not comparable)",
@@ -257,10 +257,10 @@ def _first_of(release: Release, wrong: list[Finding]) -> UserError:
 def _check_space(plan: Plan, out: Path, dtype: str | None) -> None:
     """Raises UserError if the bank cannot fit on the disk."""
     need = sum(_bank_bytes(entry, dtype) for entry in plan.entries)
-    place = next(folder for folder in out.resolve().parents if folder.exists())
+    position = next(folder for folder in out.resolve().parents if folder.exists())
     partial = partial_of(out.resolve())
-    held = sum(path.stat().st_size for path in partial.rglob("*.npy")) if partial.is_dir() else 0
-    free = shutil.disk_usage(place).free + held
+    resumed = sum(path.stat().st_size for path in partial.rglob("*.npy")) if partial.is_dir() else 0
+    free = shutil.disk_usage(position).free + resumed
     if need > free:
         problem = f"no space left: the bank needs {_gib(need)}, {_gib(free)} are free"
         fix = "free space, choose another disk with --out, or halve the bank with --dtype float16"
@@ -278,10 +278,10 @@ def _gib(count: int) -> str:
 def _summary(plan: Plan, options: Options, dtype: str | None, out: Path) -> str:
     counts = {split: sum(entry.video.split == split for entry in plan.entries) for split in get_args(Split)}
     crops = "; ".join(f"{split} crops {','.join(map(str, plan.crops[split]))}" for split in counts)
-    heard = sum(entry.audio is not None for entry in plan.entries)
+    with_sound = sum(entry.audio is not None for entry in plan.entries)
     size = sum(_bank_bytes(entry, dtype) for entry in plan.entries)
     return (
         f"{plan.release.benchmark.title}: {counts['train']} training and {counts['test']} test videos, "
-        f"{heard} with sound (audio {options.audio}); {crops}; dtype {dtype or 'of the source'}; "
+        f"{with_sound} with sound (audio {options.audio}); {crops}; dtype {dtype or 'of the source'}; "
         f"{_gib(size)} to {out}"
     )

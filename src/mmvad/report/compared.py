@@ -86,9 +86,9 @@ def draw_curves(
         else:
             curve_on(axes, scored[0].benchmark, video)
         name_panel(axes, scored[0].benchmark, video, frames_above(axes, frames, WIDTH / 2 - 0.7))
-    said = chosen_notes([(run.name, run.select) for run in scored])
-    if said:
-        figure.supxlabel("\n".join(said), fontsize=7)
+    messages = chosen_notes([(run.name, run.select) for run in scored])
+    if messages:
+        figure.supxlabel("\n".join(messages), fontsize=7)
     names = {"before": scored[0].name, "combined": scored[-1].name}
     shared_legend(figure, panels[0], names if len(scored) == 2 else {n: n for n in ("combined", "coarse", "fine")})
     return _save(figure, out)

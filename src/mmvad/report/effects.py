@@ -15,7 +15,7 @@ from mmvad.config.schema import CHOSEN
 from mmvad.figures.pictures import Picture, save
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import Metric, Settings, headline
-from mmvad.tables.filled import PEEKED
+from mmvad.tables.filled import SELECTED_ON_TEST
 from mmvad.tables.frame import config_columns
 from mmvad.tables.notes import sentences
 from mmvad.tables.results import Results, RowRuns
@@ -66,21 +66,21 @@ def effect_figure(folder: Path, table: pd.DataFrame, benchmark: str) -> Picture:
         return Picture(title, "", missing=f"no table has two rows: `make ablations BENCHMARK={benchmark}`")
     figure = Figure(figsize=(7, 0.42 * len(table) + 1.2), layout="constrained")
     axes = figure.add_subplot()
-    places = np.arange(len(table))[::-1]
-    axes.barh(places + 0.2, table["effect"], height=0.38, color="#1f77b4", label="best row minus worst")
+    positions = np.arange(len(table))[::-1]
+    axes.barh(positions + 0.2, table["effect"], height=0.38, color="#1f77b4", label="best row minus worst")
     known = table["by_chance"].notna().to_numpy()
     chance = table["by_chance"][known].astype("float64")
-    axes.barh(places[known] - 0.2, chance, height=0.38, color="#b0b7bf", label="expected by chance")
-    for place in places[~known]:
-        axes.annotate(UNKNOWN, (0, place - 0.2), (3, 0), textcoords="offset points", va="center", fontsize=7)
-    axes.set_yticks(places, [f"{row.table}: {row.best} / {row.worst}" for row in table.itertuples()])
+    axes.barh(positions[known] - 0.2, chance, height=0.38, color="#b0b7bf", label="expected by chance")
+    for position in positions[~known]:
+        axes.annotate(UNKNOWN, (0, position - 0.2), (3, 0), textcoords="offset points", va="center", fontsize=7)
+    axes.set_yticks(positions, [f"{row.table}: {row.best} / {row.worst}" for row in table.itertuples()])
     axes.set(xlabel=f"{headline(benchmark).heading} (points)", ylim=(-0.6, len(table) - 0.4))
     figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
     caption = (
         "Largest difference between two rows of a table, and what rows of one mean would show by the seeds' noise."
     )
-    if any(PEEKED in label for label in (*table["best"], *table["worst"])):
-        caption += sentences([f"{PEEKED} {CHOSEN['best_test']}"])
+    if any(SELECTED_ON_TEST in label for label in (*table["best"], *table["worst"])):
+        caption += sentences([f"{SELECTED_ON_TEST} {CHOSEN['best_test']}"])
     return Picture(title, caption, save(figure, folder, f"effects_{benchmark}"))
 
 
@@ -92,7 +92,11 @@ def expected_range(count: int) -> float:
 
 
 def _label(runs: RowRuns) -> str:
-    return f"{runs.row.label} {PEEKED}" if runs.runs and runs.runs[0]["select"] == "best_test" else runs.row.label
+    return (
+        f"{runs.row.label} {SELECTED_ON_TEST}"
+        if runs.runs and runs.runs[0]["select"] == "best_test"
+        else runs.row.label
+    )
 
 
 def _values(results: Results, runs: RowRuns, metric: Metric) -> list[float]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmvad.figures.pictures import Picture
-from mmvad.report.render import WIDE, is_turned, oriented
+from mmvad.report.render import WIDE, is_transposed, oriented
 from mmvad.system.disk import write_whole
 from mmvad.system.pages import render
 from mmvad.tables.filled import FilledRow, FilledTable
@@ -61,19 +61,19 @@ def write_page(file: Path, summary: Sequence[str], sections: Sequence[Section]) 
     write_whole(file, render("mmvad.report", "report.html", summary=summary, sections=shown).encode())
 
 
-def _section(place: int, section: Section) -> _Section:
-    anchors = [f"s{place}-{j}" for j in range(len(section.tables) + len(section.pictures))]
+def _section(position: int, section: Section) -> _Section:
+    anchors = [f"s{position}-{j}" for j in range(len(section.tables) + len(section.pictures))]
     tables = [(anchor, _table(table)) for anchor, table in zip(anchors, section.tables)]
     return _Section(section.title, tables, list(zip(anchors[len(tables) :], section.pictures)))
 
 
 def _table(table: FilledTable) -> _Table:
     headings, lines = oriented(table)
-    turned, lead = is_turned(table), len(table.headings)
-    owners: Sequence[FilledRow | None] = [None] * len(lines) if turned else table.rows
+    transposed, lead = is_transposed(table), len(table.headings)
+    owners: Sequence[FilledRow | None] = [None] * len(lines) if transposed else table.rows
     rows = [_row(row, line, lead) for row, line in zip(owners, lines)]
     # Rows that lie across say themselves which command makes them.
-    notes = [note for note in table.said if turned or not note.startswith("missing:")]
+    notes = [note for note in table.all_notes if transposed or not note.startswith("missing:")]
     return _Table(table.name, headings, lead, len(headings) > WIDE, rows, notes)
 
 

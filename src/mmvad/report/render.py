@@ -17,10 +17,10 @@ from mmvad.system.disk import write_whole
 from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import (
-    PEEKED,
     QUIRKY,
     RECONSTRUCTED,
     SEEDS_ONLY,
+    SELECTED_ON_TEST,
     Cell,
     FilledRow,
     FilledTable,
@@ -34,7 +34,7 @@ _LATEX = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "±": r"$\pm$",
-    PEEKED: r"$\dagger$",
+    SELECTED_ON_TEST: r"$\dagger$",
     RECONSTRUCTED: r"$\ddagger$",
     QUIRKY: r"\S{}",
     SEEDS_ONLY: r"$\|$",
@@ -70,17 +70,17 @@ def grid(table: FilledTable) -> tuple[list[str], list[list[str]]]:
 def oriented(table: FilledTable) -> tuple[list[str], list[list[str]]]:
     """The grid; one with more columns than fit a page, and few rows, with rows and columns exchanged."""
     headings, rows = grid(table)
-    if not is_turned(table):
+    if not is_transposed(table):
         return headings, rows
     lead, figures = len(table.headings), len(table.metrics)
     for row, line in zip(table.rows, rows):
         if row.absent:  # a column has no width to write its one word across
             line[lead : lead + figures] = [_absent_text(row)] * figures
-    turned = list(zip(headings, *rows))
-    return list(turned[0]), [list(line) for line in turned[1:]]
+    transposed = list(zip(headings, *rows))
+    return list(transposed[0]), [list(line) for line in transposed[1:]]
 
 
-def is_turned(table: FilledTable) -> bool:
+def is_transposed(table: FilledTable) -> bool:
     """Whether `oriented` exchanges rows and columns."""
     headings, rows = grid(table)
     return len(headings) > WIDE and len(rows) < len(headings) and len(table.headings) == 1
@@ -104,8 +104,8 @@ def _figure_text(cell: Cell, metric: Metric) -> str:
     return cell_text(cell, decimals, constant=metric.name == "trainable_parameters")
 
 
-def _paper_text(table: FilledTable, row: FilledRow, place: int) -> str:
-    figure = row.paper[place] if row.paper else None
+def _paper_text(table: FilledTable, row: FilledRow, position: int) -> str:
+    figure = row.paper[position] if row.paper else None
     if figure is None:
         return ""
     modality = figure.modality if figure.modality != row.lead[-1] else ""
@@ -128,7 +128,7 @@ def markdown(table: FilledTable) -> str:
     headings, rows = oriented(table)
     rule = ["---"] * len(table.headings) + ["---:"] * (len(headings) - len(table.headings))
     lines = [f"**{table.name}**", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
-    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.said)]) + "\n"
+    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.all_notes)]) + "\n"
 
 
 def _bar(cells: Iterable[str], raw: bool = False) -> str:
@@ -144,7 +144,7 @@ def latex(table: FilledTable) -> str:
     headings, rows = oriented(table)
     columns = "l" * len(table.headings) + "r" * (len(headings) - len(table.headings))
     body = [_row(headings), r"\midrule", *map(_row, rows)]
-    notes = [rf"\item {_latex_note(note)}" for note in table.said]
+    notes = [rf"\item {_latex_note(note)}" for note in table.all_notes]
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
@@ -227,8 +227,8 @@ def _origins(table: FilledTable, row: FilledRow) -> str | None:
         (metric.heading, cell.published or (row.paper[i] if row.paper else None))
         for i, (metric, cell) in enumerate(zip(table.metrics, row.cells))
     ]
-    said = [f"{heading}: {', '.join(figure.origin)}" for heading, figure in figures if figure]
-    return "; ".join(said) or None
+    origins = [f"{heading}: {', '.join(figure.origin)}" for heading, figure in figures if figure]
+    return "; ".join(origins) or None
 
 
 def _resampled(difference: Difference | None) -> str | None:
@@ -252,6 +252,6 @@ def terminal(table: FilledTable) -> Table:
 def print_table(table: FilledTable, console: Console) -> None:
     """Prints the table and its notes."""
     console.print(terminal(table))
-    for note in table.said:
+    for note in table.all_notes:
         console.print(f"  - {note}", highlight=False, markup=False)
     console.print()

@@ -138,7 +138,7 @@ def project_file(written: str, sweep_file: Path) -> Path:
     if path.is_absolute() or path.is_file():
         return path
     beside = [folder / path for folder in sweep_file.resolve().parents[1:3]]
-    return next((place for place in beside if place.is_file()), path)
+    return next((position for position in beside if position.is_file()), path)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ class Pulled(NamedTuple):
 
     came: int
     before: int
-    held: int
+    locked: int
 
 
 def pull(database: Database, results: Path, identities: set[str] | None = None) -> Pulled:
@@ -35,7 +35,7 @@ def pull(database: Database, results: Path, identities: set[str] | None = None) 
     Args:
         identities: the runs that are wanted; None for all.
     """
-    queue, came, held, known = Queue(database), 0, 0, set[str]()
+    queue, came, locked, known = Queue(database), 0, 0, set[str]()
     for record in queue.records():
         wanted = identities is None or record.identity in identities
         if record.state != COMPLETE or not wanted or record.identity in known:
@@ -47,8 +47,8 @@ def pull(database: Database, results: Path, identities: set[str] | None = None) 
             if HELD not in str(error):
                 raise
             LOG.warning(f"not pulled: {error}")
-            held += 1
-    return Pulled(came, len(known) - came - held, held)
+            locked += 1
+    return Pulled(came, len(known) - came - locked, locked)
 
 
 def _write(attributes: dict[str, Any], results: Path) -> bool:

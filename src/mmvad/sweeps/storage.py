@@ -78,8 +78,8 @@ class Database:
     def shown(self) -> str:
         """The URL without a password."""
         scheme, _, rest = self.url.partition("://")
-        login, at, place = rest.rpartition("@")
-        return f"{scheme}://{login.partition(':')[0]}{at}{place}"
+        login, at, position = rest.rpartition("@")
+        return f"{scheme}://{login.partition(':')[0]}{at}{position}"
 
     def patiently(self, work: Callable[[], Result]) -> Result:
         """Does `work`, again and again while the database does not answer. Work that was half done is done anew.
@@ -89,7 +89,7 @@ class Database:
         import optuna
         from sqlalchemy.exc import SQLAlchemyError
 
-        began, said, pause = time.monotonic(), False, 0.1
+        began, announced, pause = time.monotonic(), False, 0.1
         while True:
             try:
                 return work()
@@ -98,9 +98,9 @@ class Database:
                 waited = time.monotonic() - began
                 if waited > self.patience:
                     raise UserError(self.shown, f"the database does not answer: {reason}", fix=_fix(self.url)) from None
-                if not said and waited > 1:
+                if not announced and waited > 1:
                     LOG.warning(f"{self.shown}: the database does not answer ({reason}); waiting for it")
-                    said = True
+                    announced = True
             time.sleep(pause * random.uniform(0.5, 1.5))
             pause = min(2 * pause, 5.0)
 

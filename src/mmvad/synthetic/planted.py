@@ -60,11 +60,11 @@ def write_planted(out: Path, seed: int, *, overwrite: bool = False, recipe: Reci
         raise UserError("--seed", f"{seed} is negative", expected="0, 1, 2, ...")
     world = World.draw(recipe, text_directions(recipe.visual_width), np.random.default_rng([seed, len(SPLITS)]))
     counts = (recipe.train_videos, recipe.test_videos)
-    places = [(split, i) for split, count in enumerate(counts) for i in range(count)]
+    positions = [(split, i) for split, count in enumerate(counts) for i in range(count)]
     with BankWriter(
         out, PLANTED.name, {"features": "planted", "seed": seed, "recipe": asdict(recipe)}, overwrite=overwrite
     ) as bank:
-        for split, i in track(places, "planting", len(places)):
+        for split, i in track(positions, "planting", len(positions)):
             video, visual, audio = make_video(world, SPLITS[split], i, np.random.default_rng([seed, split, i]))
             bank.add(video, {0: visual}, audio)
     LOG.info(f"{out}: {counts[0]} training and {counts[1]} test videos, seed {seed}")
@@ -130,9 +130,9 @@ def draw_events(
 
 def event_stretch(recipe: Recipe, c: int, kind: float, start: int, end: int) -> Stretch:
     """How an event of abnormal class `c` shows; `kind` in 0..1: heard only, then both, then seen only."""
-    seen, heard = kind >= recipe.heard_only, kind < 1 - recipe.seen_only
-    tone = float(heard)
-    return Stretch(start, end, form=c if seen else -1, moves=seen, low=tone, high=tone, timbre=c if heard else -1)
+    seen, audible = kind >= recipe.heard_only, kind < 1 - recipe.seen_only
+    tone = float(audible)
+    return Stretch(start, end, form=c if seen else -1, moves=seen, low=tone, high=tone, timbre=c if audible else -1)
 
 
 def draw_benign(recipe: Recipe, snippets: int, rng: np.random.Generator) -> list[Stretch]:

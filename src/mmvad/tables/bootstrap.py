@@ -107,21 +107,21 @@ def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
     scores = frame_scores(videos)["combined"]
     positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
     owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])
-    place = _threshold_places(scores, positives)
-    shape = (len(videos), int(place.max()) + 1)
+    position = _threshold_places(scores, positives)
+    shape = (len(videos), int(position.max()) + 1)
     counted = np.zeros((2, *shape))
     for counts, frames in zip(counted, (positives, SNIPPET_FRAMES - positives)):
-        np.add.at(counts, (owner, place), frames)
+        np.add.at(counts, (owner, position), frames)
     hits, false_alarms = counted.cumsum(axis=2)
     return hits, false_alarms
 
 
 def _threshold_places(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """For each snippet, the place of the first (highest) threshold that it reaches, int [n]; equal scores share one."""
-    falling, place = np.unique(-scores, return_inverse=True)
+    falling, position = np.unique(-scores, return_inverse=True)
     if len(falling) <= THRESHOLDS:
-        return place
-    abnormal = np.bincount(place, weights=positives)
+        return position
+    abnormal = np.bincount(position, weights=positives)
     before = np.cumsum(abnormal) - abnormal
     bins = (before * THRESHOLDS / max(before[-1] + abnormal[-1], 1)).astype(np.int64).clip(0, THRESHOLDS - 1)
-    return np.unique(bins, return_inverse=True)[1][place]
+    return np.unique(bins, return_inverse=True)[1][position]

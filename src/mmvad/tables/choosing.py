@@ -22,7 +22,7 @@ from mmvad.tables.results import (
     Selection,
     equal,
     matches,
-    place_of,
+    position_of,
     written,
 )
 from mmvad.tables.studies import STUDIES
@@ -45,9 +45,9 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
     rows = _rows(study, benchmark, records)
     contexts: dict[Context, dict[int, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        place = next((i for i, row in enumerate(rows) if not row.silent and matches(record, row.settings)), None)
-        if place is not None:
-            contexts[_context(record, study)][place].append(record)
+        position = next((i for i, row in enumerate(rows) if not row.silent and matches(record, row.settings)), None)
+        if position is not None:
+            contexts[_context(record, study)][position].append(record)
     if not contexts:
         return Selection(tuple(RowRuns(row) for row in rows), None, {}, ())
     wanted = [usual(benchmark), *([base] if study.over is not None else [])]
@@ -57,7 +57,7 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
     def merit(context: Context) -> tuple:
         filled = contexts[context]
         on = _agreement(tuple(pair for pair in context if pair[0] in parts), near)
-        has_base = any(place in filled for place in at_base)
+        has_base = any(position in filled for position in at_base)
         runs = sum(map(len, filled.values()))
         return on, len(filled) > 1, _agreement(context, near), has_base, len(filled), runs, str(context)
 
@@ -66,10 +66,10 @@ def select(results: Results, study: Study, benchmark: str) -> Selection:
     # A value that only other contexts have is no row of this table.
     planned = len(study.rows(benchmark))
     shown = [row for row in taken if row.runs or any(row.row is r for r in rows[:planned])]
-    base_row = next((taken[place] for place in at_base if taken[place].runs), None)
+    base_row = next((taken[position] for position in at_base if taken[position].runs), None)
     others = [c for c in sorted(contexts, key=str) if c != chosen and _is_rival(c, chosen, contexts[c], at_base, near)]
     rivals = tuple(_differences(context, chosen) for context in others)
-    ordered = tuple(sorted(shown, key=lambda runs: place_of(study, runs.row)))
+    ordered = tuple(sorted(shown, key=lambda runs: position_of(study, runs.row)))
     return Selection(ordered, base_row, dict(chosen), rivals, _unfinished(results, benchmark, ordered, dict(chosen)))
 
 
@@ -84,7 +84,7 @@ def _is_rival(context: Context, chosen: Context, filled: Filled, at_base: Sequen
     They fill two rows; or they are the base row alone, nearer to the base than the table that is shown, or other than
     it in something that no table varies (what is varied elsewhere is a row there).
     """
-    if len(filled) > 1 or not any(place in filled for place in at_base):
+    if len(filled) > 1 or not any(position in filled for position in at_base):
         return len(filled) > 1
     ours = dict(chosen)
     elsewhere = all(key in _VARIED or equal(value, ours.get(key)) for key, value in context)

@@ -9,7 +9,7 @@ from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.published import Published
 
-PEEKED = "†"
+SELECTED_ON_TEST = "†"
 """Marks rows whose checkpoint was chosen on the test set."""
 SEEDS_ONLY = "‖"
 """Marks intervals that know nothing of the test videos."""
@@ -79,14 +79,18 @@ class FilledRow:
     quirks: tuple[str, ...] = ()
 
     @property
-    def peeked(self) -> bool:
+    def selected_on_test(self) -> bool:
         """Whether the checkpoint was chosen on the test set."""
         return self.select == "best_test"
 
     @property
     def marks(self) -> str:
         """The marks behind the row's name."""
-        marks = (self.peeked, PEEKED), (self.reconstruction, RECONSTRUCTED), (bool(self.quirks), QUIRKY)
+        marks = (
+            (self.selected_on_test, SELECTED_ON_TEST),
+            (self.reconstruction, RECONSTRUCTED),
+            (bool(self.quirks), QUIRKY),
+        )
         return "".join(f" {mark}" for given, mark in marks if given)
 
     @property
@@ -115,7 +119,7 @@ class FilledTable:
         return sum(row.ours and row.absent is None for row in self.rows)
 
     @property
-    def said(self) -> tuple[str, ...]:
+    def all_notes(self) -> tuple[str, ...]:
         """All that stands below the table: what its figures are, then its notes."""
         return (UNITS, *self.notes)
 

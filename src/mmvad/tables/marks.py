@@ -27,9 +27,9 @@ def quirks_of(record: Mapping[str, Any]) -> tuple[str, ...]:
 def run_marks(record: Mapping[str, Any]) -> list[str]:
     """What has to be said of a single run's figures."""
     peer = method_of(record)
-    said = [f"{peer.title} is a reconstruction: {_INFERRED}"] if peer and peer.reconstruction else []
+    messages = [f"{peer.title} is a reconstruction: {_INFERRED}"] if peer and peer.reconstruction else []
     switches = quirks_of(record)
-    return [*said, f"switches on: {', '.join(switches)}"] if switches else said
+    return [*messages, f"switches on: {', '.join(switches)}"] if switches else messages
 
 
 def mark_notes(rows: Sequence[FilledRow]) -> list[str]:

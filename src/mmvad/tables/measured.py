@@ -117,7 +117,7 @@ def _apart(other: Settings, chosen: Settings) -> str:
 
 
 def features_of(record: Record) -> str:
-    """What a run's pictures, and where it listens its sound, were read with."""
+    """What a run's pictures, and its sound where it uses any, were read with."""
     visual = str(record.get("features") or "CLIP")
     return f"{visual}+VGGish" if "a" in record["modalities"] and visual != "planted" else visual
 

@@ -16,7 +16,7 @@ from mmvad.tables.definitions import (
     Settings,
     usual,
 )
-from mmvad.tables.filled import PEEKED, SEEDS_ONLY, FilledRow
+from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
 from mmvad.tables.published import confidence_notes
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import (
@@ -49,10 +49,10 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
             f"{SEEDS_ONLY} interval over seeds alone, so too narrow: scores.npz of a run of the row or the base row "
             "is not here (`mmvad sweep pull` brings reports alone)"
         )
-    if any(row.peeked for row in rows):
-        notes.append(f"{PEEKED} {CHOSEN['best_test']}")
-    held = [_short(row) for row in rows if row.select == "best_val"]
-    notes += [f"{CHOSEN['best_val']}: {', '.join(held)}"] if held else []
+    if any(row.selected_on_test for row in rows):
+        notes.append(f"{SELECTED_ON_TEST} {CHOSEN['best_test']}")
+    on_held_out = [_short(row) for row in rows if row.select == "best_val"]
+    notes += [f"{CHOSEN['best_val']}: {', '.join(on_held_out)}"] if on_held_out else []
     if any(len(row.seeds) == 1 for row in rows):
         notes.append("rows with n = 1 have no standard deviation: run more seeds (SEEDS=)")
     if any(metric.name == "test_fps" for metric in metrics):
@@ -69,10 +69,10 @@ def figure_note(metrics: Sequence[Metric], *, published: bool = False) -> list[s
         published: the table has rows of published figures too, whose sources say what they are.
     """
     frame = [metric.heading for metric in metrics if metric.score == "combined"]
-    said = [f"{', '.join(frame)}: of the combined score"] if frame else []
-    said += ["mAP: the published variant"] if any(metric.score == "events" for metric in metrics) else []
+    messages = [f"{', '.join(frame)}: of the combined score"] if frame else []
+    messages += ["mAP: the published variant"] if any(metric.score == "events" for metric in metrics) else []
     where = ", in the rows that were run here; rows without n hold published figures" if published else ""
-    return [f"{'; '.join(said)}{where}"] if said else []
+    return [f"{'; '.join(messages)}{where}"] if messages else []
 
 
 def _short(row: FilledRow) -> str:
@@ -177,8 +177,8 @@ def caption_notes(benchmark: str, selection: Selection, rows: Sequence[RowRuns])
         selection: where the rows are from.
         rows: those that are drawn.
     """
-    said = chosen_notes([(row.row.label, row.runs[0]["select"]) for row in rows if row.runs])
-    return sentences([*said, *_settings_notes(benchmark, selection)])
+    messages = chosen_notes([(row.row.label, row.runs[0]["select"]) for row in rows if row.runs])
+    return sentences([*messages, *_settings_notes(benchmark, selection)])
 
 
 def chosen_notes(rows: Sequence[tuple[str, str]]) -> list[str]:

@@ -68,9 +68,9 @@ def find_published(
     """
 
     def nearness(figure: Published) -> tuple[bool, bool, bool]:
-        heard = modality is not None and figure.modality == modality
+        has_audio = modality is not None and figure.modality == modality
         seen = feature is not None and figure.feature.partition("+")[0] == feature.partition("+")[0]
-        return heard and figure.feature == feature, heard, seen
+        return has_audio and figure.feature == feature, has_audio, seen
 
     key = (method, dataset, metric)
     found = [p for p in published_figures() if (p.method, p.dataset, p.metric) == key]

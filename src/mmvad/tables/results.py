@@ -159,7 +159,7 @@ def _several(name: str, values: list[Any]) -> str:
     return f"{name} ({', '.join(known)})" if len(known) > 1 else ""
 
 
-def place_of(study: Study, row: Row) -> float:
+def position_of(study: Study, row: Row) -> float:
     """What rows are sorted by: numbers by number; all others stay as they were planned."""
     value = row.settings.get(study.over.key) if study.over else None
     return float(value) if isinstance(value, int | float) else 0.0

@@ -34,12 +34,12 @@ class Truths:
     def of(self, bank_hash: str, recorded: str | None) -> tuple[BankVideo, ...]:
         """The test videos of the bank with that content. Raises UserError where no bank at hand has it."""
         if bank_hash not in self._read:
-            places = [*([Path(recorded)] if recorded else []), *self.banks]
-            place = next((path for path in places if _content_hash(path) == bank_hash), None)
-            if place is None:
+            positions = [*([Path(recorded)] if recorded else []), *self.banks]
+            position = next((path for path in positions if _content_hash(path) == bank_hash), None)
+            if position is None:
                 named = recorded or f"with content {bank_hash[:12]}"
                 raise UserError(f"bank {named}", "is not here, so there is no ground truth", fix=self.fix)
-            self._read[bank_hash] = _test_videos(place)
+            self._read[bank_hash] = _test_videos(position)
         return self._read[bank_hash]
 
 

@@ -36,7 +36,7 @@ from mmvad.tables.results import (
     Selection,
     equal,
     matches,
-    place_of,
+    position_of,
 )
 from mmvad.tables.scored import Truths
 from mmvad.tables.studies import STUDIES
@@ -89,9 +89,9 @@ def lines_of(states: Sequence[CellState]) -> tuple[tuple[str, ...], list[Line]]:
     keys = dict.fromkeys(key for tree in trees for key in tree)
     varied = tuple(key for key in keys if len({repr(tree.get(key)) for tree in trees}) > 1)
     grouped: dict[str, list[int]] = {}
-    for place, tree in enumerate(trees):
-        grouped.setdefault(repr([tree.get(key) for key in varied]), []).append(place)
-    return varied, [Line(trees[places[0]], tuple(states[i] for i in places)) for places in grouped.values()]
+    for position, tree in enumerate(trees):
+        grouped.setdefault(repr([tree.get(key) for key in varied]), []).append(position)
+    return varied, [Line(trees[positions[0]], tuple(states[i] for i in positions)) for positions in grouped.values()]
 
 
 def paper_rows(varied: Sequence[str], lines: Sequence[Line], benchmark: str) -> tuple[Study, list[Row]] | None:
@@ -152,8 +152,8 @@ def _placed(study: Study, rows: list[Row], lines: list[Line], benchmark: str) ->
     planned = [row.label for row in study.rows(benchmark)]
     placed: list[tuple[Row, Line | None]] = list(zip(rows, lines))
     placed += [(row, None) for row in study.rows(benchmark) if row.silent]
-    order = {label: place for place, label in enumerate(planned)}
-    return sorted(placed, key=lambda pair: (place_of(study, pair[0]), order.get(pair[0].label, len(order))))
+    order = {label: position for position, label in enumerate(planned)}
+    return sorted(placed, key=lambda pair: (position_of(study, pair[0]), order.get(pair[0].label, len(order))))
 
 
 def _runs(row: Row, line: Line | None, records: Sequence[Record]) -> RowRuns:

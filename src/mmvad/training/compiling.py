@@ -44,15 +44,15 @@ def compiled_losses() -> Losses:
     return losses
 
 
-def compiles(wish: str, model: Model, device: torch.device, steps: float) -> bool:
+def compiles(requested: str, model: Model, device: torch.device, steps: float) -> bool:
     """Whether training steps are compiled, under `runtime.compile`.
 
     A CPU leaves padding out instead. A model that is no one graph would be compiled at every batch or epoch anew. By
     itself (`auto`) a model is compiled where the run is long.
     """
-    if wish == "off" or device.type != "cuda" or not model.one_graph:
+    if requested == "off" or device.type != "cuda" or not model.one_graph:
         return False
-    return wish == "on" or (steps >= WORTH_COMPILING and _can_compile())
+    return requested == "on" or (steps >= WORTH_COMPILING and _can_compile())
 
 
 def _can_compile() -> bool:

@@ -46,7 +46,7 @@ def prepare(config: Config) -> Prepared:
     if config.uses_audio and not Widths.of(bank).audio:
         raise UserError(
             f"modalities: {config.modalities}",
-            f"listens, but {bank.path} has no sound",
+            f"reads sound, but {bank.path} has none",
             expected="a bank with sound, or modalities without A",
             fix=f"set modalities={config.modalities.replace('a', '')}",
         )

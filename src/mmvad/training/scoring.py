@@ -14,7 +14,7 @@ from torch import Tensor
 from mmvad.data.datamodule import ScoringSet
 from mmvad.data.segments import fade, snippet_segments
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.models.losses.pooling import largest_bag
+from mmvad.models.losses.pooling import largest_top_k
 
 
 class ChunkScores(NamedTuple):
@@ -40,7 +40,7 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[Scor
 def mil_score(video: ScoredVideo) -> float:
     """The video-level score: mean of the k highest combined scores, k = floor(n / 16) + 1."""
     scores = np.sort(frame_scores([video])["combined"])
-    return float(scores[-largest_bag(len(scores)) :].mean())
+    return float(scores[-largest_top_k(len(scores)) :].mean())
 
 
 def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet) -> list[np.ndarray]:
@@ -58,8 +58,8 @@ def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet)
     for chunk, rows in zip(scored.chunks, valid, strict=True):
         whole = len(rows) == chunk.length  # else the chunk was cut or stretched to L segments
         rows = rows if whole else rows[snippet_segments(chunk.length, len(rows))]
-        weight, place = fade(chunk.length, scored.overlap), slice(chunk.start, chunk.start + chunk.length)
-        videos[chunk.video][place] += (rows.T * weight).T
-        weights[chunk.video][place] += weight
+        weight, position = fade(chunk.length, scored.overlap), slice(chunk.start, chunk.start + chunk.length)
+        videos[chunk.video][position] += (rows.T * weight).T
+        weights[chunk.video][position] += weight
     # in float64, weighing and dividing again gives back every score that is one chunk's alone, to the last bit
     return [(total.T / weight).T.astype(np.float32) for total, weight in zip(videos, weights, strict=True)]

@@ -15,19 +15,19 @@ from mmvad.runs import RunFolder, read_json
 from mmvad.system.log import LOG
 
 
-def wandb_mode(wish: str) -> str | None:
+def wandb_mode(requested: str) -> str | None:
     """`online`, `offline`, or None for no logging; `auto` logs only under an agent (WANDB_SWEEP_ID is set)."""
-    if wish == "off" or (wish == "auto" and not os.environ.get("WANDB_SWEEP_ID")):
+    if requested == "off" or (requested == "auto" and not os.environ.get("WANDB_SWEEP_ID")):
         return None
-    return "online" if wish == "auto" else wish
+    return "online" if requested == "auto" else requested
 
 
-def wandb_logger(wish: str, folder: Path, name: str, config: dict[str, Any]) -> Logger | None:
+def wandb_logger(requested: str, folder: Path, name: str, config: dict[str, Any]) -> Logger | None:
     """A Lightning logger for the run, or None. WANDB_MODE overrules `online`, as W&B's users expect.
 
     Raises UserError where wandb is not installed, and where W&B cannot be reached.
     """
-    mode = wandb_mode(wish)
+    mode = wandb_mode(requested)
     if mode is None:
         return None
     try:
@@ -69,11 +69,11 @@ def log_report(report: dict[str, Any]) -> None:
         run.log(report_figures(report))
 
 
-def log_finished_run(wish: str, folder: RunFolder, config: dict[str, Any]) -> None:
+def log_finished_run(requested: str, folder: RunFolder, config: dict[str, Any]) -> None:
     """Under a W&B agent a run that was done before is logged again from its folder: the sweep waits for its metric."""
     if not os.environ.get("WANDB_SWEEP_ID"):
         return
-    logger = wandb_logger(wish, folder.path, folder.path.name, config)
+    logger = wandb_logger(requested, folder.path, folder.path.name, config)
     if logger is None:
         return
     for figures in _epochs(folder):

@@ -139,7 +139,7 @@ def fit(
     last = folder.checkpoints / LAST
     if last.is_file():
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
-        LOG.info(f"going on from {last} (after epoch {epoch + 1})")
+        LOG.info(f"resuming from {last} (after epoch {epoch + 1})")
     module.model.fit_offline(data.train_batches())
     decide_on_compiling(config, data, module, prepared.device)
     try:
@@ -153,9 +153,9 @@ def fit(
 
 def decide_on_compiling(config: Config, data: FeatureDataModule, module: AnomalyModule, device: Device) -> None:
     """Decides whether training steps are compiled."""
-    wish, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
-    module.compiled = compiles(wish, module.model, device.torch, steps)
-    if wish == "on" and not module.compiled:
+    requested, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
+    module.compiled = compiles(requested, module.model, device.torch, steps)
+    if requested == "on" and not module.compiled:
         LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
 
@@ -237,4 +237,4 @@ def _say_what(prepared: Prepared) -> None:
         f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
         f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"
     )
-    LOG.info(f"select   {config.select}" + (" (peeks at the test set)" if config.select == "best_test" else ""))
+    LOG.info(f"select   {config.select}" + (" (chosen on the test set)" if config.select == "best_test" else ""))

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmvad.models.losses.pooling import (
-    bag_size,
-    first,
-    largest_bag,
+    chosen_first,
+    largest_top_k,
     mean_where,
     pairs_of,
+    top_k,
     top_mean,
 )
 from tests.plain import objectives as plain
@@ -26,8 +26,8 @@ def mask_of(lengths: list[int], length: int) -> Tensor:
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (15, 1), (16, 2), (31, 2), (32, 3), (255, 16), (256, 17)])
 def test_bag_size(n: int, k: int) -> None:
     assert plain.k_of(n) == k
-    assert bag_size(mask_of([n], 256)).tolist() == [k]
-    assert largest_bag(n) == k
+    assert top_k(mask_of([n], 256)).tolist() == [k]
+    assert largest_top_k(n) == k
 
 
 @settings(max_examples=40, deadline=None)
@@ -52,7 +52,7 @@ def test_pairs_are_those_of_two_lists(kinds: list[bool]) -> None:
     wanted = list(zip([i for i, a in enumerate(kinds) if a], [i for i, a in enumerate(kinds) if not a]))
     found = zip(pairs.abnormal[pairs.taken].tolist(), pairs.normal[pairs.taken].tolist())
     assert list(found) == wanted
-    assert first(abnormal).tolist() == sorted(range(len(kinds)), key=lambda i: not kinds[i])
+    assert chosen_first(abnormal).tolist() == sorted(range(len(kinds)), key=lambda i: not kinds[i])
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=8))

@@ -59,12 +59,12 @@ def assert_branches(made: AVadCLIP, out: Fused, features: torch.Tensor, network:
 
 
 def test_teacher() -> None:
-    lengths, heard = [1, 5, 12], [True, True, False]
-    made, videos = avadclip().eval(), batch(lengths, heard=heard)
+    lengths, has_audio = [1, 5, 12], [True, True, False]
+    made, videos = avadclip().eval(), batch(lengths, has_audio=has_audio)
     out = made(videos)
     for b, n in enumerate(lengths):
         features = vadclip.visual_encoder(made.teacher.visual, videos.visual[b, :n], 4)
-        if heard[b]:
+        if has_audio[b]:
             features = plain.fuse(made.teacher.audio, features, videos.audio[b, :n])
         text = assert_branches(made, out, features, "teacher", b)
     found = made.losses(out, videos)
@@ -145,8 +145,8 @@ def test_a_run_of_both_stages(tmp_path: Path) -> None:
     bank = write_bank(tmp_path / "bank", test=4)
     keys = ["model.name=avadclip", "peers.avadclip.network=student", "optim.epochs=4", "optim.milestones=[0.5]"]
     text = ["model.text.architecture=tiny", "model.text.weights=random", "data.segment_length=16", "data.batch_size=6"]
-    places = [f"data.bank={bank}", f"runtime.results={tmp_path}", "runtime.figures=off"]
-    folder = train(load_config([], [*keys, *text, *places, "optim.learning_rate=1e-3"]))
+    positions = [f"data.bank={bank}", f"runtime.results={tmp_path}", "runtime.figures=off"]
+    folder = train(load_config([], [*keys, *text, *positions, "optim.learning_rate=1e-3"]))
     rows = pd.read_csv(folder.epochs)
     assert list(rows["learning_rate"]) == pytest.approx([1e-3, 1e-4, 1e-3, 1e-4])
     assert list(rows["loss/distil"].isna()) == [True, True, False, False]

@@ -16,8 +16,8 @@ from mmvad.models.peers.registry import Peers
 from tests.models.peers.properties import bags, small_setting
 
 TRUNK = {
-    f"trunk.{place}": 0.6
-    for place in ("fuse.2", "fuse.5", *(f"{g}.dropout" for g in ("similarity", "distance", "score")))
+    f"trunk.{position}": 0.6
+    for position in ("fuse.2", "fuse.5", *(f"{g}.dropout" for g in ("similarity", "distance", "score")))
 }
 HEAD = {"head.2": 0.7, "head.5": 0.7}
 BLOCK = ("attention.output.1", "ffn.2", "ffn.4")
@@ -30,8 +30,8 @@ DROPOUT = {
     "s3r": {"dropout": 0.7, "rest.2": 0.7, "rest.5": 0.7} | HEAD,
     "clip_tsa": {"dropout": 0.7} | HEAD,
     "mgfn": {},
-    "macil_sd": {f"{net}.attend.{place}": 0.1 for net in ("both", "alone") for place in ATTENTION},
-    "ur_dmu": {f"blocks.{i}.{place}": 0.5 for i in range(2) for place in BLOCK},
+    "macil_sd": {f"{net}.attend.{position}": 0.1 for net in ("both", "alone") for position in ATTENTION},
+    "ur_dmu": {f"blocks.{i}.{position}": 0.5 for i in range(2) for position in BLOCK},
     "vadclip": {},
     "pel4vad": {"dropout": 0.1},
     "tpwng": {},
@@ -113,10 +113,10 @@ def test_norms_are_dropped_in_training_alone(name: str, monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize("name", sorted(UNIFORM))
 def test_xavier_uniform(name: str) -> None:
-    for place, layer in layers(made(name)).items():
+    for position, layer in layers(made(name)).items():
         bound, largest = math.sqrt(3) * xavier_scale(layer), layer.weight.abs().max()
-        assert largest <= bound, place
-        assert layer.weight.numel() < MANY or largest > 0.95 * bound, place
+        assert largest <= bound, position
+        assert layer.weight.numel() < MANY or largest > 0.95 * bound, position
 
 
 def test_sultanis_xavier_is_normal() -> None:
@@ -128,9 +128,9 @@ def test_sultanis_xavier_is_normal() -> None:
 
 @pytest.mark.parametrize("name", sorted(UNIFORM | {"sultani"}))
 def test_biases_begin_at_zero_or_as_torch_draws_them(name: str) -> None:
-    for place, layer in layers(made(name)).items():
+    for position, layer in layers(made(name)).items():
         if layer.bias is not None:
-            assert bool(layer.bias.any()) is (name not in WITHOUT_BIAS), place
+            assert bool(layer.bias.any()) is (name not in WITHOUT_BIAS), position
 
 
 @pytest.mark.parametrize("name", ["vadclip", "avadclip"])

@@ -78,13 +78,13 @@ def test_padding_is_never_selected_even_where_dropout_hides_every_segment() -> N
     batch = bags((1, 2), crops=1, segments=64)
     for _ in range(20):
         chosen = select(batch.visual, batch.mask.float(), batch, dropout=0.9)
-        assert (chosen.places[chosen.taken] < batch.mask.sum(dim=1)).all()
+        assert (chosen.positions[chosen.taken] < batch.mask.sum(dim=1)).all()
 
 
 def test_dropout_on_norms_changes_the_choice_and_none_does_not() -> None:
     batch = bags((64, 64), crops=1)
-    still = [select(batch.visual, batch.mask.float(), batch, dropout=0.0).places for _ in range(2)]
-    drawn = [select(batch.visual, batch.mask.float(), batch, dropout=0.7).places for _ in range(2)]
+    still = [select(batch.visual, batch.mask.float(), batch, dropout=0.0).positions for _ in range(2)]
+    drawn = [select(batch.visual, batch.mask.float(), batch, dropout=0.7).positions for _ in range(2)]
     assert torch.equal(*still)
     assert not torch.equal(*drawn)
 

@@ -178,8 +178,8 @@ def aligned_videos(made: TPWNG, count: int, seed: int) -> tuple[Batch, torch.Ten
     labels = [[0] if b % 2 else [FAR[b // 2 % len(FAR)]] for b in range(count)]
     videos = batch([30] * count, labels=labels)
     start = torch.randint(0, 20, (count, 1), generator=draw)
-    place = torch.arange(30)
-    event = (place >= start) & (place < start + 8) & videos.abnormal.unsqueeze(1)
+    position = torch.arange(30)
+    event = (position >= start) & (position < start + 8) & videos.abnormal.unsqueeze(1)
     shown = torch.where(event.unsqueeze(-1), texts[videos.labels.argmax(dim=1)].unsqueeze(1), texts[0])
     noise = 0.05 * torch.randn(shown.shape, generator=draw)
     return videos._replace(visual=10 * (shown + noise)), event

@@ -62,7 +62,7 @@ def test_pairs_follow_the_order_within_their_kind() -> None:
     """A batch with the normal videos first has the pairs of one that alternates."""
     model, data = made(), batch([9, 12, 20, 17])
     order = torch.tensor([1, 3, 0, 2])
-    moved = data._replace(**{k: getattr(data, k)[order] for k in ("visual", "audio", "heard", "mask", "labels")})
+    moved = data._replace(**{k: getattr(data, k)[order] for k in ("visual", "audio", "has_audio", "mask", "labels")})
     one, other = (separation_losses(model(d), d) for d in (data, moved))
     for name, loss in one.items():
         assert loss > 0

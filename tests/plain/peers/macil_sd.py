@@ -35,8 +35,8 @@ def attend(layer: Attention, query: Tensor, source: Tensor) -> Tensor:
 def forward(model: MacilSd, visual: Tensor, audio: Tensor) -> Video:
     """r_v, r_a [n, 128], z_v, z_a and the visual network's logits [n] of one video."""
     both, alone = model.both, model.alone
-    seen, heard = linear(both.visual, visual), linear(both.audio, audio)
-    r_v, r_a = attend(both.attend, seen, heard), attend(both.attend, heard, seen)
+    seen, has_audio = linear(both.visual, visual), linear(both.audio, audio)
+    r_v, r_a = attend(both.attend, seen, has_audio), attend(both.attend, has_audio, seen)
     own = linear(alone.visual, visual)
     z_v, z_a, z = (
         linear(net.classify, r).squeeze(-1)

@@ -25,8 +25,8 @@ def test_rows_of_steps() -> None:
 
 
 def test_steps_are_timed_without_the_warm_ones() -> None:
-    place = training_device("cpu", "auto", 1)
-    spent = train_steps(configuration("xd_violence", *SMALL), place, warm=2, steps=2)
+    position = training_device("cpu", "auto", 1)
+    spent = train_steps(configuration("xd_violence", *SMALL), position, warm=2, steps=2)
     assert 0 < spent.seconds < 30
     assert spent.first > 0
     assert spent.memory == 0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvad.models.layout import packs
-from mmvad.models.losses.pooling import mean_rows, rows_at_each, top_places
+from mmvad.models.losses.pooling import mean_rows, rows_at_each, top_positions
 
 TEMPERATURE = 0.1
 
@@ -50,8 +50,8 @@ def contrast_loss(features: Tensor, scores: Tensor, mask: Tensor, abnormal: Tens
 
 def mini_bags(features: Tensor, scores: Tensor, mask: Tensor) -> MiniBags:
     """The mini-bags of every video, with k = floor(n / 16) + 1."""
-    highest, taken = top_places(scores, mask)
-    lowest, _ = top_places(scores, mask, lowest=True)
+    highest, taken = top_positions(scores, mask)
+    lowest, _ = top_positions(scores, mask, lowest=True)
     top, bottom = (F.normalize(rows, dim=-1) for rows in rows_at_each(features, highest, lowest))
     return MiniBags(top, bottom, taken, highest != lowest)
 

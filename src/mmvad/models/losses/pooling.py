@@ -13,12 +13,12 @@ from mmvad.models.layout import packs
 SEGMENTS_A_PICK = 16
 
 
-def bag_size(mask: Tensor) -> Tensor:
+def top_k(mask: Tensor) -> Tensor:
     """k = floor(n / 16) + 1 for every video, never above n: bool [B, L] -> int64 [B]."""
     return mask.sum(dim=1) // SEGMENTS_A_PICK + 1
 
 
-def largest_bag(length: int) -> int:
+def largest_top_k(length: int) -> int:
     """The k of a video of `length` segments, the largest that a batch of that L can have."""
     return length // SEGMENTS_A_PICK + 1
 
@@ -33,17 +33,17 @@ def top_mean(scores: Tensor, mask: Tensor) -> Tensor:
     Returns: [B] or [B, C].
     """
     flat = scores if scores.dim() == 3 else scores.unsqueeze(-1)
-    highest, places = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(largest_bag(mask.shape[1]), dim=1)
+    highest, positions = flat.masked_fill(~mask.unsqueeze(-1), float("-inf")).topk(largest_top_k(mask.shape[1]), dim=1)
     chosen = _own(highest, mask).unsqueeze(-1)
     if packs(mask):
         total = highest.masked_fill(~chosen, 0).sum(dim=1)
     else:  # the gradient of topk would be put in its places by sorting them
-        total = flat.where((_is_at(places, mask.shape[1]) & chosen.unsqueeze(-1)).any(dim=1).mT, 0).sum(dim=1)
-    mean = total / bag_size(mask).unsqueeze(-1)
+        total = flat.where((_is_at(positions, mask.shape[1]) & chosen.unsqueeze(-1)).any(dim=1).mT, 0).sum(dim=1)
+    mean = total / top_k(mask).unsqueeze(-1)
     return mean if scores.dim() == 3 else mean.squeeze(-1)
 
 
-def top_places(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[Tensor, Tensor]:
+def top_positions(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[Tensor, Tensor]:
     """Where a video's k highest (or lowest) valid scores lie, k = floor(n / 16) + 1; chosen without gradient.
 
     Args:
@@ -53,35 +53,35 @@ def top_places(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tuple[T
     Returns: places int64 [B, K], K the largest k; taken bool [B, K], False beyond a video's own k.
     """
     filled = scores.detach().masked_fill(~mask, float("inf") if lowest else float("-inf"))
-    places = filled.topk(largest_bag(mask.shape[1]), dim=1, largest=not lowest).indices
-    return places, _own(places, mask)
+    positions = filled.topk(largest_top_k(mask.shape[1]), dim=1, largest=not lowest).indices
+    return positions, _own(positions, mask)
 
 
 def _own(picked: Tensor, mask: Tensor) -> Tensor:
     """Of a video's K picks those within its own k: [B, K, ...], bool [B, L] -> bool [B, K]."""
-    return torch.arange(picked.shape[1], device=mask.device) < bag_size(mask)[:, None]
+    return torch.arange(picked.shape[1], device=mask.device) < top_k(mask)[:, None]
 
 
-def _is_at(places: Tensor, length: int) -> Tensor:
+def _is_at(positions: Tensor, length: int) -> Tensor:
     """Whether a pick is the segment: int64 [...] of places -> bool [..., L]."""
-    return places.unsqueeze(-1) == torch.arange(length, device=places.device)
+    return positions.unsqueeze(-1) == torch.arange(length, device=positions.device)
 
 
-def rows_at(features: Tensor, places: Tensor) -> Tensor:
+def rows_at(features: Tensor, positions: Tensor) -> Tensor:
     """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d].
 
     Off the CPU by a product with ones and zeros: a gather's gradient is added up there by sorting all its places.
     """
     if packs(features):
-        return features.gather(1, places.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
-    return _is_at(places, features.shape[1]).to(features.dtype) @ features
+        return features.gather(1, positions.unsqueeze(-1).expand(-1, -1, features.shape[-1]))
+    return _is_at(positions, features.shape[1]).to(features.dtype) @ features
 
 
-def rows_at_each(features: Tensor, *places: Tensor) -> Sequence[Tensor]:
+def rows_at_each(features: Tensor, *positions: Tensor) -> Sequence[Tensor]:
     """`rows_at` for several choices of places; off the CPU by one product for all."""
     if packs(features):
-        return [rows_at(features, each) for each in places]
-    return rows_at(features, torch.cat(places, dim=1)).split([each.shape[1] for each in places], dim=1)
+        return [rows_at(features, each) for each in positions]
+    return rows_at(features, torch.cat(positions, dim=1)).split([each.shape[1] for each in positions], dim=1)
 
 
 class Pairs(NamedTuple):
@@ -99,11 +99,13 @@ class Pairs(NamedTuple):
 
 def pairs_of(abnormal: Tensor) -> Pairs:
     """Of videos of two kinds, bool [B], as many pairs as the rarer kind has; of fixed shape, so nothing waits."""
-    place, count = torch.arange(len(abnormal), device=abnormal.device), abnormal.sum()
-    return Pairs(first(abnormal), first(~abnormal), place < torch.minimum(count, len(abnormal) - count))
+    position, count = torch.arange(len(abnormal), device=abnormal.device), abnormal.sum()
+    return Pairs(
+        chosen_first(abnormal), chosen_first(~abnormal), position < torch.minimum(count, len(abnormal) - count)
+    )
 
 
-def first(chosen: Tensor) -> Tensor:
+def chosen_first(chosen: Tensor) -> Tensor:
     """The places of those chosen, bool [B], and then of the others, both in their order: int64 [B]."""
     return (~chosen).int().argsort(stable=True)
 

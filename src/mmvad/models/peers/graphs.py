@@ -28,8 +28,8 @@ def lineage_similarity(x: Tensor, mask: Tensor) -> Tensor:
 
 def normalised_distance(mask: Tensor) -> Tensor:
     """The distance graph exp(-|i - j| / e), each row scaled to sum 1 over valid segments: [B, L, L]."""
-    place = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float32)
-    exponents = -(place[:, None] - place[None, :]).abs() / math.e
+    position = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float32)
+    exponents = -(position[:, None] - position[None, :]).abs() / math.e
     return softmax_over_valid(
         exponents.expand(len(mask), -1, -1), mask
     )  # quotients would be 0 / 0 far from a short video

@@ -140,7 +140,7 @@ class Selected(NamedTuple):
 
     scores: Tensor
     features: Tensor
-    places: Tensor
+    positions: Tensor
     taken: Tensor
 
 
@@ -156,22 +156,22 @@ def select(features: Tensor, scores: Tensor, batch: Batch, dropout: float) -> Se
     norms = features.detach().float().norm(dim=-1).mean(dim=1)
     shown = F.dropout(torch.ones_like(norms), dropout)
     most = max(mask.shape[1] // SEGMENTS_A_CHOICE, 1)
-    places = (norms * shown).masked_fill(~mask, -1).topk(most, dim=1).indices
+    positions = (norms * shown).masked_fill(~mask, -1).topk(most, dim=1).indices
     own = (mask.sum(dim=1) // SEGMENTS_A_CHOICE).clamp(min=1)
     taken = torch.arange(most, device=mask.device) < own[:, None]
-    return Selected(scores.unflatten(0, (-1, batch.crops)).mean(dim=1), features, places, taken)
+    return Selected(scores.unflatten(0, (-1, batch.crops)).mean(dim=1), features, positions, taken)
 
 
 def chosen_features(selected: Selected) -> Tensor:
     """f of the selected segments: [V, N, K, d], float32, zero beyond a video's own k."""
     f = selected.features
-    places = selected.places[:, None, :, None].expand(-1, f.shape[1], -1, f.shape[-1])
-    return f.gather(2, places).float() * selected.taken[:, None, :, None]
+    positions = selected.positions[:, None, :, None].expand(-1, f.shape[1], -1, f.shape[-1])
+    return f.gather(2, positions).float() * selected.taken[:, None, :, None]
 
 
 def bag_scores(selected: Selected) -> Tensor:
     """S: mean score of the selected segments, [V]."""
-    chosen = selected.scores.float().gather(1, selected.places)
+    chosen = selected.scores.float().gather(1, selected.positions)
     return (chosen * selected.taken).sum(dim=1) / selected.taken.sum(dim=1)
 
 

@@ -71,12 +71,12 @@ class GatedAudio(nn.Module):
         self.gate = nn.Linear(2 * width, width)
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
 
-    def forward(self, visual: Tensor, audio: Tensor, heard: Tensor) -> Tensor:
+    def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor) -> Tensor:
         """v [B, L, d], audio [B, L, d_a], heard bool [B] -> f [B, L, d]."""
         sound = self.blocks(self.align(audio).transpose(1, 2)).transpose(1, 2)
         both = torch.cat([visual, sound], dim=-1)
         fused = visual + torch.sigmoid(self.gate(both)) * self.update(both)
-        return torch.where(heard[:, None, None], fused, visual)
+        return torch.where(has_audio[:, None, None], fused, visual)
 
 
 class Focal(nn.Module):
@@ -124,9 +124,9 @@ class Teacher(nn.Module):
     def fused(self, batch: Batch) -> Tensor:
         """f [B, L, d]."""
         visual = self.visual(self.align(batch.visual), batch.mask)
-        if batch.audio is None or batch.heard is None:
+        if batch.audio is None or batch.has_audio is None:
             return visual
-        return self.audio(visual, batch.audio, batch.heard)
+        return self.audio(visual, batch.audio, batch.has_audio)
 
 
 class Student(nn.Module):

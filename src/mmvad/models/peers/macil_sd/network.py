@@ -15,11 +15,11 @@ from torch.nn import functional as F
 
 from mmvad.models.losses.contrast import info_nce
 from mmvad.models.losses.pooling import (
-    bag_size,
     mean_rows,
     rows_at,
+    top_k,
     top_mean,
-    top_places,
+    top_positions,
 )
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.macil_sd.settings import MacilSdSettings
@@ -71,8 +71,8 @@ class AudioVisualNet(VisualNet):
 
     def represent(self, visual: Tensor, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """r_v = T(h_v, h_a) and r_a = T(h_a, h_v), [B, L, 128] each."""
-        seen, heard = self.visual(visual), self.audio(audio)
-        return self.attend(seen, heard, mask), self.attend(heard, seen, mask)
+        seen, has_audio = self.visual(visual), self.audio(audio)
+        return self.attend(seen, has_audio, mask), self.attend(has_audio, seen, mask)
 
 
 class MacilOutput(NamedTuple):
@@ -106,8 +106,8 @@ class MacilSd(Model[MacilOutput]):
     def forward(self, batch: Batch) -> MacilOutput:
         assert batch.audio is not None
         visual, audio = self.both.represent(batch.visual, batch.audio, batch.mask)
-        seen, heard = (self.both.classify(rows).squeeze(-1) for rows in (visual, audio))
-        return MacilOutput(visual, audio, seen, heard, self.alone(batch.visual, batch.mask))
+        seen, has_audio = (self.both.classify(rows).squeeze(-1) for rows in (visual, audio))
+        return MacilOutput(visual, audio, seen, has_audio, self.alone(batch.visual, batch.mask))
 
     def losses(self, output: MacilOutput, batch: Batch) -> dict[str, Tensor]:
         truth = batch.abnormal.float()
@@ -154,13 +154,13 @@ def cross_modal_contrast(output: MacilOutput, mask: Tensor, *, swapped: bool = F
     times; a normal one its top rows; the bottom rows of all videos are background. 0 without a bag of either kind.
     """
     picks = output.visual_logits, output.audio_logits
-    seen, heard = (
+    seen, has_audio = (
         _bags(rows.float(), scores.float(), mask)
         for rows, scores in zip((output.visual, output.audio), reversed(picks) if swapped else picks, strict=True)
     )
     abnormal = top_mean(output.logits, mask) > 0
-    times = abnormal * bag_size(mask)
-    loss = _pull(heard.mean, seen, abnormal, times) + _pull(seen.mean, heard, abnormal, times)
+    times = abnormal * top_k(mask)
+    loss = _pull(has_audio.mean, seen, abnormal, times) + _pull(seen.mean, has_audio, abnormal, times)
     both = abnormal.any() & (~abnormal).any()
     return torch.where(both, loss, torch.zeros_like(loss))
 
@@ -176,8 +176,8 @@ def _pull(queries: Tensor, other: Bags, abnormal: Tensor, times: Tensor) -> Tens
 
 
 def _bags(rows: Tensor, scores: Tensor, mask: Tensor) -> Bags:
-    top, taken = top_places(scores, mask)
-    bottom, _ = top_places(scores, mask, lowest=True)
+    top, taken = top_positions(scores, mask)
+    bottom, _ = top_positions(scores, mask, lowest=True)
     highest = rows_at(rows, top)
     return Bags(mean_rows(highest, taken), highest, rows_at(rows, bottom), taken)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.losses.objective import binary_cross_entropy
-from mmvad.models.losses.pooling import first, mean_where, pairs_of
+from mmvad.models.losses.pooling import chosen_first, mean_where, pairs_of
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MaskedBatchNorm,
@@ -157,9 +157,9 @@ def near_loss(norms: Tensor, kind: Tensor) -> Tensor:
         norms: g [V, N, K].
         kind: bool [V], the videos.
     """
-    half, place, rows = kind.sum() // 2, torch.arange(len(kind), device=kind.device), norms[first(kind)]
-    partner = (place + half).clamp(max=len(kind) - 1)
-    return mean_where((rows - rows[partner]).square().sum(dim=-1), place < half)
+    half, position, rows = kind.sum() // 2, torch.arange(len(kind), device=kind.device), norms[chosen_first(kind)]
+    partner = (position + half).clamp(max=len(kind) - 1)
+    return mean_where((rows - rows[partner]).square().sum(dim=-1), position < half)
 
 
 def build(setting: Setting, settings: MgfnSettings) -> Mgfn:

@@ -73,8 +73,8 @@ class TwoReaches(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         """x [B, L, d], mask bool [B, L] -> [B, L, d]."""
         query, key, value = (linear(x) for linear in self.inputs)
-        place = torch.arange(x.shape[1], device=x.device)
-        apart = (place[:, None] - place[None, :]).abs()
+        position = torch.arange(x.shape[1], device=x.device)
+        apart = (position[:, None] - position[None, :]).abs()
         near = torch.exp(-(self.distance_weight * apart**2 - self.distance_bias).abs())
         scores = query @ key.transpose(1, 2) / math.sqrt(ATTENTION) + near
         keys = mask.unsqueeze(1) | (apart == 0)  # a padding row finds itself: no NaN, and no one reads it

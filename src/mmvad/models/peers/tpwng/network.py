@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
-from mmvad.models.losses.pooling import first
+from mmvad.models.losses.pooling import chosen_first
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.tpwng.settings import TpwngSettings
 from mmvad.models.setting import Setting
@@ -190,7 +190,7 @@ def partners(abnormal: Tensor) -> Tensor:
     """
     own, normal = torch.arange(len(abnormal), device=abnormal.device), (~abnormal).sum()
     turn = (abnormal.cumsum(dim=0) - 1) % normal.clamp(min=1)
-    return torch.where(abnormal & (normal > 0), first(~abnormal)[turn.clamp(min=0)], own)
+    return torch.where(abnormal & (normal > 0), chosen_first(~abnormal)[turn.clamp(min=0)], own)
 
 
 def ranking_losses(similarity: Tensor, own: Tensor, adapted: Tensor, batch: Batch, scale: float) -> dict[str, Tensor]:

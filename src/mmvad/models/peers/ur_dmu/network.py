@@ -21,7 +21,7 @@ from mmvad.models.losses.pooling import (
     pairs_of,
     rows_at,
     top_mean,
-    top_places,
+    top_positions,
 )
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.graphs import normalised_distance
@@ -177,8 +177,8 @@ def separation_losses(output: UrOutput, batch: Batch) -> dict[str, Tensor]:
     max(0, 100 - |R'| + |P'|) with the latents gA', hN' in the rows' place.
     """
     abnormal, normal, both = pairs_of(batch.abnormal)
-    by_normal, taken = top_places(output.normal, batch.mask)
-    by_abnormal, _ = top_places(output.abnormal, batch.mask)
+    by_normal, taken = top_positions(output.normal, batch.mask)
+    by_abnormal, _ = top_positions(output.abnormal, batch.mask)
     p, q = mean_rows(rows_at(output.rows, by_normal), taken)[torch.stack([normal, abnormal])]
     r = mean_rows(rows_at(output.rows, by_abnormal), taken)[abnormal]
     p, q, r = (F.normalize(v, dim=-1) for v in (p, q, r))

@@ -74,8 +74,8 @@ def attention_layer(width: int, window: int) -> AttentionLayer:
 
 def softmax_distance(mask: Tensor) -> Tensor:
     """The paper's distance graph, softmax over valid j of -|i - j|: float32 [B, L, L]."""
-    place = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float32)
-    apart = (place[:, None] - place[None, :]).abs().expand(len(mask), -1, -1)
+    position = torch.arange(mask.shape[1], device=mask.device, dtype=torch.float32)
+    apart = (position[:, None] - position[None, :]).abs().expand(len(mask), -1, -1)
     return softmax_over_valid(-apart, mask)
 
 
