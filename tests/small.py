@@ -22,7 +22,7 @@ from mmvad.benchmarks.planted import PLANTED
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.layout import ChooseLayout, Layout, choose_layout
-from mmvad.models.losses.objective import LossSettings
+from mmvad.models.losses.settings import Loss
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
@@ -112,22 +112,9 @@ def batch(
     )
 
 
-def losses(**changes: object) -> LossSettings:
-    options: dict[str, object] = {
-        "coarse": True,
-        "fine": True,
-        "contrast": True,
-        "embed": True,
-        "lambda_contrast": 0.15,
-        "lambda_embed": 0.1,
-        "fine_form": "cross_entropy",
-        "fine_pooling": "margin",
-        "contrast_pairing": "within_kind",
-        "contrast_select": "label",
-        "embed_form": "abs",
-        "embed_reduction": "mean",
-    }
-    return LossSettings(**(options | changes))  # type: ignore[arg-type]
+def losses(**changes: object) -> Loss:
+    """`loss.*` with an embedding constraint that counts and kinds by label."""
+    return Loss.model_validate({"lambda_embed": 0.1, "contrast_select": "label"} | changes)
 
 
 def gradients(module: torch.nn.Module) -> dict[str, Tensor]:

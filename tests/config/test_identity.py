@@ -10,6 +10,7 @@ from mmvad.config import identity
 from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config, plain
 from mmvad.config.schema import Config
+from mmvad.models.losses.settings import LAMBDAS
 from mmvad.models.peers.registry import PEERS
 from mmvad.tables.frame import flat
 
@@ -44,6 +45,7 @@ def variants(section: str = "") -> list[str]:
     """One override for each key of a section; without one, for each key that is no peer's and not of `runtime`."""
     apart = ("runtime.", "peers.")
     keys = {k: f for k, f in leaf_keys().items() if k.startswith(section or apart) is bool(section)}
+    keys = {k: f for k, f in keys.items() if k.removeprefix("loss.weights.") not in LAMBDAS}
     return [f"{key}={another_value(key, field)}" for key, field in keys.items() if key not in SPECIAL]
 
 

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from mmvad.models.method import Method
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.setting import Setting
-from mmvad.models.losses.objective import coarse_loss
+from mmvad.models.losses.mil import coarse_loss
 from mmvad.sections import Count, Section
 
 

@@ -9,7 +9,6 @@ import torch
 
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
-from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Batch
 from mmvad.models.temporal import TemporalSettings
 from mmvad.models.text_encoder import build_text_encoder
@@ -70,7 +69,7 @@ def _prepared(over: str, size: int, run: Callable[[DualStreamModel, Batch], None
     )
     names = [f"{word} of a kind" for word in _words(classes)]
     network = DualStream(settings, build_text_encoder("tiny", "random", WIDTH), names)
-    model = DualStreamModel(network, LossSettings(**configuration("xd_violence").loss.model_dump()))
+    model = DualStreamModel(network, configuration("xd_violence").loss)
     inputs = batch(videos, length, classes, visual=WIDTH, audio=WIDTH)
     run(model, inputs)
     return lambda: run(model, inputs)

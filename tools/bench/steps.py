@@ -15,7 +15,7 @@ from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import Output
 from mmvad.models.dual_stream_model import DualStreamModel
-from mmvad.models.losses.objective import LossSettings, objective
+from mmvad.models.losses.objective import objective
 from mmvad.models.model import Batch
 from tests.plain.training import PlainModel
 from tests.plain.training import losses as plain_losses
@@ -143,7 +143,7 @@ def objective_rows(quick: bool, repeats: int) -> Iterator[Row]:
     case = cases(quick)[1]
     size = 4 if quick else 128
     config = configuration("xd_violence", "modalities=vat", "loss.contrast_select=label")  # no form may leave it out
-    settings = LossSettings(**config.loss.model_dump())
+    settings = config.loss
     (inputs,) = replace(case, size=size).batches(1)
     classes = inputs.labels.shape[1]
     shapes = (inputs.visual.shape, inputs.mask.shape, (*inputs.mask.shape, classes), (size, classes, 512))

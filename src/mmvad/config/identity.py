@@ -7,6 +7,7 @@ import json
 
 from mmvad.config.load import METHOD, Tree, plain
 from mmvad.config.schema import Config
+from mmvad.models.losses.settings import LATER_WEIGHTS
 from mmvad.models.outside import OURS, short_name
 from mmvad.models.peers.registry import PEERS
 
@@ -16,6 +17,7 @@ SCHEMA_VERSION = 2
 
 _LATER = {
     "data.chunk_overlap": 0,
+    **LATER_WEIGHTS,
     **{f"peers.{name}.{key}": value for name, peer in PEERS.items() for key, value in peer.later_keys.items()},
 }
 """Keys that came after runs had been made, with the value that stands for how it was before."""

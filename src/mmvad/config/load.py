@@ -15,6 +15,7 @@ from mmvad.config.files import Tree, read_layers
 from mmvad.config.outside import config_type
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
+from mmvad.models.losses.settings import under_saved_names
 
 METHOD = "method"
 """The section of a model from outside."""
@@ -50,6 +51,7 @@ def load_config(
         (where, _override(text, where)) for where, texts in (settings, ("command line", overrides)) for text in texts
     ]
     section = config_type(_named_model([layer for _, layer in layers]))
+    layers = [(where, _under_saved_names(layer, where)) for where, layer in layers]
     for where, layer in layers:
         merge(tree, layer, where, section)
     return parse(tree, layers)
@@ -109,6 +111,14 @@ def _merge(tree: Tree, over: Tree) -> None:
             _merge(tree[key], value)
         else:
             tree[key] = value
+
+
+def _under_saved_names(layer: Tree, where: object) -> Tree:
+    """A layer in which a weight with two names has the saved one: so the later layer wins, whichever name it takes."""
+    try:
+        return {**layer, "loss": under_saved_names(layer["loss"])} if "loss" in layer else layer
+    except ValueError as error:
+        raise UserError(where, str(error)) from None
 
 
 def _named_model(layers: Sequence[Tree]) -> object:

@@ -12,9 +12,12 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mmvad.config.schedules import SCHEDULES
+from mmvad.models.losses.settings import Loss
 from mmvad.models.method import Method
 from mmvad.models.outside import method_named
 from mmvad.models.peers.registry import PEERS, Peers
+from mmvad.models.registry import FUSIONS
 from mmvad.sections import (
     Count,
     FilePath,
@@ -45,7 +48,7 @@ class Model(Section):
     """attention heads of the temporal unit"""
     window: Count = 8
     """attention window of `local` and `local_gcn`, in segments"""
-    fusion: Literal["gated", "concat", "cross_attention", "add", "none"] = "gated"
+    fusion: Literal[*FUSIONS, "none"] = "gated"  # type: ignore[valid-type]
     """cross-modal fusion (eq. 2)"""
     acp: Literal["pre_post", "pre", "post", "none"] = "pre_post"
     """abnormal-aware context prompt, before and behind the text encoder (eq. 6)"""
@@ -57,33 +60,6 @@ class Model(Section):
     """tau of the registration map (eq. 8)"""
     dropout: Share = 0.5
     """dropout on the visual input, on encoded audio, in the graphs, on the context vector, before the classifier"""
-
-
-class Loss(Section):
-    coarse: bool = True
-    """coarse MIL loss (eq. 9)"""
-    fine: bool = True
-    """fine MIL loss (eq. 10)"""
-    contrast: bool = True
-    """contrastive constraint (eq. 4)"""
-    embed: bool = True
-    """embedding constraint (eqs. 11-12)"""
-    lambda_contrast: NotNegative = 0.15
-    """lambda1, weight of the contrastive constraint (eq. 13)"""
-    lambda_embed: NotNegative = 2e-4
-    """lambda2, weight of the embedding constraint (eq. 13)"""
-    fine_form: Literal["cross_entropy", "bce"] = "cross_entropy"
-    """form of the fine loss"""
-    fine_pooling: Literal["margin", "class"] = "margin"
-    """what the fine loss pools over time: a class's margin over the normal class, or its own column of M"""
-    contrast_pairing: Literal["within_kind", "foreground"] = "within_kind"
-    """which mini-bags attract and repel"""
-    contrast_select: Literal["score", "label"] = "score"
-    """what makes a video abnormal for the constraint: its MIL score above 0.5, or its label"""
-    embed_form: Literal["abs", "hinge"] = "abs"
-    """|cos| or max(0, cos)"""
-    embed_reduction: Literal["mean", "sum"] = "mean"
-    """over the abnormal classes"""
 
 
 class Data(Section):
@@ -119,7 +95,7 @@ class Optim(Section):
     """initial learning rate"""
     weight_decay: NotNegative = 0.0
     """of the optimiser"""
-    schedule: Literal["milestones", "cosine", "constant"] = "milestones"
+    schedule: Literal[*SCHEDULES] = "milestones"  # type: ignore[valid-type]
     """x0.1 at each of `milestones`; cosine to 0; or constant"""
     milestones: tuple[Share, ...] = (0.3, 0.6)
     """when the learning rate falls, as shares of the epochs"""
@@ -212,6 +188,8 @@ class Config(Section):
             self._fits(method)
         elif not self.loss.coarse and not fine:
             raise ValueError("loss: neither the coarse nor the fine loss is on; nothing would be learned")
+        else:
+            self.loss.check_weights(self.modalities)
         if self.quirks.reload_best and self.select != "best_test":
             raise ValueError("quirks.reload_best: the best weights are those on the test set; set select to best_test")
         if self.data.chunk_overlap >= self.data.segment_length:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
-from mmvad.models.losses.objective import LossSettings, objective
+from mmvad.models.losses.objective import objective, terms_of, weights_of
+from mmvad.models.losses.settings import Loss
 from mmvad.models.model import Batch, Model, Scores
 
 
 class DualStreamModel(Model[Output]):
     """The network with `loss.*`; a branch whose loss is off is not scored."""
 
-    lambdas: Tensor
+    weights: Tensor
     one_graph = True
 
-    def __init__(self, network: DualStream, settings: LossSettings) -> None:
+    def __init__(self, network: DualStream, settings: Loss) -> None:
         super().__init__()
-        self.network, self.settings = network, settings
-        lambdas = torch.tensor([settings.lambda_contrast, settings.lambda_embed])
-        self.register_buffer("lambdas", lambdas, persistent=False)
+        self.network, self.settings, self.terms = network, settings, terms_of(settings)
+        # a buffer, so that one compiled step serves all weights
+        self.register_buffer("weights", weights_of(self.terms), persistent=False)
 
     def forward(self, batch: Batch) -> Output:
         return self.network(batch)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
-        return objective(output, batch, self.settings, self.lambdas)
+        return objective(output, batch, self.settings, self.terms, self.weights)
 
     def scores(self, output: Output) -> Scores:
         coarse, classes = branch_scores(output)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.layout import Layout, mix
+from mmvad.models.registry import FUSIONS, found
 
 
 class Fusion(nn.Module):
@@ -80,14 +79,6 @@ class CrossAttentionFusion(Fusion):
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask.unsqueeze(1))
 
 
-_KINDS: dict[str, Callable[[int, int, float], Fusion]] = {
-    "gated": GatedFusion,
-    "concat": ConcatFusion,
-    "add": AddFusion,
-    "cross_attention": CrossAttentionFusion,
-}
-
-
 def build_fusion(kind: str, width: int, audio_width: int, dropout: float) -> Fusion | None:
     """The fusion named by `model.fusion`; None for `none` (the picture alone goes on)."""
-    return None if kind == "none" else _KINDS[kind](width, audio_width, dropout)
+    return None if kind == "none" else found(FUSIONS[kind])(width, audio_width, dropout)

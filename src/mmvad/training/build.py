@@ -11,7 +11,6 @@ from mmvad.config.load import METHOD
 from mmvad.config.schema import Config
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
-from mmvad.models.losses.objective import LossSettings
 from mmvad.models.model import Model
 from mmvad.models.outside import OURS, is_outside, outside
 from mmvad.models.setting import Setting
@@ -43,7 +42,7 @@ def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: T
     """The model that `model.name` names, for such features; its initial weights come from torch's current seed."""
     if config.model.name == OURS:
         network = build_network(config, widths, benchmark, encoder)
-        return DualStreamModel(network, LossSettings(**config.loss.model_dump()))
+        return DualStreamModel(network, config.loss)
     setting = Setting(
         visual_width=widths.visual,
         audio_width=widths.audio if config.uses_audio else None,

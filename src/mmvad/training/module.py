@@ -12,6 +12,7 @@ from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.config.schedules import SCHEDULES
 from mmvad.config.schema import Optim, Quirks
 from mmvad.data.datamodule import ScoringSet
 from mmvad.errors import UserError
@@ -23,7 +24,6 @@ from mmvad.training.compiling import Losses, batch_losses, compiled_losses
 from mmvad.training.epoch_losses import EpochLosses
 from mmvad.training.scoring import ChunkScores, join_chunks, mil_score
 
-DECAY = 0.1
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
 FUSED = {"adam", "adamw"}
 """One kernel a step on CPU and CUDA alike."""
@@ -174,11 +174,7 @@ def rate_factor(optim: Optim, epoch: int, stages: int = 1) -> float:
     """What the initial learning rate is multiplied with in an epoch (counted from 0); each stage begins anew."""
     stage = min(epoch * stages // optim.epochs, stages - 1)
     done = (epoch * stages - stage * optim.epochs) / optim.epochs
-    if optim.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * min(done, 1) * optim.cosine_share))
-    if optim.schedule == "milestones":
-        return DECAY ** sum(done >= share for share in optim.milestones)
-    return 1.0
+    return SCHEDULES[optim.schedule](done, optim)
 
 
 def is_frozen(name: str) -> bool:

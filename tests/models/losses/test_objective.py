@@ -1,8 +1,6 @@
-"""The losses against loops over videos, segments and classes, values and gradients."""
+"""The objective against the plain total, values and gradients; and a term that is not the paper's."""
 
 from __future__ import annotations
-
-import math
 
 import pytest
 import torch
@@ -11,110 +9,12 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from mmvad.models.dual_stream import Output
-from mmvad.models.losses.objective import (
-    coarse_loss,
-    embed_loss,
-    fine_loss,
-    objective,
-)
+from mmvad.models.losses.objective import Weighted, objective, terms_of, weights_of
+from mmvad.models.losses.settings import Loss
 from mmvad.models.model import Batch
+from tests.models.losses.made import LENGTHS, assert_equal, random
 from tests.plain import objectives as plain
-from tests.small import (
-    CLASSES,
-    WIDTH,
-    batch,
-    losses,
-)
-
-LENGTHS = st.lists(st.integers(1, 50), min_size=1, max_size=4)
-
-
-def mask_of(lengths: list[int], length: int) -> Tensor:
-    return torch.arange(length) < torch.tensor(lengths)[:, None]
-
-
-def random(*shape: int, seed: int = 0) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def assert_equal(ours: Tensor, theirs: Tensor, *inputs: Tensor) -> None:
-    """Values, and gradients with respect to the inputs."""
-    torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    for x in inputs:
-        pair = [
-            torch.autograd.grad(loss, x, allow_unused=True, retain_graph=True, materialize_grads=True)[0]
-            for loss in (ours, theirs)
-            if loss.requires_grad
-        ]
-        torch.testing.assert_close(*pair, rtol=1e-4, atol=1e-5)
-
-
-@settings(max_examples=25, deadline=None)
-@given(LENGTHS, st.integers(0, 5), st.integers(0, 100))
-def test_coarse(lengths: list[int], more: int, seed: int) -> None:
-    length = max(lengths) + more
-    logits = (2 * random(len(lengths), length, seed=seed)).requires_grad_()
-    abnormal = [(b + seed) % 2 == 0 for b in range(len(lengths))]
-    ours = coarse_loss(torch.sigmoid(logits), mask_of(lengths, length), torch.tensor(abnormal))
-    assert_equal(ours, plain.coarse(torch.sigmoid(logits), lengths, abnormal), logits)
-
-
-@pytest.mark.parametrize("pooling", ["margin", "class"])
-@pytest.mark.parametrize("form", ["cross_entropy", "bce"])
-@settings(max_examples=15, deadline=None)
-@given(LENGTHS, st.integers(0, 5), st.integers(0, 100))
-def test_fine(form: str, pooling: str, lengths: list[int], more: int, seed: int) -> None:
-    length = max(lengths) + more
-    alignment = (3 * random(len(lengths), length, CLASSES, seed=seed)).requires_grad_()
-    labels = batch(lengths).labels.roll(seed % 4, dims=0)
-    ours = fine_loss(alignment, mask_of(lengths, length), labels, form, pooling)
-    assert_equal(ours, plain.fine(alignment, lengths, labels, form, pooling), alignment)
-
-
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 100))
-def test_fine_margin_leaves_alone_what_is_in_no_class_of_the_top(seed: int) -> None:
-    """An abnormal video of three classes and 40 segments: outside the classes' tops no segment's M has a gradient.
-
-    The classes' own columns would push the normal class down in its top-k, wherever that lies.
-    """
-    alignment = (3 * random(1, 40, 3, seed=seed)).requires_grad_()
-    labels, mask = torch.tensor([[0, 1.0, 0]]), mask_of([40], 40)
-    margin = (alignment[..., 1:] - alignment[..., :1]).detach()
-    chosen = torch.zeros(40, dtype=torch.bool)
-    chosen[margin.topk(3, dim=1).indices.flatten()] = True
-    found = {
-        pooling: torch.autograd.grad(fine_loss(alignment, mask, labels, "cross_entropy", pooling), alignment)[0][0]
-        for pooling in ("margin", "class")
-    }
-    assert not found["margin"][~chosen].any()
-    assert found["margin"][chosen].any(dim=-1).all()
-    tops = alignment[0, :, 0].topk(3).indices
-    assert (found["class"][tops, 0] > 0).all()
-
-
-def test_fine_divides_a_label_of_three_classes_by_three() -> None:
-    """`B1-B2-G` against a uniform prediction: log C, whatever the number of labels."""
-    labels = torch.tensor([[0, 1, 1, 0, 0, 0, 1.0]])
-    loss = fine_loss(torch.zeros(1, 4, 7), mask_of([4], 4), labels, "cross_entropy", "class")
-    torch.testing.assert_close(loss, torch.tensor(math.log(7)))
-
-
-@pytest.mark.parametrize("form", ["abs", "hinge"])
-@pytest.mark.parametrize("reduction", ["mean", "sum"])
-@pytest.mark.parametrize("videos", [1, 3])
-def test_embed(form: str, reduction: str, videos: int) -> None:
-    text = random(videos, CLASSES, WIDTH).requires_grad_()
-    assert_equal(embed_loss(text, form, reduction), plain.embed(text, form, reduction), text)
-
-
-def test_embed_of_known_angles() -> None:
-    """The normal class along x; one class along it, one across, one against: cosines 1, 0, -1."""
-    text = torch.tensor([[[2.0, 0], [3, 0], [0, 1], [-5, 0]]])
-    found = {(f, r): embed_loss(text, f, r).item() for f in ("abs", "hinge") for r in ("mean", "sum")}
-    assert found == pytest.approx(
-        {("abs", "mean"): 2 / 3, ("abs", "sum"): 2.0, ("hinge", "mean"): 1 / 3, ("hinge", "sum"): 1.0}
-    )
+from tests.small import CLASSES, WIDTH, batch, losses
 
 
 def output(lengths: list[int], length: int, seed: int = 0) -> Output:
@@ -246,3 +146,33 @@ def test_padding_changes_no_loss_and_gets_no_gradient(lengths: list[int], more: 
     for x in (long.features, long.logits, long.alignment):
         assert x.grad is not None
         assert not x.grad[~longer.mask].any()
+
+
+def step(output: Output, batch: Batch, settings: Loss) -> Tensor:
+    return (output.logits[:, 1:] - output.logits[:, :-1]).square().mean()
+
+
+def test_a_further_term_is_added_behind_the_papers() -> None:
+    videos, out = batch([3, 17]), output([3, 17], 17)
+    terms = (*terms_of(losses()), Weighted("step", step, 0.5, reads_text=False))
+    found, without = (objective(out, videos, losses(), some) for some in (terms, terms[:-1]))
+    assert list(found) == ["coarse", "contrast", "fine", "embed", "step", "total"]
+    assert torch.equal(found["step"], step(out, videos, losses()))
+    torch.testing.assert_close(found["total"], without["total"] + 0.5 * found["step"])
+
+
+def test_the_weights_of_the_coarse_and_the_fine_loss() -> None:
+    videos, out = batch([3, 17]), output([3, 17], 17)
+    found = objective(out, videos, losses(weights={"coarse": 0.5, "fine": 3}))
+    plainly = objective(out, videos, losses())
+    for name in ("coarse", "fine", "contrast", "embed"):
+        assert torch.equal(found[name], plainly[name])
+    difference = 2 * found["fine"] - 0.5 * found["coarse"]
+    torch.testing.assert_close(found["total"] - plainly["total"], difference, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_of_a_buffer_are_those_that_count() -> None:
+    videos, out = batch([3, 17]), output([3, 17], 17)
+    terms = terms_of(losses())
+    handed = objective(out, videos, losses(), terms, weights_of(terms_of(losses(lambda_contrast=2.0))))
+    assert torch.equal(handed["total"], objective(out, videos, losses(lambda_contrast=2.0))["total"])

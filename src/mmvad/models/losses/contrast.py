@@ -8,8 +8,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from mmvad.models.dual_stream import Output
 from mmvad.models.layout import packs
-from mmvad.models.losses.pooling import mean_rows, rows_at_each, top_positions
+from mmvad.models.losses.pooling import mean_rows, rows_at_each, top_mean, top_positions
+from mmvad.models.losses.settings import Loss
+from mmvad.models.model import Batch
 
 TEMPERATURE = 0.1
 
@@ -27,6 +30,13 @@ class MiniBags(NamedTuple):
     bottom: Tensor
     taken: Tensor
     distinct: Tensor
+
+
+def contrast(output: Output, batch: Batch, settings: Loss) -> Tensor:
+    """The term `contrast`: `contrast_loss` of F and p, of the kinds that `loss.contrast_select` tells apart."""
+    scores = torch.sigmoid(output.logits.float())
+    kind = batch.abnormal if settings.contrast_select == "label" else top_mean(scores, batch.mask) > 0.5
+    return contrast_loss(output.features.float(), scores, batch.mask, kind, settings.contrast_pairing)
 
 
 def contrast_loss(features: Tensor, scores: Tensor, mask: Tensor, abnormal: Tensor, pairing: str) -> Tensor:

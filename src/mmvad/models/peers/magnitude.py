@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from mmvad.errors import UserError
 from mmvad.models.layout import packs
-from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import mean_where, pairs_of
 from mmvad.models.model import Batch
 from mmvad.models.peers.magnitude_settings import MagnitudeSettings

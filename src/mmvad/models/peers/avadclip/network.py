@@ -14,7 +14,8 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
 from mmvad.models.dual_stream import Output, branch_scores
-from mmvad.models.losses.objective import coarse_loss, embed_loss, fine_loss
+from mmvad.models.losses.embedding import embed_loss
+from mmvad.models.losses.mil import coarse_loss, fine_loss
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.avadclip.settings import AvadClipSettings

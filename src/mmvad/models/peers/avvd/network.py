@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from mmvad.models.losses.objective import fine_loss
+from mmvad.models.losses.mil import fine_loss
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.avvd.settings import AvvdSettings
 from mmvad.models.peers.hl_net.network import (

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import chosen_first, mean_where, pairs_of
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (

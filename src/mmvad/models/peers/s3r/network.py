@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mmvad.models.losses.objective import binary_cross_entropy
+from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,

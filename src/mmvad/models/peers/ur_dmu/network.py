@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.losses.objective import coarse_loss, each_cross_entropy
+from mmvad.models.losses.mil import coarse_loss, each_cross_entropy
 from mmvad.models.losses.pooling import (
     SEGMENTS_A_PICK,
     mean_rows,
