@@ -9,12 +9,21 @@ SEED ?= 0
 BENCHMARK ?= planted
 WORKERS ?= 2
 SWEEP ?= modalities
-LAMBDAS := lambda_contrast lambda_embed lambda_grid
-READINGS := temporal fusion contrast weighting
-ABLATIONS := modalities components acp losses $(LAMBDAS) segments learning_rate batch_size prompts $(READINGS)
+ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings)
+# what a target runs: sweeps by name, one after the other
+SWEEPS_ablation-modalities := modalities
+SWEEPS_ablation-components := components
+SWEEPS_ablation-acp := acp
+SWEEPS_ablation-losses := losses
+SWEEPS_ablation-lambdas := lambda_contrast lambda_embed lambda_grid
+SWEEPS_ablation-segments := segments learning_rate
+SWEEPS_ablation-batch := batch_size
+SWEEPS_ablation-prompts := prompts
+SWEEPS_ablation-readings := temporal fusion contrast weighting
+SWEEPS_ablations := $(foreach target,$(ABLATIONS),$(SWEEPS_$(target)))
+SWEEPS_search := search
 
-.PHONY: ablation-modalities ablation-components ablation-acp ablation-losses ablation-lambdas ablation-segments
-.PHONY: ablation-batch ablation-prompts ablation-readings ablations compare search sweep-agent
+.PHONY: $(ABLATIONS) ablations compare search sweep-agent
 .PHONY: help bench demo demo-video report test test-fast lint format lock clean
 
 help: ## list the targets
@@ -52,68 +61,36 @@ SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(or $(SEED_LIST),
   $(if $(strip $(SWEEP_SET)),--set $(SWEEP_SET))
 SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY_RUN),--dry-run)
 SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence or ucf_crime for the others))"
-METHOD_TABLES_planted := methods
-METHOD_TABLES_xd_violence := III,IV,V
-METHOD_TABLES_ucf_crime := I,II
 # one sweep after the other; a failed cell does not hold up the rest, Ctrl-C does
-run_sweeps = failed=0; for name in $(1); do $(BIN)/mmvad sweep run sweeps/$$name.yaml $(SWEEP_RUN); code=$$?; \
+run_sweeps = failed=0; for name in $(1); do $(BIN)/mmvad sweep run $$name $(SWEEP_RUN); code=$$?; \
   test $$code -le 1 || exit $$code; test $$code -eq 0 || failed=1; done; exit $$failed
 
 $(PLANTED_BANK)/manifest.json: | $(READY)
 	$(BIN)/mmvad planted --seed 0 --out $(PLANTED_BANK)
 
-ablation-modalities: $(READY) $(SWEEP_BANK) ## Table VI: what sound and text add
+ablation-modalities: ## Table VI: what sound and text add
+ablation-components: ## Table VII: the components, one by one
+ablation-acp: ## Table VIII: before and after the context prompt
+ablation-losses: ## Table IX: the losses, one by one
+ablation-lambdas: ## Table X: lambda1, lambda2 and their grid
+ablation-segments: ## Table XI: segments, and the learning rate
+ablation-batch: ## Table XII: videos of a step
+ablation-prompts: ## Figure 5: learned prompt vectors
+ablation-readings: ## what the paper leaves open: temporal unit, fusion, contrast, weighting
+ablations: ## all of them
+search: ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
+$(ABLATIONS) ablations search: $(READY) $(SWEEP_BANK)
 	$(SAY_BENCHMARK)
-	@$(call run_sweeps,modalities)
-
-ablation-components: $(READY) $(SWEEP_BANK) ## Table VII: the components, one by one
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,components)
-
-ablation-acp: $(READY) $(SWEEP_BANK) ## Table VIII: before and after the context prompt
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,acp)
-
-ablation-losses: $(READY) $(SWEEP_BANK) ## Table IX: the losses, one by one
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,losses)
-
-ablation-lambdas: $(READY) $(SWEEP_BANK) ## Table X: lambda1, lambda2 and their grid
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,$(LAMBDAS))
-
-ablation-segments: $(READY) $(SWEEP_BANK) ## Table XI: segments, and the learning rate
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,segments learning_rate)
-
-ablation-batch: $(READY) $(SWEEP_BANK) ## Table XII: videos of a step
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,batch_size)
-
-ablation-prompts: $(READY) $(SWEEP_BANK) ## Figure 5: learned prompt vectors
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,prompts)
-
-ablation-readings: $(READY) $(SWEEP_BANK) ## what the paper leaves open: temporal unit, fusion, contrast, weighting
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,$(READINGS))
-
-ablations: $(READY) $(SWEEP_BANK) ## all of them
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,$(ABLATIONS))
+	@$(call run_sweeps,$(SWEEPS_$@))
 
 compare: $(READY) $(SWEEP_BANK) ## Tables I to V: every peer under one protocol, beside its published figures
 	$(SAY_BENCHMARK)
 	@( $(call run_sweeps,compare) ); code=$$?; $(if $(DRY_RUN),,test $$code -gt 1 || $(BIN)/mmvad report $(RESULTS) \
-	  --benchmark $(BENCHMARK) --tables $(METHOD_TABLES_$(BENCHMARK));) exit $$code
-
-search: $(READY) $(SWEEP_BANK) ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
-	$(SAY_BENCHMARK)
-	@$(call run_sweeps,search)
+	  --benchmark $(BENCHMARK) --tables compare,IV;) exit $$code
 
 sweep-agent: $(READY) $(SWEEP_BANK) ## a W&B sweep and agent for SWEEP=modalities (DRY=1 only writes the file)
 	$(SAY_BENCHMARK)
-	@$(BIN)/mmvad sweep wandb sweeps/$(SWEEP).yaml $(SWEEP_GIVEN) $(if $(DRY_RUN),,--agent)
+	@$(BIN)/mmvad sweep wandb $(SWEEP) $(SWEEP_GIVEN) $(if $(DRY_RUN),,--agent)
 
 test: $(READY) lint ## lint, check types and run all tests
 	$(BIN)/python -m pytest -n auto

@@ -9,24 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from mmvad.tables.sidecar import tables
+
 ROOT = Path(__file__).resolve().parents[1]
 SWEEPS = {file.stem for file in (ROOT / "sweeps").glob("*.yaml")}
-TARGETS = {
-    "ablation-modalities": {"modalities"},
-    "ablation-components": {"components"},
-    "ablation-acp": {"acp"},
-    "ablation-losses": {"losses"},
-    "ablation-lambdas": {"lambda_contrast", "lambda_embed", "lambda_grid"},
-    "ablation-segments": {"segments", "learning_rate"},
-    "ablation-batch": {"batch_size"},
-    "ablation-prompts": {"prompts"},
-    "ablation-readings": {"temporal", "fusion", "contrast", "weighting"},
-    "ablations": SWEEPS - {"search", "search_losses", "compare"},
-    "compare": {"compare"},
-    "search": {"search"},
-}
+ABLATED = ("modalities", "components", "acp", "losses", "lambdas", "segments", "batch", "prompts", "readings")
+ABLATIONS = [f"ablation-{name}" for name in ABLATED]
+TARGETS = [*ABLATIONS, "ablations", "compare", "search"]
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+
+
+def swept(text: str) -> list[str]:
+    """The sweeps that a recipe runs."""
+    named = re.search(r"for name in ([\w ]+);", text)
+    assert named is not None
+    return named[1].split()
 
 
 def recipe(*words: str) -> str:
@@ -39,14 +37,19 @@ def recipe(*words: str) -> str:
 def test_a_target_runs_its_sweeps(target: str, benchmark: str) -> None:
     given = ["SEEDS=3,4", "WORKERS=5", "STORAGE=postgresql://there/db", "DRY=1", "RESULTS=elsewhere"]
     text = recipe(target, f"BENCHMARK={benchmark}", *given)
-    named = re.search(r"for name in ([\w ]+);", text)
-    assert named is not None
-    assert set(named[1].split()) == TARGETS[target]
+    assert set(swept(text)) <= SWEEPS
     options = f"--benchmark {benchmark} --seeds 3,4 --results elsewhere"
     assert options in text
     assert "--workers 5 --storage postgresql://there/db --dry-run" in text
     assert ("data.bank=banks/planted-0" in text) == (benchmark == "planted")
     assert "mmvad planted" not in text, "a dry run makes no bank"
+
+
+def test_all_ablations_are_those_of_the_single_targets() -> None:
+    single = [name for target in ABLATIONS for name in swept(recipe(target))]
+    assert swept(recipe("ablations")) == single
+    assert len(set(single)) == len(single)
+    assert {entry.sweep for entry in tables().studies.values()} == set(single), "every table has a target"
 
 
 def test_planted_is_the_default_and_says_so() -> None:
@@ -63,7 +66,7 @@ def test_dry_0_is_no_dry_run(target: str) -> None:
 
 def test_the_agent_and_the_report() -> None:
     text = recipe("sweep-agent", "SWEEP=losses", "BENCHMARK=xd_violence")
-    assert "mmvad sweep wandb sweeps/losses.yaml --benchmark xd_violence" in text
+    assert "mmvad sweep wandb losses --benchmark xd_violence" in text
     assert text.rstrip().endswith("--agent")
     assert "--agent" not in recipe("sweep-agent", "DRY=1")
     assert "mmvad report" in recipe("report")

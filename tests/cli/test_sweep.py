@@ -75,7 +75,7 @@ def test_a_real_sweep_from_the_dry_run_to_the_pull(
     assert main(words("run", sweep_file, bank, results, "--workers", "1")) == 0
     text = capsys.readouterr().out
     assert "2 of 2 cells finished (0 before), 0 failed" in text
-    assert "Table VI. Modalities (Planted)" in text
+    assert "Table. Sweep pair (Planted)" in text
     assert {path.name for path in (results / "report" / "sweeps").iterdir()} == {
         f"pair_planted.{form}" for form in ("md", "tex", "csv")
     }
@@ -121,7 +121,7 @@ def test_cells_that_fail_are_marked_and_mended(bank: Path, tmp_path: Path, capsy
     assert main(run) == 1
     text = " ".join(capsys.readouterr().out.split())
     assert "1 of 3 cells finished (0 before), 2 failed" in text
-    assert "failed: 2e-3 (seed 0): " in text
+    assert "failed: 0.002 (seed 0): " in text
     assert "failed: 1e+30 (seed 0): " in text, text
     table = results / "report" / "sweeps" / "rates_planted.md"
     assert table.read_text().count("| failed |") == 2

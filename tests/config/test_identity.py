@@ -7,7 +7,7 @@ from typing import Any, get_args, get_origin
 import pytest
 
 from mmvad.config import identity
-from mmvad.config.identity import is_read, run_identity, run_name
+from mmvad.config.identity import is_read, recipe, run_identity, run_name
 from mmvad.config.load import leaf_keys, load_config, plain
 from mmvad.config.schema import Config
 from mmvad.models.losses.settings import LAMBDAS
@@ -150,3 +150,19 @@ def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:
     config = Config(benchmark="xd_violence", seed=3)
     assert run_name(config, "0123456789abcdef") == "xd_violence-vat-s3-0123456789ab"
     assert len(identify()) == 64
+
+
+@pytest.mark.parametrize("override", variants())
+def test_a_recipe_changes_with_all_that_changes_an_identity_but_the_seed(override: str) -> None:
+    changed, base = (recipe(plain(load_config([], [*BASE, *more]))) for more in ([override], []))
+    assert (changed == base) == override.startswith("seed=")
+
+
+def test_a_recipe_knows_no_bank_no_weights_and_no_runtime() -> None:
+    elsewhere = ["data.bank=there", "model.text.weights=there.pt", "runtime.threads=3", "seed=9"]
+    tree = plain(load_config([], [*BASE, *elsewhere]))
+    assert recipe(tree) == recipe(plain(load_config([], BASE)))
+    assert tree == plain(load_config([], [*BASE, *elsewhere])), "the tree is not changed"
+    reported = {key: value for key, value in tree.items() if key != "runtime"}
+    del reported["data"]["bank"], reported["data"]["chunk_overlap"]
+    assert recipe(reported) == recipe(tree), "as an older report.json has it"

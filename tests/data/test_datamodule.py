@@ -55,7 +55,9 @@ def config(
 
 
 def module(bank: Bank, **options: object) -> FeatureDataModule:
-    return FeatureDataModule(config(**options), bank, PLANTED, CPU)  # type: ignore[arg-type]
+    data = FeatureDataModule(config(**options), bank, CPU)  # type: ignore[arg-type]
+    data.setup()
+    return data
 
 
 def names(videos: object) -> set[str]:
@@ -157,7 +159,7 @@ def test_all_crops_need_the_same_crops_of_every_test_video(bank: Bank) -> None:
     uneven = replace(bank, test=replace(bank.test, videos=(replace(first, crops=(*first.crops, 7)), *others)))
     asked = config().model_copy(update={"quirks": Quirks(all_crops=True)})
     with pytest.raises(UserError, match=r"quirks\.all_crops"):
-        _ = FeatureDataModule(asked, uneven, PLANTED, CPU).test_sets
+        FeatureDataModule(asked, uneven, CPU).setup("test")
 
 
 def test_batches_made_ahead_are_those_of_a_plain_loader(bank: Bank) -> None:

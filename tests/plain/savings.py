@@ -15,7 +15,7 @@ from mmvad.models.sentence_tree import SentenceForest
 
 def whole_last_block(block: Any, x: Tensor, forest: SentenceForest) -> Tensor:
     """The tower's last block over all tokens, of which the EOS are then picked."""
-    parts = x.split([len(tree.place) for tree in forest.trees], dim=1)
+    parts = x.split([len(tree.position) for tree in forest.trees], dim=1)
     trees = zip(parts, forest.trees, strict=True)
     return torch.cat([block(part, attn_mask=tree.mask)[:, tree.end] for part, tree in trees], dim=1)
 

@@ -131,5 +131,5 @@ def test_the_bank_that_is_there_is_looked_at(name: str, project: Path) -> None:
 
 @pytest.mark.slow
 def test_without_runs_a_notebook_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(Exception, match="make ablation-modalities"):
+    with pytest.raises(Exception, match="mmvad sweep run modalities"):
         run(NOTEBOOKS[0], {"MMVAD_RESULTS": str(tmp_path)})

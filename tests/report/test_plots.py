@@ -30,7 +30,7 @@ def drawn(picture: Picture) -> bool:
 
 
 def all_pictures(runs: Results, folder: Path) -> list[Picture]:
-    prompts = fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0))
+    prompts = fill(tables_named(["Fig5"], "planted")[0], runs, Resampler(Truths(), 0))
     return [
         prompt_figure(folder, prompts),
         lambda_figure(folder, "planted", runs),
@@ -53,10 +53,10 @@ def test_equal_figures_are_equal_bytes(runs: Results, tmp_path: Path) -> None:
 def test_what_is_missing_names_a_command(results_bank: Path, tmp_path: Path) -> None:
     make_run(tmp_path / "runs", results_bank)
     runs = Results(collect([tmp_path / "runs"]).frame)
-    prompts = fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0))
-    assert "make ablation-prompts" in str(prompt_figure(tmp_path, prompts).missing)
-    assert "make ablation-lambdas" in str(lambda_figure(tmp_path, "planted", runs).missing)
-    assert "make ablation-acp" in str(context_prompt_figure(tmp_path, "planted", runs, Truths()).missing)
+    prompts = fill(tables_named(["Fig5"], "planted")[0], runs, Resampler(Truths(), 0))
+    assert "mmvad sweep run prompts" in str(prompt_figure(tmp_path, prompts).missing)
+    assert "mmvad sweep run lambda_grid" in str(lambda_figure(tmp_path, "planted", runs).missing)
+    assert "mmvad sweep run acp" in str(context_prompt_figure(tmp_path, "planted", runs, Truths()).missing)
     assert drawn(qualitative_figure(tmp_path, "planted", runs, Truths()))
 
 
@@ -91,7 +91,7 @@ def test_a_single_seed_has_no_bar_of_no_length(
         make_run(tmp_path / "runs", results_bank, seed=seed)
     runs, saved = Results(collect([tmp_path / "runs"]).frame), []
     monkeypatch.setattr("mmvad.report.plots.save", lambda figure, *_: saved.append(figure) or ())
-    prompt_figure(tmp_path, fill(tables_named(["Fig5"])[0], "planted", runs, Resampler(Truths(), 0)))
+    prompt_figure(tmp_path, fill(tables_named(["Fig5"], "planted")[0], runs, Resampler(Truths(), 0)))
     bars = saved[0].axes[0].collections[0].get_segments()
     assert [len(bar) for bar in bars] == [2, 0], "M/2 = 4 has two seeds, 7 has one"
 

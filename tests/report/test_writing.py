@@ -36,7 +36,7 @@ def test_the_page_asks_nothing_of_the_network(out: Path) -> None:
     assert "@import" not in page
     assert all(source.startswith("data:") for source in re.findall(r'(?:src|href)="([^#"][^"]*)"', page))
     assert all(f'id="{anchor}"' in page for anchor in re.findall(r'href="#([^"]+)"', page))
-    assert "make ablation-modalities BENCHMARK=planted" in page
+    assert "mmvad sweep run modalities --benchmark planted" in page
     assert "nan" not in re.sub(r"base64,[^\"]*", "", page).lower().replace("planted", "")
 
 
@@ -48,6 +48,24 @@ def test_the_terminal_shows_what_has_rows(results: Path, tmp_path: Path, capsys:
     assert "Table VIII" not in text
     assert "24 finished runs of planted" in text
     assert str(tmp_path / "report.html") in text
+
+
+def test_a_report_is_of_the_runs_that_set_names(
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for changes in ([], ["modalities=v"]):
+        make_run(tmp_path, results_bank, changes)
+        make_run(tmp_path, results_bank, [*changes, "optim.epochs=2"])
+    sweep = tmp_path / "mine.yaml"
+    sweep.write_text("{program: mmvad, method: grid, parameters: {modalities: {values: [v, vat]}}}")
+    told = ["report", str(tmp_path), "--resamples", "0", "--tables", f"VI,{sweep}", "--set", "optim.epochs=2"]
+    assert main(told) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "settings other than those of experiments/planted.yaml: optim.epochs=2" in text
+    assert "Table. Sweep mine (Planted)" in text
+    assert (tmp_path / "report" / "tables" / "table_sweep_mine_planted.md").is_file()
+    assert main([*told, "nonsense"]) == 2
+    assert "'nonsense' is no assignment" in capsys.readouterr().err
 
 
 def test_a_bank_that_is_not_there_is_said(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +112,7 @@ def test_a_benchmark_without_shipped_settings_has_a_report(
     [
         (["--tables", "XIV"], "unknown table"),
         (["--benchmark", "xd"], "unknown benchmark"),
-        (["--benchmark", "ucf_crime"], "make ablation-modalities BENCHMARK=ucf_crime"),
+        (["--benchmark", "ucf_crime"], "mmvad sweep run modalities --benchmark ucf_crime"),
     ],
 )
 def test_wrong_arguments_end_with_a_message(
@@ -106,7 +124,7 @@ def test_wrong_arguments_end_with_a_message(
 
 def test_no_runs_says_what_to_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path)]) == 2
-    assert "make ablation-modalities" in capsys.readouterr().err
+    assert "mmvad sweep run modalities" in capsys.readouterr().err
 
 
 def test_no_torch_is_imported() -> None:

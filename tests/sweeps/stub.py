@@ -25,6 +25,7 @@ from mmvad.sweeps.definition import read_sweep
 from mmvad.sweeps.grid import CellState, run_grid
 from mmvad.sweeps.storage import open_database, storage_url
 from mmvad.sweeps.worker import HELD
+from mmvad.system.stopping import interrupted_code
 
 TRAINER = "tests.sweeps.stub:sleep"
 SECONDS = "MMVAD_STUB_SECONDS"
@@ -123,7 +124,7 @@ def main() -> int:
     try:
         states = run_stub(options.file, options.results, workers=options.workers, storage=options.storage)
     except KeyboardInterrupt:
-        return 130
+        return interrupted_code()
     return int(not all(state.finished for state in states))
 
 

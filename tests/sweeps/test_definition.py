@@ -12,7 +12,7 @@ from mmvad.metrics.evaluate import SCORES
 from mmvad.sweeps.cells import configure, expand, title
 from mmvad.sweeps.definition import MEASURED, read_sweep
 from mmvad.sweeps.space import Range
-from mmvad.training.tracking import report_figures
+from mmvad.training.run_report import report_figures
 
 GRID = """
 program: mmvad

@@ -127,12 +127,15 @@ def test_five_kills_lose_nothing_and_double_nothing(whom: str, tmp_path: Path, u
 
 
 @pytest.mark.slow
-def test_an_interrupt_puts_cells_back_and_the_next_command_ends_the_sweep(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_puts_cells_back_and_the_next_command_ends_the_sweep(
+    asked: signal.Signals, code: int, tmp_path: Path
+) -> None:
     file, results = grid(tmp_path, seeds="0"), tmp_path / "runs"
     process = command(file, results, seconds=0.5)
     wait_for_runs(results, 1, process)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(60) == 130
+    process.send_signal(asked)
+    assert process.wait(60) == code
     done = len(ledger(results))
     assert 0 < done < 9
     assert all(state.finished for state in run_stub(file, results))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from mmvad.runs import read_json, write_json
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledTable
 from mmvad.tables.frame import collect
@@ -19,8 +21,11 @@ FOLDED = [*sorted((BASES / "components").glob("*.yaml")), *sorted((BASES / "loss
 ONE_VALUE = ("Xa", "Xb", "XIa", "XIb", "XII", "Fig5", "temporal", "fusion", "weighting", "contrast")
 
 
-def table(key: str, results: Path) -> FilledTable:
-    return fill(tables_named([key])[0], "planted", Results(collect([results]).frame), Resampler(Truths(), 0))
+NEAREST = "these are the runs nearest to the base"
+
+
+def table(key: str, results: Path, overrides: Sequence[str] = ()) -> FilledTable:
+    return fill(tables_named([key], "planted", overrides)[0], Results(collect([results]).frame), Resampler(Truths(), 0))
 
 
 def settings(overlay: Path) -> list[str]:
@@ -107,3 +112,57 @@ def test_every_setting_that_is_not_as_shipped_is_named(results_bank: Path, tmp_p
     note = next(note for note in table("VI", tmp_path).notes if note.startswith("settings other"))
     assert all(text in note for text in changed)
     assert note.count("=") == len(changed)
+
+
+def test_a_table_is_of_the_runs_that_its_sweep_makes(results_bank: Path, tmp_path: Path) -> None:
+    for epochs, skill in ((18, 3.0), (2, 1.5)):
+        for modalities in ("v", "va", "vat"):
+            make_run(tmp_path, results_bank, [f"modalities={modalities}", f"optim.epochs={epochs}"], skill=skill)
+    long, short = table("VI", tmp_path), table("VI", tmp_path, ["optim.epochs=2"])
+    assert [len(row.seeds) for row in long.rows] == [len(row.seeds) for row in short.rows] == [1, 1, 0, 1]
+    assert (long.rows[0].cells[0].mean or 0) > (short.rows[0].cells[0].mean or 0)
+    assert not any(NEAREST in note for note in (*long.notes, *short.notes))
+    assert "settings other than those of experiments/planted.yaml: optim.epochs=2" in short.notes
+
+
+def test_foreign_runs_fill_a_table_that_says_so(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, results_bank)
+    assert not any(NEAREST in note for note in table("VI", tmp_path).notes), "the base row is its sweep's"
+    for modalities in ("v", "vat"):
+        make_run(tmp_path, results_bank, [f"modalities={modalities}", "model.dropout=0.1"])
+    filled = table("VI", tmp_path)
+    assert [bool(row.seeds) for row in filled.rows] == [True, False, False, True]
+    command = "`mmvad sweep run modalities --benchmark planted`"
+    assert f"no run is what {command} makes: {NEAREST}" in filled.notes
+    assert "settings other than those of experiments/planted.yaml: model.dropout=0.1" in filled.notes
+    make_run(tmp_path, results_bank, ["modalities=va"])
+    filled = table("VI", tmp_path)
+    assert [bool(row.seeds) for row in filled.rows] == [False, True, False, True]
+    assert not any(NEAREST in note for note in filled.notes)
+    assert any(note.endswith("left out: model.dropout=0.1") for note in filled.notes)
+
+
+def test_a_joined_table_is_of_one_bank_and_one_precision(results_bank: Path, tmp_path: Path) -> None:
+    make_bank(tmp_path / "other", seed=9)
+    for changes in ([], ["modalities=v"], ["modalities=va"]):
+        make_run(tmp_path / "runs", results_bank, changes, precision="bf16-mixed")
+    for changes in ([], ["modalities=v"]):
+        make_run(tmp_path / "runs", results_bank, changes)
+        make_run(tmp_path / "runs", tmp_path / "other", changes)
+    filled = table("VI", tmp_path / "runs")
+    assert [bool(row.seeds) for row in filled.rows] == [True, True, False, True]
+    assert not any(note.startswith("this table mixes") for note in filled.notes)
+    (note,) = [note for note in filled.notes if note.startswith("other runs fill")]
+    assert "bank_hash=" in note
+    assert "precision=32-true" in note
+
+
+def test_runs_whose_reports_lack_a_later_key_are_joined(results_bank: Path, tmp_path: Path) -> None:
+    for modalities in ("v", "vat"):
+        folder = make_run(tmp_path, results_bank, [f"modalities={modalities}"])
+        report = read_json(folder.report)
+        del report["config"]["data"]["chunk_overlap"]
+        write_json(folder.report, report)
+    filled = table("VI", tmp_path)
+    assert [bool(row.seeds) for row in filled.rows] == [True, False, False, True]
+    assert not any(NEAREST in note for note in filled.notes)

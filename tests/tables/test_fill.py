@@ -20,13 +20,13 @@ from mmvad.tables.published import PAPER, find_published, published_figures
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results
 from mmvad.tables.scored import Truths
-from mmvad.tables.studies import COMPARISONS, STUDIES, tables_named
+from mmvad.tables.studies import studies, tables_named
 from tests.tables.made_up import make_bank, make_run, make_runs
 
 
 def table(key: str, results: Path, benchmark: str = "planted", resamples: int = 0) -> FilledTable:
     runs = Results(collect([results]).frame)
-    return fill(tables_named([key])[0], benchmark, runs, Resampler(Truths(), resamples))
+    return fill(tables_named([key], benchmark)[0], runs, Resampler(Truths(), resamples))
 
 
 def row(filled: FilledTable, name: str) -> FilledRow:
@@ -55,11 +55,11 @@ def test_the_base_row_is_the_run_that_all_studies_share(results: Path) -> None:
 
 def test_missing_rows_name_their_command(results: Path) -> None:
     filled = table("VI", results)
-    assert row(filled, "V+T").absent == "make ablation-modalities BENCHMARK=planted"
-    assert "missing: V+T; run `make ablation-modalities BENCHMARK=planted`" in filled.notes
-    for study in STUDIES:
+    assert row(filled, "V+T").absent == "mmvad sweep run modalities --benchmark planted"
+    assert "missing: V+T; run `mmvad sweep run modalities --benchmark planted`" in filled.notes
+    for study in studies("planted"):
         empty = [r for r in table(study.key, results).rows if not r.seeds]
-        assert all(r.absent and "make ablation-" in r.absent for r in empty)
+        assert all(r.absent == study.command for r in empty)
 
 
 def test_differences_come_with_intervals_that_hold_them(results: Path) -> None:
@@ -85,14 +85,15 @@ def test_without_the_bank_there_is_a_difference_and_a_reason(tmp_path: Path) -> 
     assert difference.low is None
     assert "mmvad report --bank DIR" in " ".join(filled.notes)
     runs = Results(collect([tmp_path / "runs"]).frame)
-    found = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths([tmp_path / "moved"]), 50))
+    found = fill(tables_named(["VI"], "planted")[0], runs, Resampler(Truths([tmp_path / "moved"]), 50))
     assert row(found, "V").difference.low is not None  # type: ignore[union-attr]
 
 
-def test_further_values_become_rows_in_their_order(results: Path) -> None:
+def test_a_base_row_that_no_sweep_makes_stands_in_its_order(results: Path) -> None:
     filled = table("Fig5", results)
     assert [r.lead[0] for r in filled.rows] == ["4", "7", "10", "12", "14"]
     assert row(filled, "4").base
+    assert [r.lead[0] for r in table("XIa", results).rows] == ["64", "128", "256", "512"]
 
 
 def test_lambdas_stay_at_the_base_of_the_other_one(results: Path) -> None:
@@ -163,6 +164,11 @@ def test_a_seed_counts_once(results_bank: Path, tmp_path: Path) -> None:
     make_run(tmp_path, results_bank, seed=1)
     filled = table("VI", tmp_path)
     assert row(filled, "V+A+T").seeds == (0, 1)
+    assert any(note.endswith("are left out: precision=bf16-mixed") for note in filled.notes)
+    for day in ("2020", "2030"):
+        make_run(tmp_path / "foreign", results_bank, ["optim.epochs=2"], precision=day, finished=day)
+    filled = table("VI", tmp_path / "foreign")
+    assert row(filled, "V+A+T").seeds == (0,)
     assert "1 runs of a seed that a row has already are left out" in filled.notes
 
 
@@ -184,19 +190,13 @@ def test_published_figures_have_sources() -> None:
     assert (best.value, best.text) == (86.32, "86.32*")
 
 
-def test_every_row_sets_every_varied_key() -> None:
-    for study in STUDIES:
-        for benchmark in ("planted", "ucf_crime", "xd_violence"):
-            assert all(set(r.settings) == set(study.varied) for r in study.rows(benchmark))
-            labels = [r.label for r in study.rows(benchmark)]
-            assert len(labels) == len(set(labels))
-
-
 def test_tables_by_name() -> None:
-    assert [t.key for t in tables_named(["x", "VI"])] == ["VI", "Xa", "Xb"]
-    assert len(tables_named(None)) == len(COMPARISONS) + len(STUDIES)
+    assert [t.key for t in tables_named(["x", "VI"], "planted")] == ["VI", "Xa", "Xb"]
+    assert [t.key for t in tables_named(["compare", "iv"], "xd_violence")] == ["III", "IV", "V"]
+    assert [t.key for t in tables_named(["lambda_grid"], "planted")] == ["lambda_grid"]
+    assert not any(t.key == "lambda_grid" for t in tables_named(None, "planted"))
     with pytest.raises(UserError, match="unknown table"):
-        tables_named(["XIV"])
+        tables_named(["XIV"], "planted")
 
 
 def test_pandas_alone_gives_the_same_table(results: Path) -> None:
@@ -214,10 +214,10 @@ def test_unfinished_runs_are_marked(results_bank: Path, tmp_path: Path) -> None:
     killed.report.unlink()
     found = collect([tmp_path])
     runs = Results(found.frame, found.unfinished_configs)
-    filled = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths(), 0))
+    filled = fill(tables_named(["VI"], "planted")[0], runs, Resampler(Truths(), 0))
     assert "unfinished or failed, and left out: V+T (seed 2)" in filled.notes
     assert not any(
-        "unfinished" in note for note in fill(tables_named(["IX"])[0], "planted", runs, Resampler(Truths(), 0)).notes
+        "unfinished" in note for note in fill(tables_named(["IX"], "planted")[0], runs, Resampler(Truths(), 0)).notes
     )
 
 
@@ -233,7 +233,7 @@ def test_a_key_that_reports_leave_out_at_its_first_value_is_filled_in(results_ba
     make_run(tmp_path, results_bank, ["modalities=vt"], seed=2).report.unlink()
     found = collect([tmp_path])
     runs = Results(found.frame, found.unfinished_configs)
-    notes = fill(tables_named(["VI"])[0], "planted", runs, Resampler(Truths(), 0)).notes
+    notes = fill(tables_named(["VI"], "planted")[0], runs, Resampler(Truths(), 0)).notes
     assert any(note.endswith("left out: data.chunk_overlap=8") for note in notes)
     assert "unfinished or failed, and left out: V+T (seed 2)" in notes
 

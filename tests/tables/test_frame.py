@@ -98,7 +98,7 @@ def test_a_copy_without_scores_does_not_stand_in_for_the_run(results_bank: Path,
 
 
 def test_no_run_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="make ablation-modalities"):
+    with pytest.raises(UserError, match="mmvad sweep run modalities"):
         collect([tmp_path])
     with pytest.raises(UserError, match="no such results folder"):
         collect([tmp_path / "nowhere"])

@@ -23,7 +23,7 @@ from tests.tables.made_up import make_bank, make_run, scored
 
 def table(key: str, results: Path, benchmark: str = "planted", resamples: int = 0) -> FilledTable:
     runs = Results(collect([results]).frame)
-    return fill(tables_named([key])[0], benchmark, runs, Resampler(Truths(), resamples))
+    return fill(tables_named([key], benchmark)[0], runs, Resampler(Truths(), resamples))
 
 
 def test_switches_are_marked_in_studies(results_bank: Path, tmp_path: Path) -> None:

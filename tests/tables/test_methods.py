@@ -47,8 +47,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def table(results: Path, key: str) -> FilledTable:
-    (wanted,) = tables_named([key])
-    return fill(wanted, "xd_violence", Results(collect([results]).frame), Resampler(Truths(), 0))
+    (wanted,) = tables_named([key], "xd_violence")
+    return fill(wanted, Results(collect([results]).frame), Resampler(Truths(), 0))
 
 
 def row(filled: FilledTable, name: str) -> FilledRow:
@@ -159,10 +159,10 @@ def test_fine_tables_hold_methods_that_say_what_happens(results: Path) -> None:
 def test_ours_without_runs_on_planted_reads_what_its_bank_has(tmp_path: Path) -> None:
     make_bank(tmp_path / "bank")
     make_run(tmp_path / "runs", tmp_path / "bank", VADCLIP)
-    (wanted,) = tables_named(["methods"])
-    filled = fill(wanted, "planted", Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
+    (wanted,) = tables_named(["methods"], "planted")
+    filled = fill(wanted, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
     ours = row(filled, "ours")
-    assert ours.absent == "make compare BENCHMARK=planted"
+    assert ours.absent == "mmvad sweep run compare --benchmark planted"
     assert ours.lead == ("ours", "weak", "planted", "V+A+T")
 
 

@@ -1,49 +1,105 @@
-"""The tables and the files that make them say the same: base values, and the rows of every sweep."""
+"""A table's rows are its sweep's; what stands over and beside them is said in one file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import yaml
 
-from mmvad.config.load import load_config, plain
-from mmvad.sweeps.cells import expand
+from mmvad.config.shipped import shipped_folder
+from mmvad.errors import UserError
 from mmvad.sweeps.definition import read_sweep
-from mmvad.tables.definitions import usual
-from mmvad.tables.frame import flat
-from mmvad.tables.results import matches
-from mmvad.tables.studies import STUDIES, Study
-
-ROOT = Path(__file__).resolve().parents[2]
-BENCHMARKS = ("planted", "xd_violence", "ucf_crime")
-SWEEPS = {
-    "VI": "modalities",
-    "VII": "components",
-    "VIII": "acp",
-    "IX": "losses",
-    "Xa": "lambda_contrast",
-    "Xb": "lambda_embed",
-    "XIa": "segments",
-    "XIb": "learning_rate",
-    "XII": "batch_size",
-    "Fig5": "prompts",
-}
+from mmvad.tables.definitions import PAPER_ROW
+from mmvad.tables.sidecar import FILE, tables
+from mmvad.tables.studies import studies, study_named, study_of_sweep, tables_named
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS)
-def test_base_values_are_those_of_the_experiments_file(benchmark: str) -> None:
-    written = flat(plain(load_config([ROOT / "experiments" / f"{benchmark}.yaml"])))
-    no_settings = {"benchmark", "seed", "data.bank"}
-    wanted = {k: v for k, v in written.items() if k not in no_settings and not k.startswith("runtime.")}
-    assert dict(usual(benchmark)) == wanted
+@pytest.fixture(autouse=True)
+def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("benchmark", BENCHMARKS)
-@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.key)
-def test_a_sweep_fills_every_row_of_its_table(study: Study, benchmark: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(ROOT)
-    sweep = read_sweep(ROOT / "sweeps" / f"{SWEEPS.get(study.key, study.key)}.yaml", benchmark)
-    cells = [flat(plain(config)) for _, config in expand(sweep)]
-    rows = [row for row in study.rows(benchmark) if not row.silent]
-    assert [row.label for row in rows if not any(matches(cell, row.settings) for cell in cells)] == []
-    assert all(any(matches(cell, row.settings) for row in rows) for cell in cells), "a cell that is in no row"
+@pytest.mark.parametrize("benchmark", ["planted", "xd_violence", "ucf_crime", "demo_clips"])
+def test_every_table_can_be_made_on_every_benchmark(benchmark: str) -> None:
+    for study in studies(benchmark):
+        recipes = [row.recipe for row in study.rows]
+        assert len(set(recipes)) == len(recipes) == len({row.label for row in study.rows}), study.key
+        assert [row.base for row in study.rows].count(True) == 1
+        assert study.metrics
+
+
+def test_rows_that_a_silent_benchmark_cannot_run_keep_their_place() -> None:
+    marked = {row.label: row.silent for row in study_named("VI", "ucf_crime").rows}
+    assert marked == {"V": False, "V+A": True, "V+T": False, "V+A+T": True}
+    components = study_named("VII", "ucf_crime").rows
+    assert [row.label for row in components if row.silent] == ["+ fusion"]
+    assert [row.label for row in components] == [row.label for row in study_named("VII", "planted").rows]
+    assert not any(row.silent for row in study_named("VI", "xd_violence").rows)
+
+
+def test_the_papers_result_stands_beside_the_base_row_or_each_value_has_its_own() -> None:
+    assert [row.published for row in study_named("VI", "ucf_crime").rows] == [None, None, PAPER_ROW, None]
+    prompts = study_named("Fig5", "xd_violence").rows
+    assert [row.published for row in prompts] == [f"Multimodal VAD, M/2 = {row.label}" for row in prompts]
+
+
+def test_a_benchmarks_own_file_of_a_sweep_has_its_own_values() -> None:
+    assert [row.label for row in study_named("Xb", "ucf_crime").rows] == ["0.05", "0.1", "0.2", "0.5"]
+    assert [row.label for row in study_named("Xb", "xd_violence").rows] == ["1e-4", "2e-4", "5e-4", "1e-3"]
+
+
+def test_a_sweep_of_the_current_folder_makes_the_table(tmp_path: Path) -> None:
+    (tmp_path / "sweeps").mkdir()
+    shipped = (shipped_folder() / "sweeps" / "prompts.yaml").read_text()
+    (tmp_path / "sweeps" / "prompts.yaml").write_text(shipped.replace("[7, 10, 12, 14]", "[5, 3]"))
+    rows = study_named("Fig5", "planted").rows
+    assert [(row.label, row.planned) for row in rows] == [("3", True), ("4", False), ("5", True)], "4 is the base"
+
+
+def test_overrides_change_the_rows_and_the_command() -> None:
+    plain, short = study_named("VI", "planted"), study_named("VI", "planted", ["optim.epochs=2"])
+    assert not {row.recipe for row in plain.rows} & {row.recipe for row in short.rows}
+    assert [row.label for row in plain.rows] == [row.label for row in short.rows]
+    assert short.command == "mmvad sweep run modalities --benchmark planted --set optim.epochs=2"
+    same = study_named("VI", "planted", ["runtime.threads=1", "data.bank=elsewhere"])
+    assert [row.recipe for row in same.rows] == [row.recipe for row in plain.rows]
+
+
+def test_a_sweep_over_text_weights_has_a_row_each(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    parameters = "model.text.weights: {values: [random, a.pt, b.pt]}"
+    file.write_text(f"{{program: mmvad, method: grid, command: [--config=planted], parameters: {{{parameters}}}}}")
+    assert [row.label for row in study_of_sweep(read_sweep(file), [], "").rows] == ["random", "a.pt", "b.pt"]
+
+
+def test_any_sweep_has_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "{program: mmvad, method: grid, command: [--config=planted],"
+        "parameters: {model.dropout: {values: [0.1, 0.2]}, optim.epochs: {values: [2, 4]}}}"
+    )
+    (study,) = tables_named(["mine.yaml"], "xd_violence")
+    assert (study.title, study.benchmark) == ("Sweep mine", "xd_violence")
+    assert study.command == "mmvad sweep run mine.yaml --benchmark xd_violence"
+    assert [row.label for row in study.rows if row.planned] == [  # type: ignore[union-attr]
+        f"dropout {dropout}, epochs {epochs}" for dropout in (0.1, 0.2) for epochs in (2, 4)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [("heading: row", "heeding: row", "heeding"), ("metrics: all", "metrics: most", "studies.VIII.metrics")],
+)
+def test_the_file_of_tables_is_checked(old: str, new: str, words: str, tmp_path: Path) -> None:
+    text = FILE.read_text()
+    assert old in text
+    (tmp_path / "tables.yaml").write_text(text.replace(old, new, 1))
+    with pytest.raises(UserError, match=words):
+        tables(tmp_path / "tables.yaml")
+
+
+def test_every_entry_has_its_sweep() -> None:
+    content = yaml.safe_load(FILE.read_text())
+    for entry in (*content["studies"].values(), *content["comparisons"].values()):
+        assert (shipped_folder() / "sweeps" / f"{entry['sweep']}.yaml").is_file()

@@ -9,16 +9,20 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.report.render import as_csv, grid
 from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Cell, configure
 from mmvad.sweeps.definition import Sweep, Values, read_sweep
 from mmvad.sweeps.grid import CellState
+from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledRow, FilledTable
 from mmvad.tables.frame import collect
-from mmvad.tables.sweep import lines_of, own_rows, sweep_table
+from mmvad.tables.resampling import Resampler
+from mmvad.tables.results import Results
+from mmvad.tables.scored import Truths
+from mmvad.tables.studies import study_of_sweep, tables_named
+from mmvad.tables.sweep import sweep_table
 from tests.tables.made_up import make_bank, make_run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,8 +77,7 @@ def table_of(sweep: Sweep, bank: Path, results: Path, ended: Mapping[int, str] |
         cell_state(sweep, values, bank, results, (ended or {}).get(i, "done"), i)
         for i, values in enumerate(sweep.cells())
     ]
-    constants = {key: value for key, value in sweep.constants().items() if key != "seed"}
-    table = sweep_table(sweep, states, configure(sweep, constants), "mmvad sweep run mine.yaml", resamples=50)
+    table = sweep_table(sweep, states, [f"data.bank={bank}"], "mmvad sweep run mine.yaml", resamples=50)
     assert table is not None
     return table
 
@@ -159,12 +162,8 @@ SVM, RTFM = (
 )
 def test_overlays_of_methods_are_named_by_them(overlays: Sequence[str], wanted: Sequence[str], tmp_path: Path) -> None:
     sweep = written(tmp_path, overlaid(tmp_path, *overlays))
-    states = [
-        CellState(Cell(values, "", configure(sweep, values), f"{i:064d}"), "new", "")
-        for i, values in enumerate(sweep.cells())
-    ]
-    varied, lines = lines_of(states)
-    assert [row.label for row in own_rows(sweep, varied, lines)[1]] == wanted
+    rows = study_of_sweep(sweep, [], "").rows
+    assert [row.label for row in rows if row.planned] == wanted
 
 
 def test_a_single_row(results_bank: Path, tmp_path: Path) -> None:
@@ -192,13 +191,13 @@ def test_failed_and_missing_cells_are_marked(results_bank: Path, tmp_path: Path)
     table = table_of(sweep, results_bank, tmp_path / "runs", ended)
     headings, rows = grid(table)
     n = headings.index("n")
-    assert [(line[0], line[n]) for line in rows] == [("V", "1 (1 failed)"), ("V+T", "(2 failed)"), ("V+A+T", "1")]
+    assert [(line[0], line[n]) for line in rows] == [("v", "1 (1 failed)"), ("vt", "(2 failed)"), ("vat", "1")]
     assert rows[1][1] == "failed"
     notes = "\n".join(table.notes)
-    assert "failed: V (seed 1): the training loss is nan" in notes
-    assert "failed: V+T (seed 0): OutOfMemoryError: CUDA" in notes
+    assert "failed: v (seed 1): the training loss is nan" in notes
+    assert "failed: vt (seed 0): OutOfMemoryError: CUDA" in notes
     assert "missing:" not in notes
-    assert "V+A+T (seed 1)" in notes
+    assert "vat (seed 1)" in notes
     lines = list(csv.DictReader(io.StringIO(as_csv(table))))
     assert lines[1]["failed"].startswith("seed 0: OutOfMemoryError: CUDA; seed 1:")
     assert lines[1]["AP"] == ""
@@ -215,4 +214,35 @@ def test_what_a_silent_benchmark_cannot_run_is_said(tmp_path: Path) -> None:
 def test_nothing_finished_is_no_table(results_bank: Path, tmp_path: Path) -> None:
     sweep = written(tmp_path, "modalities: {values: [v]}")
     states = [cell_state(sweep, values, results_bank, tmp_path, "broken", 0) for values in sweep.cells()]
-    assert sweep_table(sweep, states, load_config([]), "go on") is None
+    assert sweep_table(sweep, states, [], "go on") is None
+
+
+@pytest.mark.parametrize("name", ["modalities", "prompts", "contrast"])
+def test_a_sweep_and_the_report_give_the_same_rows(name: str, results_bank: Path, tmp_path: Path) -> None:
+    sweep = read_sweep(ROOT / "sweeps" / f"{name}.yaml", "planted", (0, 1))
+    ended = table_of(sweep, results_bank, tmp_path)
+    (study,) = tables_named([name], "planted")
+    found = fill(study, Results(collect([tmp_path]).frame), Resampler(Truths(), 50))
+    assert [r.cells for r in ended.rows] == [r.cells for r in found.rows]
+    assert (ended.name, ended.headings, ended.metrics) == (found.name, found.headings, found.metrics)
+    if name != "prompts":  # whose base row is no cell of the sweep: only the sweep's own table has a stand-in
+        assert ended.rows == found.rows
+
+
+def test_a_sweep_of_ones_own_is_reported_too(results_bank: Path, tmp_path: Path) -> None:
+    sweep = written(tmp_path, "model.dropout: {values: [0.1, 0.2]}, seed: {values: [0, 1]}")
+    ended = table_of(sweep, results_bank, tmp_path / "runs")
+    (study,) = tables_named([str(sweep.file)], "planted")
+    found = fill(study, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 50))
+    assert found.rows == ended.rows
+    assert found.notes == ended.notes[1:], "but for how many cells are finished"
+
+
+def test_methods_are_joined_too(results_bank: Path, tmp_path: Path) -> None:
+    sweep = written(tmp_path, overlaid(tmp_path, "model: {name: dual_stream}", SVM))
+    (study,) = tables_named([str(sweep.file)], "planted")
+    make_run(tmp_path / "runs", results_bank)
+    make_run(tmp_path / "runs", results_bank, ["model.name=one_class_svm", "modalities=v"])
+    found = fill(study, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
+    assert [(r.lead[0], r.seeds, r.base) for r in found.rows] == [("ours", (0,), True), ("One-class SVM", (0,), False)]
+    assert not any(note.startswith("other runs") for note in found.notes)

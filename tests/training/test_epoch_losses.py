@@ -11,7 +11,7 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from mmvad.config.schema import Optim
+from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.models.model import Batch, Model
 from mmvad.system.device import training_device
@@ -83,7 +83,7 @@ def trained(module: AnomalyModule, **options: Any) -> list[dict[str, float]]:
 
 
 def test_means_are_lightnings_to_the_last_bit() -> None:
-    epochs = trained(LoggedTwice(Changing(), Optim(), 0), max_epochs=4)
+    epochs = trained(LoggedTwice(Config(), model=Changing()), max_epochs=4)
     assert len(epochs) == 4
     assert ["loss/late" in figures for figures in epochs] == [False, True, True, True]  # later ones keep what was
     for figures in epochs:
@@ -95,14 +95,14 @@ def test_means_are_lightnings_to_the_last_bit() -> None:
 
 @pytest.mark.parametrize(("steps", "epochs"), [(1, 1), (3, 1), (4, 2)])
 def test_training_may_end_within_an_epoch(steps: int, epochs: int) -> None:
-    found = trained(LoggedTwice(Changing(), Optim(), 0), max_epochs=9, max_steps=steps)
+    found = trained(LoggedTwice(Config(), model=Changing()), max_epochs=9, max_steps=steps)
     assert len(found) == epochs
     assert found[-1]["loss/total"] == found[-1]["theirs/total"]
 
 
 def test_a_loss_that_is_not_finite_ends_training() -> None:
     with pytest.raises(UserError, match=r"(?s)epoch 1: the training loss is (inf|nan).*mmvad data check"):
-        trained(AnomalyModule(Changing(scale=1e39), Optim(), 0), max_epochs=2)
+        trained(AnomalyModule(Config(), model=Changing(scale=1e39)), max_epochs=2)
 
 
 def test_a_loss_counts_in_the_batches_that_have_it() -> None:

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.config.load import load_config
-from mmvad.config.schema import Optim
+from mmvad.config.schema import Config, Optim
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.random_scores import network as random_scores
 from mmvad.runs import RunFolder, read_json
-from mmvad.training.module import AnomalyModule, rate_factor
+from mmvad.training.module import AnomalyModule
 from mmvad.training.retest import retest
+from mmvad.training.schedule import rate_factor
 from mmvad.training.train import train
 from tests.small import WIDTH, write_bank
 
@@ -141,7 +142,7 @@ def test_adagrad_trains(bank: Path, tmp_path: Path, remembering: list[Remembers]
 def test_the_optimiser_is_one_kernel_where_it_can_be(name: str, clip: float, precision: str, fused: bool) -> None:
     """Lightning refuses to clip gradients of a fused optimiser under mixed precision."""
     optim = Optim(name=name, gradient_clip=clip)
-    module = AnomalyModule(Remembers(), optim, 0, None)
+    module = AnomalyModule(Config(optim=optim), model=Remembers())
     trainer: Any = SimpleNamespace(precision=precision)
     module._trainer = trainer
     ((optimizer,), _) = module.configure_optimizers()

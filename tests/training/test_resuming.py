@@ -112,16 +112,18 @@ def test_checkpoints_may_be_rarer(bank: Path, tmp_path: Path, finished: RunFolde
 
 
 @pytest.mark.slow
-def test_an_interrupt_says_how_to_go_on(bank: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupt_says_how_to_go_on(asked: signal.Signals, code: int, bank: Path, tmp_path: Path) -> None:
+    """A scheduler ends a job by SIGTERM: what follows in a script must not take that for a finished run."""
     words = arguments(bank, tmp_path, "optim.epochs=2000")
     folder = prepare(configured(bank, tmp_path, "optim.epochs=2000")).folder
     process = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     until = time.monotonic() + 300
     while not (folder.checkpoints / LAST).is_file() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(asked)
     _, text = process.communicate(timeout=60)
-    assert process.returncode == 130, text
+    assert process.returncode == code, text
     assert "the same command goes on from here" in text
     assert "Traceback" not in text
 

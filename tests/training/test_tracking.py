@@ -1,4 +1,4 @@
-"""A run that logs to W&B offline."""
+"""The loggers of a run: W&B offline, one CSV file however often a run is resumed, what is not installed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mmvad.config.load import load_config
+from mmvad.errors import UserError
+from mmvad.runs import RunFolder
+from mmvad.training import tracking
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
-from tests.runs import arguments, command, configured
+from tests.runs import MEASURED, arguments, command, configured
 
 
 @pytest.mark.slow
@@ -29,3 +33,38 @@ def test_an_offline_wandb_run(bank: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "wandb").exists()
     quiet = train(configured(bank, tmp_path / "quiet"))
     assert quiet.report.read_bytes() == folder.report.read_bytes()
+
+
+def test_a_csv_log_goes_on_where_a_run_resumes(bank: Path, tmp_path: Path) -> None:
+    def stop(epoch: int, figures: dict[str, float]) -> None:
+        if epoch == 1:
+            raise RuntimeError
+
+    more = ("runtime.loggers=[csv]", MEASURED, "runtime.checkpoint_every=2")
+    whole = train(configured(bank, tmp_path / "whole", *more))
+    with pytest.raises(RuntimeError):
+        train(configured(bank, tmp_path / "resumed", *more), stop)
+    resumed = train(configured(bank, tmp_path / "resumed", *more))
+    texts = [(folder.path / "metrics.csv").read_text() for folder in (whole, resumed)]
+    assert texts[0] == texts[1]
+    assert len(texts[0].splitlines()) == 1 + 3
+    assert {"val/ap", "loss/total", "test/ap"} <= set(texts[0].splitlines()[0].split(","))
+
+
+def test_tensorboard_that_is_not_there_is_named(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*_: object, **__: object) -> None:
+        raise ModuleNotFoundError
+
+    monkeypatch.setattr(tracking, "TensorBoardLogger", missing)
+    with pytest.raises(UserError, match=r"(?s)runtime\.loggers: the package tensorboard .*mmvad\[tensorboard\]"):
+        train(configured(bank, tmp_path, "runtime.loggers=[tensorboard]"))
+
+
+def test_wandb_is_one_of_the_loggers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(tracking, "wandb_logger", lambda *words: asked.append((words[0], words[-1])))
+    for more in ((), ("runtime.loggers=[wandb]",), ("runtime.loggers=[wandb]", "runtime.wandb=offline")):
+        tracking.run_loggers(load_config([], more), RunFolder(tmp_path), "identity")
+    assert asked == [("auto", "identity"), ("online", "identity"), ("offline", "identity")]
+    with pytest.raises(UserError, match=r"runtime\.loggers"):
+        load_config([], ["runtime.loggers=[wandb]", "runtime.wandb=off"])

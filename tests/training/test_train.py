@@ -19,9 +19,10 @@ from mmvad.config.schema import Optim
 from mmvad.data.sampling import EpochSampler
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.runs import RunFolder
+from mmvad.training import module
 from mmvad.training import train as train_module
 from mmvad.training.checkpoints import LAST
-from mmvad.training.module import rate_factor
+from mmvad.training.schedule import rate_factor
 from mmvad.training.train import train
 from tests.runs import (
     MEASURED,
@@ -220,14 +221,14 @@ def test_a_compiled_run_is_one_graph(bank: Path, tmp_path: Path, monkeypatch: py
     compile_with = torch.compile
     compiled = lambda function, dynamic, **options: compile_with(function, backend=backend, dynamic=dynamic)  # noqa: E731
     monkeypatch.setattr(torch, "compile", compiled)
-    monkeypatch.setattr(train_module, "compiles", lambda *asked: True)
+    monkeypatch.setattr(module, "compiles", lambda *asked: True)
     folder = train(configured(bank, tmp_path, "data.segment_length=48", "data.batch_size=4", "optim.epochs=2"))
     assert len(graphs) == 1
     assert json.loads(folder.manifest.read_text())["compiled"] is True
     assert len(epochs(folder)) == 2
 
 
-@pytest.mark.parametrize("wish", ["on", "auto"])
+@pytest.mark.parametrize("requested", ["on", "auto"])
 def test_a_cpu_says_that_it_does_not_compile(requested: str, bank: Path, tmp_path: Path) -> None:
     folder = train(configured(bank, tmp_path, "optim.epochs=1", f"runtime.compile={requested}"))
     assert ("steps stay as they are" in folder.log.read_text()) is (requested == "on")

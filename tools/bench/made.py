@@ -67,7 +67,7 @@ def planted_batches(config: Config, size: int, count: int) -> list[Batch]:
         write_planted(Path(folder) / "bank", config.seed, overwrite=False)
         config = config.model_copy(update={"data": config.data.model_copy(update={"batch_size": size})})
         bank = open_bank(Path(folder) / "bank")
-        data = FeatureDataModule(config, bank, benchmark(config.benchmark), torch.device("cpu"))
+        data = FeatureDataModule(config, bank, torch.device("cpu"))
         loader = data.train_dataloader()
         return list(islice(chain.from_iterable(repeat(loader)), count))
 

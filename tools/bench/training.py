@@ -23,8 +23,7 @@ from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.models.model import Batch
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.system.device import Device
-from mmvad.training.build import Widths, build_model
-from mmvad.training.compiling import compiles
+from mmvad.training.build import Widths
 from mmvad.training.module import AnomalyModule
 from mmvad.training.train import make_trainer
 from tools.bench.made import SHORTEST
@@ -67,9 +66,8 @@ def train(config: Config, position: Device, watch: Callback, steps: int, *, resi
     """Trains on drawn features, for so many steps of one epoch: bytes at the highest."""
     lightning.seed_everything(config.seed, verbose=False)
     encoder = copy.deepcopy(random_text(config.model.text.architecture)) if config.uses_text else None
-    model = build_model(config, WIDTHS, benchmark(config.benchmark), encoder)
-    compiled = compiles("on" if compiled else "off", model, position.torch, steps)
-    module = AnomalyModule(model, config.optim, config.seed, compiled=compiled)
+    runtime = config.runtime.model_copy(update={"compile": "on" if compiled else "off"})
+    module = AnomalyModule(config.model_copy(update={"runtime": runtime}), WIDTHS, encoder)
     loader = drawn_loader(config, position, resident=resident)
     if steps > len(loader):
         raise ValueError(f"{steps} steps: an epoch of {config.model.name} has {len(loader)}")

@@ -20,6 +20,7 @@ from mmvad.cli.sweep import add_sweep_parser
 from mmvad.cli.train import add_planted_parser, add_test_parser, add_train_parser
 from mmvad.errors import UserError, nearest_name
 from mmvad.system.printing import Printed, nobody_reads
+from mmvad.system.stopping import interrupted_code, interruptible
 
 EXIT_USER_ERROR = 2
 EXIT_NOBODY_READS = 128 + 13  # as a shell calls the end by SIGPIPE
@@ -35,16 +36,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        options, overrides = _parse(arguments)
-        options.overrides = overrides
-        code = int(options.run(options))
-        print(end="", flush=True)  # here, where a reader that has gone is no error
-        return code
+        with interruptible():
+            options, overrides = _parse(arguments)
+            options.overrides = overrides
+            code = int(options.run(options))
+            print(end="", flush=True)  # here, where a reader that has gone is no error
+            return code
     except UserError as error:
         return _refuse(str(error))
     except KeyboardInterrupt:
         print("mmvad: stopped; the same command goes on from here", file=sys.stderr)
-        return 130
+        return interrupted_code()
     except BrokenPipeError:
         if not nobody_reads():
             raise

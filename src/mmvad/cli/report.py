@@ -21,7 +21,20 @@ def add_report_parser(subparsers: Any) -> None:
     parser.add_argument("results", type=Path, nargs="*", metavar="RESULTS", help="results folders (default: runs)")
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: report in the first of RESULTS")
     parser.add_argument("--benchmark", metavar="B", help="this benchmark alone (default: all that have runs)")
-    parser.add_argument("--tables", type=lambda text: text.split(","), metavar="VI,VII", help="default: all")
+    parser.add_argument(
+        "--tables",
+        type=lambda text: text.split(","),
+        metavar="VI,VII",
+        help="tables, or sweeps and sweep files, whose table it is (default: all tables)",
+    )
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        metavar="KEY=VALUE",
+        help="what the sweeps were run with: tables are of those runs",
+    )
     parser.add_argument(
         "--resamples", type=_count, default=_RESAMPLES, metavar="N", help="of the bootstrap (default: %(default)s)"
     )
@@ -74,6 +87,7 @@ def _count(text: str) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     """Writes and prints the report. Raises UserError where there is nothing to report."""
+    from mmvad.cli.sweep import checked_assignments
     from mmvad.report.writing import write_report
 
     results = options.results or [Path("runs")]
@@ -85,6 +99,7 @@ def run_report(options: argparse.Namespace) -> int:
         resamples=options.resamples,
         banks=options.bank,
         videos=options.videos,
+        overrides=checked_assignments(options.set),
     )
     return 0
 

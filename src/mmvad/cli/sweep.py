@@ -56,7 +56,7 @@ def _add_wandb(verbs: Any) -> None:
 
 
 def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", type=Path, metavar="FILE", help="a sweep file, such as sweeps/modalities.yaml")
+    parser.add_argument("file", type=Path, metavar="FILE", help="a sweep file, or a shipped one by name: modalities")
     parser.add_argument("--benchmark", metavar="B", help="planted, xd_violence or ucf_crime (default: the file's)")
     parser.add_argument("--results", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--seeds", type=_seeds, metavar="0,1,2", help="replace the file's seeds")
@@ -161,13 +161,20 @@ def run_wandb(args: argparse.Namespace) -> int:
 
 def _read(args: argparse.Namespace) -> tuple[Sweep, list[str]]:
     """The sweep that the options mean, and `key=value` for every cell."""
-    from mmvad.errors import UserError
     from mmvad.sweeps.definition import read_sweep
 
-    for text in args.set:
+    overrides = [*checked_assignments(args.set), f"runtime.results={args.results}"]
+    return read_sweep(args.file, args.benchmark, args.seeds), overrides
+
+
+def checked_assignments(given: list[str]) -> list[str]:
+    """What was given to `--set`. Raises UserError for a word that is no assignment."""
+    from mmvad.errors import UserError
+
+    for text in given:
         if "=" not in text or text.startswith("-"):
             raise UserError("--set", f"{text!r} is no assignment", expected="KEY=VALUE, such as data.bank=banks/mine")
-    return read_sweep(args.file, args.benchmark, args.seeds), [*args.set, f"runtime.results={args.results}"]
+    return given
 
 
 def _checked(sweep: Sweep, overrides: Sequence[str]) -> str:

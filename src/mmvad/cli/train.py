@@ -31,7 +31,7 @@ def add_train_parser(verbs: argparse._SubParsersAction, asked: Sequence[str]) ->
         action="append",
         default=[],
         metavar="FILE",
-        help="a YAML file; several are laid over one another",
+        help="a YAML file, or the name of a shipped one: planted, peers/rtfm_xd; several are laid over one another",
     )
     parser.add_argument("--print-config", action="store_true", help="print the resolved configuration and end")
     parser.set_defaults(run=run_train, takes_overrides=True)

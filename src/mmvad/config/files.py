@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
-from mmvad.errors import UserError, nearest_name
+from mmvad.config.shipped import find_file, no_such_file
+from mmvad.errors import UserError
 
 Tree = dict[str, Any]
 BASE = "base"
-"""The key under which a file names the one beneath it, as seen from its own folder."""
+"""The key under which a file names the one beneath it: a path as seen from its own folder, or a name."""
 
 
 class UniqueKeys(yaml.SafeLoader):
@@ -31,10 +32,11 @@ class UniqueKeys(yaml.SafeLoader):
 def read_layers(files: Sequence[Path]) -> list[tuple[Path, Tree]]:
     """The files with their content, the lowest first: what files call their `base`, and that its own, then the files.
 
-    A base that is among the files keeps its place there. Raises UserError for a file that cannot be read, a base that
-    lies over itself, and a file that lies over a base and is written for another benchmark than one beside it.
+    A file may be given by its name, as `find_file` has it. A base that is among the files keeps its place there. Raises
+    UserError for a file that cannot be read, a base that lies over itself, and a file that lies over a base and is
+    written for another benchmark than one beside it.
     """
-    given = [(Path(file), read_yaml(file)) for file in files]
+    given = [(path, read_yaml(path)) for path in map(_found, files)]
     chains = [_chain(file, tree) for file, tree in given]
     _check_benchmarks(chains)
     beneath = {base: tree for chain in chains for base, tree in chain[:-1]}
@@ -44,7 +46,12 @@ def read_layers(files: Sequence[Path]) -> list[tuple[Path, Tree]]:
 
 def written_for(file: Path) -> object:
     """The benchmark that a file or what it lies over names; None where none does."""
-    return _benchmark(_chain(file, read_yaml(file)))
+    path = _found(file)
+    return _benchmark(_chain(path, read_yaml(path)))
+
+
+def _found(file: Path) -> Path:
+    return find_file(file, "experiments") or Path(file)
 
 
 def _chain(file: Path, tree: Tree, above: Sequence[Path] = ()) -> list[tuple[Path, Tree]]:
@@ -64,9 +71,9 @@ def _chain(file: Path, tree: Tree, above: Sequence[Path] = ()) -> list[tuple[Pat
 
 def _base_of(file: Path, written: object) -> Path:
     if not isinstance(written, str) or not written:
-        expected = "the path of a file, from this file's folder"
+        expected = "the path of a file, from this file's folder, or the name of a shipped one"
         raise UserError(file, f"base = {written!r} is not valid", expected=expected)
-    return Path(os.path.normpath(file.parent / written))
+    return Path(os.path.normpath(find_file(written, "experiments", [file.parent]) or file.parent / written))
 
 
 def _benchmark(chain: Sequence[tuple[Path, Tree]]) -> object:
@@ -92,10 +99,7 @@ def read_yaml(file: Path) -> Tree:
     try:
         content = load_yaml(Path(file))
     except FileNotFoundError:
-        folder = Path(file).parent
-        found = nearest_name(Path(file).name, [p.name for p in folder.glob("*.yaml")] if folder.is_dir() else [])
-        nearest = str(folder / found) if found else None
-        raise UserError(file, "no such configuration file", nearest=nearest) from None
+        raise no_such_file(Path(file), "experiments") from None
     if content is not None and not isinstance(content, dict):
         raise UserError(file, f"holds a {type(content).__name__}", expected="a mapping of keys to values")
     return content or {}

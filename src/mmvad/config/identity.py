@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 
@@ -17,6 +18,8 @@ SCHEMA_VERSION = 2
 
 _LATER = {
     "data.chunk_overlap": 0,
+    "optim.schedule_by": "epochs",
+    "optim.warmup": 0.0,
     **LATER_WEIGHTS,
     **{f"peers.{name}.{key}": value for name, peer in PEERS.items() for key, value in peer.later_keys.items()},
 }
@@ -52,11 +55,29 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
     its path; the text weights' content in place of their name; and the schema version. Of the models' settings only
     those of `model.name` count.
     """
-    tree = without_unread(without_later_keys(plain(config)))
-    del tree["runtime"], tree["data"]["bank"]
+    tree = _deciding(plain(config))
     tree["model"]["text"]["weights"] = text_hash
     tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def recipe(tree: Tree) -> str:
+    """SHA-256 over what runs of one row of a table share: a run's identity without its seed, bank, text and precision.
+
+    Args:
+        tree: a resolved configuration, of any age, as it stands in a run's `config.yaml` or `report.json`.
+    """
+    tree = _deciding(tree)
+    del tree["seed"], tree["model"]["text"]["weights"]
+    return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
+
+
+def _deciding(tree: Tree) -> Tree:
+    """A copy of a resolved configuration without `runtime`, the bank's path, unread keys, and later ones as before."""
+    tree = copy.deepcopy(without_unread(without_later_keys(tree)))
+    tree.pop("runtime", None)
+    tree["data"].pop("bank", None)
+    return tree
 
 
 def without_unread(tree: Tree) -> Tree:

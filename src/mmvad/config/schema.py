@@ -101,6 +101,10 @@ class Optim(Section):
     """when the learning rate falls, as shares of the epochs"""
     cosine_share: Annotated[float, Field(gt=0, le=1)] = 1.0
     """how much of the cosine's way down is gone by the end of training"""
+    schedule_by: Literal["epochs", "steps"] = "epochs"
+    """the learning rate changes after every epoch, or after every step"""
+    warmup: Share = 0.0
+    """share of the training in which the learning rate rises linearly; the schedule is not put off by it"""
     epochs: Count = 60
     """passes over every crop of every training video"""
     gradient_clip: NotNegative = 0.0
@@ -144,6 +148,8 @@ class Runtime(Section):
     """epochs between checkpoints from which a killed run goes on"""
     wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_switch_is_a_word)] = "auto"
     """W&B logging; auto is off, and on under a W&B agent"""
+    loggers: tuple[Literal["csv", "tensorboard", "wandb"], ...] = ()
+    """where figures of every epoch go besides `epochs.csv`: any of csv, tensorboard, wandb (as `wandb` online)"""
 
 
 CHOSEN: Mapping[str, str] = MappingProxyType(
@@ -197,6 +203,8 @@ class Config(Section):
                 f"data.chunk_overlap: {self.data.chunk_overlap} leaves chunks of data.segment_length "
                 f"{self.data.segment_length} nothing new; set it lower, about a quarter of the length"
             )
+        if "wandb" in self.runtime.loggers and self.runtime.wandb == "off":
+            raise ValueError("runtime.loggers: names wandb, but runtime.wandb is 'off'; set runtime.wandb to online")
         if self.data.balanced and self.data.batch_size % 2:
             raise ValueError(f"data.batch_size: {self.data.batch_size} is odd; data.balanced needs an even one")
         return self

@@ -13,7 +13,9 @@ from torch.utils.data import DataLoader, Dataset
 
 from mmvad.bank.bank import Bank, BankVideo
 from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import Config
+from mmvad.data.opening import bank_of
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
 from mmvad.data.splits import Serving, chunk_samples, training_samples
@@ -69,16 +71,35 @@ class ScoringSet(NamedTuple):
 class FeatureDataModule(lightning.LightningDataModule):
     """Serves one bank: training crops, held-out training videos, and the test split in chunks of L.
 
-    Attributes:
-        train_videos, validation: the training split less the held-out videos, and those as a scoring set (or None).
-        test: the test split as a scoring set.
+    What is asked for is read on first use, and `setup` asks for what a stage needs: testing alone reads no training
+    features.
+
+    Args:
+        bank: opened before; by default the one at `data.bank`.
+        device: where training takes place; by default where the trainer is.
     """
 
-    def __init__(self, config: Config, bank: Bank, benchmark: Benchmark, device: torch.device) -> None:
+    def __init__(self, config: Config, bank: Bank | None = None, device: torch.device | None = None) -> None:
         super().__init__()
-        self.config, self.bank, self.benchmark = config, bank, benchmark
-        resident = resident_device(config, bank, device)
-        self.placement = Serving(
+        self.config, self.benchmark = config, benchmark_named(config.benchmark)
+        self.bank = bank or bank_of(config)
+        self._device = device
+
+    def setup(self, stage: str | None = None) -> None:
+        """Reads what Lightning's stage needs. Raises UserError where the bank does not fit the configuration."""
+        if stage in {None, "fit"}:
+            _ = self.train_samples
+        if stage in {None, "fit", "validate"}:
+            _ = self.held_out, self.selection_sets
+        if stage in {None, "test", "predict"}:
+            _ = self.test_sets
+
+    @cached_property
+    def placement(self) -> Serving:
+        """How and where features are served."""
+        config, device = self.config, self._device or self._trainers_device()
+        resident = resident_device(config, self.bank, device)
+        return Serving(
             config.data.segment_length,
             config.data.audio if config.uses_audio else "none",
             resident,
@@ -88,39 +109,39 @@ class FeatureDataModule(lightning.LightningDataModule):
             config.data.test_span,
             pinned=device.type == "cuda" and resident != device,
         )
-        out = held_out([v.labels for v in bank.train.videos], config.data.validation_share, config.seed)
-        self.train_videos = [v for v, is_held_out in zip(bank.train.videos, out, strict=True) if not is_held_out]
-        held_videos = [v for v, is_held_out in zip(bank.train.videos, out, strict=True) if is_held_out]
-        if config.data.validation_share and not held_videos:
-            raise UserError(
-                f"data.validation_share: {config.data.validation_share}",
-                f"of {len(bank.train.videos)} training videos none can be held out",
-                expected="at least two training videos of a class",
-                fix="set data.validation_share=0 and select=last, or take a larger bank",
-            )
-        kinds = {v.labels == (benchmark.normal,) for v in held_videos}
-        if len(kinds) == 1:
-            raise UserError(
-                f"data.validation_share: {config.data.validation_share}",
-                f"all {len(held_videos)} held-out videos are {'normal' if kinds.pop() else 'abnormal'}",
-                expected="normal and abnormal ones, or no figure can be computed",
-                fix="set data.validation_share higher, or take a larger bank",
-            )
-        self._train: Samples | None = None
-        crop = config.data.test_crop
-        self.test = self._scoring_set(bank.test.videos, "test", crop)
-        self.validation = (
-            self._scoring_set(held_videos, "train", crop if crop in held_videos[0].crops else held_videos[0].crops[0])
-            if held_videos
-            else None
-        )
+
+    def _trainers_device(self) -> torch.device:
+        return self.trainer.strategy.root_device if self.trainer else torch.device("cpu")
+
+    @cached_property
+    def held_out(self) -> tuple[list[BankVideo], list[BankVideo]]:
+        """The training split's videos to train on, and those held out."""
+        share, videos = self.config.data.validation_share, self.bank.train.videos
+        out = held_out([v.labels for v in videos], share, self.config.seed)
+        trained = [v for v, is_held_out in zip(videos, out, strict=True) if not is_held_out]
+        held = [v for v, is_held_out in zip(videos, out, strict=True) if is_held_out]
+        check_held_out(held, len(videos), share, self.benchmark)
+        return trained, held
 
     @property
+    def train_videos(self) -> list[BankVideo]:
+        """The training split less the held-out videos."""
+        return self.held_out[0]
+
+    @cached_property
     def train_samples(self) -> Samples:
-        """The training samples; made on first use, so that testing alone does not read them."""
-        if self._train is None:
-            self._train = training_samples(self.bank.train, self.train_videos, self.benchmark, self.placement)
-        return self._train
+        return training_samples(self.bank.train, self.train_videos, self.benchmark, self.placement)
+
+    @cached_property
+    def validation(self) -> ScoringSet | None:
+        """The held-out videos, or None; in the tested crop where they have it."""
+        crop, (_, held) = self.config.data.test_crop, self.held_out
+        return self._scoring_set(held, "train", crop if crop in held[0].crops else held[0].crops[0]) if held else None
+
+    @cached_property
+    def test(self) -> ScoringSet:
+        """The test split in the tested crop."""
+        return self._scoring_set(self.bank.test.videos, "test", self.config.data.test_crop)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         samples = self.train_samples
@@ -137,6 +158,12 @@ class FeatureDataModule(lightning.LightningDataModule):
     def val_dataloader(self) -> list[DataLoader[Batch]]:
         """Of each of the `selection_sets`."""
         return [chosen.loader() for chosen in self.selection_sets]
+
+    def test_dataloader(self) -> list[DataLoader[Batch]]:
+        """Of each of the `test_sets`."""
+        return [tested.loader() for tested in self.test_sets]
+
+    predict_dataloader = test_dataloader
 
     @property
     def selection_sets(self) -> list[ScoringSet]:
@@ -166,6 +193,25 @@ class FeatureDataModule(lightning.LightningDataModule):
         overlap = self.config.data.chunk_overlap
         samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop, overlap)
         return ScoringSet(videos, samples, parts, overlap)
+
+
+def check_held_out(held: Sequence[BankVideo], of: int, share: float, benchmark: Benchmark) -> None:
+    """Raises UserError where of so many training videos none, or only one kind, is held out though a share is asked."""
+    if share and not held:
+        raise UserError(
+            f"data.validation_share: {share}",
+            f"of {of} training videos none can be held out",
+            expected="at least two training videos of a class",
+            fix="set data.validation_share=0 and select=last, or take a larger bank",
+        )
+    kinds = {v.labels == (benchmark.normal,) for v in held}
+    if len(kinds) == 1:
+        raise UserError(
+            f"data.validation_share: {share}",
+            f"all {len(held)} held-out videos are {'normal' if kinds.pop() else 'abnormal'}",
+            expected="normal and abnormal ones, or no figure can be computed",
+            fix="set data.validation_share higher, or take a larger bank",
+        )
 
 
 def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.device | None:

@@ -6,7 +6,7 @@ trained. The dict's shape is always the same: what cannot be computed is None, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -22,20 +22,10 @@ from mmvad.metrics.detection import (
     MeanAP,
     detection_map,
 )
-from mmvad.metrics.frame import (
-    Curve,
-    MetricValue,
-    Ranking,
-    average_precision,
-    rank,
-    require_finite,
-    roc_auc,
-    snippet_positives,
-    trapezoid_precision,
-)
+from mmvad.metrics.frame import MetricValue, rank, require_finite, snippet_positives
+from mmvad.metrics.frame_metrics import CLASS_METRICS, FRAME_METRICS, FrameMetric
 
 SCORES = ("combined", "coarse", "fine")
-Precision = Callable[[Curve], MetricValue]
 
 
 @dataclass(frozen=True)
@@ -72,7 +62,7 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
     Returns (fractions, or None with a reason in the nearest `reasons`)::
 
         videos, abnormal_videos, snippets, frames, abnormal_frames: counts
-        scores: {combined, coarse, fine}: ap, auc, ano_auc (AUC over the abnormal videos), reasons,
+        scores: {combined, coarse, fine}: ap, auc, ano_auc (all of FRAME_METRICS), reasons,
             classes: {abnormal class}: videos, ap, auc (that class's videos and all normal ones), reasons
         map: {published, clean}: "0.1" .. "0.5", mean, reasons,
             classes: {class}: events, runs, "0.1" .. "0.5", mean, reasons (`clean`: abnormal classes only)
@@ -84,7 +74,6 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
     _check(benchmark, videos)
     positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
     scores = frame_scores(videos)
-    precision = trapezoid_precision if trapezoid else average_precision
     return {
         "videos": len(videos),
         "abnormal_videos": sum(not _is_normal(benchmark, video) for video in videos),
@@ -92,7 +81,10 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
         "frames": frame_count(len(positives)),
         "abnormal_frames": int(positives.sum()),
         "scores": {
-            name: _score_figures(benchmark, videos, name, scores.get(name), positives, precision) for name in SCORES
+            name: _score_figures(benchmark, videos, positives, scores[name], name, trapezoid=trapezoid)
+            if name in scores
+            else _no_figures(benchmark, videos, f"the {name} branch was not trained, or the method has none")
+            for name in SCORES
         },
         "map": _map_figures(benchmark, videos),
     }
@@ -118,39 +110,50 @@ def _is_normal(benchmark: Benchmark, video: ScoredVideo) -> bool:
 def _score_figures(
     benchmark: Benchmark,
     videos: Sequence[ScoredVideo],
-    name: str,
-    scores: np.ndarray | None,
     positives: np.ndarray,
-    precision: Precision,
+    scores: np.ndarray,
+    name: str,
+    *,
+    trapezoid: bool,
 ) -> dict[str, Any]:
     """Figures of one score over all videos, and over each abnormal class's videos together with the normal ones."""
-    ranking = None if scores is None else rank(scores, positives, where=f"{name} scores")
-    snippets = np.array([video.snippets for video in videos])
+    ranking = rank(scores, positives, where=f"{name} scores")
+    snippets = [video.snippets for video in videos]
     normal = np.array([_is_normal(benchmark, video) for video in videos])
-    missing = f"the {name} branch was not trained, or the method has none"
-    figures = _frame_figures(ranking, None, missing, precision)
-    figures["ano_auc"] = _frame_figures(ranking, np.repeat(~normal, snippets), missing, precision)["auc"]
+    whole, abnormal = ranking.curve(), ranking.curve(np.repeat(~normal, snippets))
+    figures = {
+        metric.name: metric.value(abnormal if metric.abnormal_only else whole, trapezoid=trapezoid)
+        for metric in FRAME_METRICS
+    }
     classes = {}
     for key in benchmark.class_keys[1:]:
-        own = np.array([key in video.labels for video in videos])
-        keep = np.repeat(own | normal, snippets)
-        absent = _absent("no test video of this class")
-        of_class = _frame_figures(ranking, keep, missing, precision) if own.any() else absent
+        own = _videos_of(key, videos)
+        if own.any():
+            curve = ranking.curve(np.repeat(own | normal, snippets))
+            of_class = {metric.name: metric.value(curve, trapezoid=trapezoid) for metric in CLASS_METRICS}
+        else:
+            of_class = _absent(CLASS_METRICS, "no test video of this class")
         classes[key] = {"videos": int(own.sum()), **_plain(of_class)}
     return {**_plain(figures), "classes": classes}
 
 
-def _frame_figures(
-    ranking: Ranking | None, keep: np.ndarray | None, missing: str, precision: Precision
-) -> dict[str, MetricValue]:
-    if ranking is None:
-        return _absent(missing)
-    curve = ranking.curve(keep)
-    return {"ap": precision(curve), "auc": roc_auc(curve)}
+def _no_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo], reason: str) -> dict[str, Any]:
+    """The same dict for a score that is not there."""
+    classes = {}
+    for key in benchmark.class_keys[1:]:
+        own = int(_videos_of(key, videos).sum())
+        absent = _absent(CLASS_METRICS, reason if own else "no test video of this class")
+        classes[key] = {"videos": own, **_plain(absent)}
+    return {**_plain(_absent(FRAME_METRICS, reason)), "classes": classes}
 
 
-def _absent(reason: str) -> dict[str, MetricValue]:
-    return {"ap": MetricValue(None, reason), "auc": MetricValue(None, reason)}
+def _videos_of(key: str, videos: Sequence[ScoredVideo]) -> np.ndarray:
+    """Which videos have that class in their label, bool [videos]."""
+    return np.array([key in video.labels for video in videos])
+
+
+def _absent(metrics: Sequence[FrameMetric], reason: str) -> dict[str, MetricValue]:
+    return {metric.name: MetricValue(None, reason) for metric in metrics}
 
 
 def _plain(figures: Mapping[str, MetricValue]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from mmvad.models.text_encoder import weights_hash
 from mmvad.predict.sources import Source
 from mmvad.runs import RunFolder, read_manifest, run_config
 from mmvad.system.device import Device, training_device
-from mmvad.training.build import Widths, build_model, build_text
+from mmvad.training.build import Widths, build_text
 from mmvad.training.checkpoints import read_checkpoint
 from mmvad.training.module import AnomalyModule
 from mmvad.training.train import chosen_checkpoint, score
@@ -137,7 +137,7 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
         )
     checkpoint = path if path.is_file() else chosen_checkpoint(config, folder)
     content = read_checkpoint(checkpoint, identity)
-    module = AnomalyModule(build_model(config, widths, benchmark, encoder), config.optim, config.seed, None)
+    module = AnomalyModule(config, widths, encoder)
     module.load_weights(content["state_dict"])
     bank, runtime = manifest["bank"], config.runtime
     device = training_device(runtime.device, runtime.precision, runtime.threads)

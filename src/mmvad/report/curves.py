@@ -15,7 +15,6 @@ from mmvad.figures.pictures import Picture, save
 from mmvad.figures.run_figures import curve_on, snippet_edges, some_videos
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.tables.choosing import select
-from mmvad.tables.definitions import Study
 from mmvad.tables.notes import caption_notes
 from mmvad.tables.results import (
     Record,
@@ -24,7 +23,7 @@ from mmvad.tables.results import (
     Selection,
 )
 from mmvad.tables.scored import Truths, scored_run
-from mmvad.tables.studies import STUDIES
+from mmvad.tables.studies import study_named
 
 NAMED = {
     "ucf_crime": ("Burglary024", "Explosion033", "Normal_Videos_887"),
@@ -38,15 +37,22 @@ WIDTH = 11.0
 
 
 def context_prompt_figure(
-    folder: Path, benchmark: str, results: Results, truths: Truths, named: Sequence[str] = ()
+    folder: Path,
+    benchmark: str,
+    results: Results,
+    truths: Truths,
+    named: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> Picture:
     """Fig. 6: scores before and after ACP over the ground truth, of the same seed, on the paper's videos."""
     title = f"Fig. 6. Before and after ACP ({benchmark_named(benchmark).title})"
-    selection = _selection("VIII", benchmark, results)
+    selection = _selection("VIII", benchmark, results, overrides)
     pair = _pair(selection)
     if pair is None:
         return Picture(
-            title, "", missing=f"needs a run without ACP and one with it: `{_study('VIII').command(benchmark)}`"
+            title,
+            "",
+            missing=f"needs a run without ACP and one with it: `{study_named('VIII', benchmark, overrides).command}`",
         )
     try:
         before, after = (scored_run(record, truths) for record in pair)
@@ -77,14 +83,19 @@ def _pair(selection: Selection) -> tuple[Record, Record] | None:
 
 
 def qualitative_figure(
-    folder: Path, benchmark: str, results: Results, truths: Truths, named: Sequence[str] = ()
+    folder: Path,
+    benchmark: str,
+    results: Results,
+    truths: Truths,
+    named: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> Picture:
     """Fig. 7: score curves of abnormal and normal test videos of the base run."""
     title = f"Fig. 7. Scores of abnormal and normal test videos ({benchmark_named(benchmark).title})"
-    selection = _selection("VI", benchmark, results)
+    selection = _selection("VI", benchmark, results, overrides)
     base = selection.base
     if base is None:
-        return Picture(title, "", missing=f"needs the base run: `{_study('VI').command(benchmark)}`")
+        return Picture(title, "", missing=f"needs the base run: `{study_named('VI', benchmark, overrides).command}`")
     try:
         scored = scored_run(base.runs[0], truths)
     except UserError as error:
@@ -145,9 +156,5 @@ def curve_panels(count: int, above: float = 0.0) -> tuple[Figure, list[Axes]]:
     return figure, [figure.add_subplot(lines, 2, i + 1) for i in range(count)]
 
 
-def _selection(key: str, benchmark: str, results: Results) -> Selection:
-    return select(results, _study(key), benchmark)
-
-
-def _study(key: str) -> Study:
-    return next(study for study in STUDIES if study.key == key)
+def _selection(key: str, benchmark: str, results: Results, overrides: Sequence[str] = ()) -> Selection:
+    return select(results, study_named(key, benchmark, overrides))

@@ -19,7 +19,7 @@ from mmvad.tables.filled import SELECTED_ON_TEST
 from mmvad.tables.frame import config_columns
 from mmvad.tables.notes import sentences
 from mmvad.tables.results import Results, RowRuns
-from mmvad.tables.studies import STUDIES
+from mmvad.tables.studies import studies
 
 UNKNOWN = "chance unknown: no row has two seeds"
 COLUMNS = ("table", "title", "rows", "runs", "best", "worst", "effect", "noise", "by_chance")
@@ -49,10 +49,8 @@ def effects(results: Results, benchmark: str) -> pd.DataFrame:
     """
     metric = headline(benchmark)
     found = []
-    for study in STUDIES:
-        rows = {
-            _label(r): values for r in select(results, study, benchmark).rows if (values := _values(results, r, metric))
-        }
+    for study in studies(benchmark):
+        rows = {_label(r): values for r in select(results, study).rows if (values := _values(results, r, metric))}
         if len(rows) > 1:
             found.append({"table": study.key, "title": study.title, **_effect(rows)})
     frame = pd.DataFrame(found, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[-3:], "Float64"))

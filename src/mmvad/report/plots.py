@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
@@ -12,13 +13,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.figures.pictures import Picture, heat_on, save
 from mmvad.tables.choosing import select
-from mmvad.tables.definitions import (
-    Row,
-    Study,
-    Values,
-    headline,
-    headline_and_map,
-)
+from mmvad.tables.definitions import headline
 from mmvad.tables.filled import FilledTable
 from mmvad.tables.notes import (
     caption_notes,
@@ -27,6 +22,7 @@ from mmvad.tables.notes import (
     sentences,
 )
 from mmvad.tables.results import Results, RowRuns, cell
+from mmvad.tables.studies import study_named
 
 OURS, PAPER = "#1f77b4", "#d62728"
 LAMBDAS = ("loss.lambda_contrast", "loss.lambda_embed")
@@ -76,17 +72,15 @@ def _draw_prompts(axes: Axes, table: FilledTable) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-def lambda_figure(folder: Path, benchmark: str, results: Results) -> Picture:
+def lambda_figure(folder: Path, benchmark: str, results: Results, overrides: Sequence[str] = ()) -> Picture:
     """The headline metric over lambda1 and lambda2."""
     title = f"Table X as a heat map: lambda1 by lambda2 ({benchmark_named(benchmark).title})"
-    found = [sorted({record[key] for record in results.of(benchmark)}) for key in LAMBDAS]
-    study = Study("grid", title, LAMBDAS, lambda _: _grid_rows(*found), headline_and_map, "")
-    selection = select(results, study, benchmark)
-    runs = {tuple(row.row.settings.values()): row for row in selection.rows if row.runs}
+    study = study_named("lambda_grid", benchmark, overrides)
+    selection = select(results, study)
+    runs = {tuple(row.row.settings[key] for key in LAMBDAS): row for row in selection.rows if row.runs}
     contrast, embed = (sorted({pair[i] for pair in runs}) for i in (0, 1))
     if len(contrast) < 2 or len(embed) < 2:
-        command = f"make ablation-lambdas BENCHMARK={benchmark}"
-        return Picture(title, "", missing=f"the grid has fewer than two values of each: `{command}`")
+        return Picture(title, "", missing=f"the grid has fewer than two values of each: `{study.command}`")
     figure = Figure(figsize=(1.2 * len(embed) + 2.4, 0.8 * len(contrast) + 1.6), layout="constrained")
     _draw_grid(figure, contrast, embed, _means(results, benchmark, runs, contrast, embed), headline(benchmark).heading)
     drawn = list(runs.values())
@@ -94,12 +88,6 @@ def lambda_figure(folder: Path, benchmark: str, results: Results) -> Picture:
     caption = f"Mean {headline(benchmark).heading} (percent) over seeds ({seeds}); empty cells were not run."
     caption += caption_notes(benchmark, selection, drawn)
     return Picture(title, caption, save(figure, folder, f"lambdas_{benchmark}"))
-
-
-def _grid_rows(contrast: list[float], embed: list[float]) -> list[Row]:
-    name = Values("", ()).row
-    pairs = product(contrast, embed)
-    return [Row(" / ".join(name("planted", v).label for v in pair), dict(zip(LAMBDAS, pair))) for pair in pairs]
 
 
 def _means(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmvad.errors import UserError
 from mmvad.report.render import print_table, write_table
-from mmvad.sweeps.cells import Cell, configure
+from mmvad.sweeps.cells import Cell
 from mmvad.sweeps.definition import Sweep
 from mmvad.sweeps.grid import ELSEWHERE, CellState, cell_states
 from mmvad.sweeps.pull import pull
@@ -51,8 +51,7 @@ def _fetch(database: Database, results: Path, identities: set[str]) -> None:
 
 
 def _show_table(sweep: Sweep, states: Sequence[CellState], overrides: Sequence[str], go_on: str) -> None:
-    base = configure(sweep, {key: value for key, value in sweep.constants().items() if key != "seed"}, overrides)
-    table = sweep_table(sweep, states, base, go_on)
+    table = sweep_table(sweep, states, overrides, go_on)
     if table is None:
         return
     folder = states[0].cell.config.runtime.results / TABLES

@@ -7,12 +7,11 @@ from typing import Any
 from rich.table import Table
 
 from mmvad.config.schema import CHOSEN
+from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.runs import RunFolder, read_report
 from mmvad.system.terminal import Terminal
 from mmvad.tables.frame import flat
 from mmvad.tables.marks import run_marks
-
-NAMES = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
 
 
 def print_report(folder: RunFolder) -> None:
@@ -33,14 +32,14 @@ def print_report(folder: RunFolder) -> None:
 
 
 def frame_table(report: dict[str, Any]) -> Table:
-    """AP, AUC and Ano-AUC of the combined, the coarse and the fine score."""
+    """Every frame metric of the combined, the coarse and the fine score; a dash for one that came after the run."""
     config = report["config"]
     name = config["model"]["name"]
     model = "" if name == "dual_stream" else f"{name}, "
     title = f"{model}{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}: frames (percent)"
-    table = Table("score", *NAMES.values(), title=title, title_justify="left", min_width=len(title))
+    table = Table("score", *HEADINGS.values(), title=title, title_justify="left", min_width=len(title))
     for name, figures in report["scores"].items():
-        table.add_row(name, *(percent(figures[key]) for key in NAMES))
+        table.add_row(name, *(percent(figures.get(key)) for key in HEADINGS))
     return table
 
 

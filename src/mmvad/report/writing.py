@@ -23,7 +23,7 @@ from mmvad.tables.frame import Collected, collect, write_frame
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results
 from mmvad.tables.scored import Truths, require_banks
-from mmvad.tables.studies import STUDIES, tables_named
+from mmvad.tables.studies import check_names, study_named, tables_named
 
 PICTURES = ("Fig5", "X", "Fig6", "Fig7")
 
@@ -37,13 +37,18 @@ def write_report(
     resamples: int = RESAMPLES,
     banks: Sequence[Path] = (),
     videos: Sequence[str] = (),
+    overrides: Sequence[str] = (),
 ) -> list[Path]:
     """Writes frame, tables, figures and page to `out`, prints the tables; gives the files.
+
+    Args:
+        tables: the names of tables or sweeps (default: every table).
+        overrides: `key=value` for every cell of the sweeps, as their runs were given them.
 
     Raises UserError for unknown tables or benchmarks, a bank that is not there, and where no finished run is found.
     """
     require_banks(banks)
-    wanted = tables_named(tables)
+    check_names(tables)
     chosen = benchmark_named(benchmark).name if benchmark else None
     found = collect(results)
     runs = Results(found.frame, found.unfinished_configs)
@@ -53,7 +58,8 @@ def write_report(
         (out / "tables").mkdir(parents=True, exist_ok=True)
     resampler = Resampler(Truths(banks), resamples)
     sections = [
-        _section(name, wanted, runs, resampler, out, videos) for name in ([chosen] if chosen else runs.benchmarks)
+        _section(name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides)
+        for name in ([chosen] if chosen else runs.benchmarks)
     ]
     files = _write(out, found, sections)
     _say(sections, found, files, asked=bool(tables))
@@ -67,28 +73,33 @@ def _section(
     resampler: Resampler,
     out: Path,
     videos: Sequence[str],
+    overrides: Sequence[str],
 ) -> Section:
-    here = [table for table in wanted if isinstance(table, Study) or table.benchmark == benchmark]
     title = benchmark_named(benchmark).title
-    with progress_bar(f"{title}: tables and figures", len(here) + len(PICTURES)) as advance:
+    with progress_bar(f"{title}: tables and figures", len(wanted) + len(PICTURES)) as advance:
         filled = []
-        for table in here:
-            filled.append(fill(table, benchmark, runs, resampler))
+        for table in wanted:
+            filled.append(fill(table, runs, resampler))
             advance(1)
-        pictures = _pictures(benchmark, runs, resampler, out / "figures", videos)
+        pictures = _pictures(benchmark, runs, resampler, out / "figures", videos, overrides)
         advance(len(PICTURES))
     return Section(title, filled, pictures)
 
 
 def _pictures(
-    benchmark: str, runs: Results, resampler: Resampler, folder: Path, videos: Sequence[str]
+    benchmark: str,
+    runs: Results,
+    resampler: Resampler,
+    folder: Path,
+    videos: Sequence[str],
+    overrides: Sequence[str],
 ) -> list[Picture]:
-    prompts = fill(next(study for study in STUDIES if study.key == "Fig5"), benchmark, runs, Resampler(Truths(), 0))
+    prompts = fill(study_named("Fig5", benchmark, overrides), runs, Resampler(Truths(), 0))
     return [
         prompt_figure(folder, prompts),
-        context_prompt_figure(folder, benchmark, runs, resampler.truths, videos),
-        qualitative_figure(folder, benchmark, runs, resampler.truths, videos),
-        lambda_figure(folder, benchmark, runs),
+        context_prompt_figure(folder, benchmark, runs, resampler.truths, videos, overrides),
+        qualitative_figure(folder, benchmark, runs, resampler.truths, videos, overrides),
+        lambda_figure(folder, benchmark, runs, overrides),
     ]
 
 
@@ -151,5 +162,5 @@ def _no_runs(benchmark: str, there: Sequence[str]) -> UserError:
         "--benchmark",
         f"no finished run of {benchmark}",
         expected=f"one of {', '.join(there)}",
-        fix=f"`make ablation-modalities BENCHMARK={benchmark}`",
+        fix=f"`mmvad sweep run modalities --benchmark {benchmark}`",
     )

@@ -63,13 +63,13 @@ def configure(sweep: Sweep, values: Values, overrides: Sequence[str] = ()) -> Co
 
 def title(sweep: Sweep, values: Values) -> str:
     """The swept values, such as `seed 0, modalities va`."""
-    return ", ".join(f"{key.rpartition('.')[2]} {shown(values[key])}" for key in sweep.swept if key in values)
+    return ", ".join(f"{key.rpartition('.')[2]} {shown(key, values[key])}" for key in sweep.swept if key in values)
 
 
-def shown(value: Any) -> str:
+def shown(key: str, value: Any) -> str:
     """A value in a title: an overlay by its file's name, a number in few digits."""
-    if isinstance(value, str) and value.endswith(".yaml"):
-        return Path(value).stem
+    if key == OVERLAY:
+        return Path(value).name.removesuffix(".yaml")
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

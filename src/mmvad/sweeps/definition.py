@@ -12,10 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.files import load_yaml, written_for
 from mmvad.config.load import METHOD, leaf_keys
+from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
+from mmvad.metrics.evaluate import SCORES
+from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.sweeps.space import (
     Range,
     check_parameter,
@@ -43,8 +47,8 @@ CONFIG_OPTION = "--config="
 Values = dict[str, Any]
 MEASURED = (
     *(f"{split}/{figure}" for split in ("test", "val") for figure in ("ap", "auc")),
-    *(f"test/{score}/{figure}" for score in ("combined", "coarse", "fine") for figure in ("ap", "auc", "ano_auc")),
-    "test/ano_auc",
+    *(f"test/{score}/{figure}" for score in SCORES for figure in HEADINGS),
+    *(f"test/{figure}" for figure in HEADINGS if figure not in {"ap", "auc"}),
 )
 """Figures of a run by the names that W&B knows them by."""
 
@@ -107,11 +111,13 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
     """The sweep of a file.
 
     Args:
+        file: a path, or the name of a shipped one.
         benchmark: replaces the file's; where `<folder>/<benchmark>/<file>` exists, that file is read instead.
         seeds: replace the file's values of `seed`.
 
     Raises UserError for a missing or malformed file, an unknown key, and what W&B would not take.
     """
+    file = find_file(file, "sweeps") or file
     if benchmark is not None:
         benchmark = benchmark_named(benchmark).name
         own = file.parent / benchmark / file.name
@@ -133,26 +139,17 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
 
 
 def project_file(written: str, sweep_file: Path) -> Path:
-    """A path in a sweep file: from the current folder, as an agent reads it, else from the sweep file's own project."""
-    path = Path(written)
-    if path.is_absolute() or path.is_file():
-        return path
-    beside = [folder / path for folder in sweep_file.resolve().parents[1:3]]
-    return next((position for position in beside if position.is_file()), path)
+    """A configuration that a sweep file names: as an agent finds it, from the current folder or by name, after the
+    sweep file's own project."""
+    seen_from = [Path(), *sweep_file.resolve().parents[1:3]]
+    return find_file(written, "experiments", seen_from) or Path(written)
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
         content = load_yaml(file)
     except FileNotFoundError:
-        beside = [path.name for path in file.parent.glob("*.yaml")] if file.parent.is_dir() else []
-        nearest = nearest_name(file.name, beside)
-        raise UserError(
-            file,
-            "no such sweep file",
-            nearest=str(file.parent / nearest) if nearest else None,
-            fix="`ls sweeps` lists those that come with mmvad",
-        ) from None
+        raise no_such_file(file, "sweeps") from None
     if not isinstance(content, dict):
         raise UserError(file, f"holds a {type(content).__name__}", expected="a sweep in W&B's format")
     return content
@@ -229,13 +226,17 @@ def _check_base(file: Path, base: Sequence[Path], benchmark: str) -> None:
             raise UserError(file, problem, expected=f"a base for {benchmark}", fix=fix)
 
 
+def _is_shipped_base(word: str) -> bool:
+    """Whether a word of `command` names a benchmark's base: by its name, or as a file of `experiments`."""
+    named = word.removeprefix(CONFIG_OPTION)
+    return named != word and (named.startswith("experiments/") or named.removesuffix(".yaml") in BENCHMARKS)
+
+
 def _replace_benchmark(content: dict[str, Any], benchmark: str) -> None:
     """Benchmark, base configuration and the metric's name (AP or AUC) are the benchmark's own."""
     content["parameters"]["benchmark"] = {"value": benchmark}
     base = f"{CONFIG_OPTION}experiments/{benchmark}.yaml"
-    content["command"] = [
-        base if str(word).startswith(f"{CONFIG_OPTION}experiments/") else word for word in content.get("command", [])
-    ]
+    content["command"] = [base if _is_shipped_base(str(word)) else word for word in content.get("command", [])]
     split, _, figure = str(content.get("metric", {}).get("name", "")).partition("/")
     if figure in {"ap", "auc"}:
         content["metric"]["name"] = f"{split}/{benchmark_named(benchmark).headline}"

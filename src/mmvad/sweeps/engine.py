@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -26,6 +26,7 @@ from mmvad.sweeps.worker import (
     work,
 )
 from mmvad.system.progress import wants_progress
+from mmvad.system.stopping import interruptible
 
 LOG = logging.getLogger("mmvad")
 LOGS = ".sweeps"
@@ -89,7 +90,7 @@ class Engine:
         if first.over:
             return first
         try:
-            with _terminate_like_an_interrupt():
+            with interruptible():
                 self.slots = [Slot(n, self._start(n), time.monotonic()) for n in range(self.workers)]
                 standing = self._watch(first, start)
                 self._join()
@@ -200,17 +201,3 @@ def _left(standing: Standing, first: Standing, elapsed: float) -> float | None:
     """Seconds left, from the pace since the start; None before the first cell ended."""
     ended = standing.done + standing.failed - first.done - first.failed
     return (standing.total - standing.done - standing.failed) * elapsed / ended if ended > 0 else None
-
-
-@contextmanager
-def _terminate_like_an_interrupt() -> Iterator[None]:
-    """A batch system ends a job with SIGTERM: the same clean end as Ctrl-C."""
-    try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    except ValueError:  # not the main thread
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

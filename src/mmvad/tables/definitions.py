@@ -1,21 +1,22 @@
-"""What each of the paper's tables is: its rows as values of the configuration, its metrics, and the command that fills
-it.
+"""What a table is: its rows as configurations, its columns, and the command that fills it.
 
-A row names values for every key that its table varies; all other keys are the base row's. The tables themselves are
-listed in `studies.py`.
+`tables.yaml` names the tables, `studies.py` makes them of it and of the sweeps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.load import plain
-from mmvad.config.schema import Config
+from mmvad.config.load import load_config, plain
+from mmvad.config.shipped import find_file
+from mmvad.metrics.frame_metrics import FRAME_METRICS
+from mmvad.models.outside import OURS
 from mmvad.tables.frame import flat
 
 Settings = Mapping[str, Any]
@@ -35,40 +36,50 @@ class Row:
     """One row of a study.
 
     Attributes:
-        settings: a value for each varied key; a tuple of values where any of them will do.
+        settings: a value for each key in which the study's rows differ.
+        recipe: of the configuration that its runs have, without the seed; empty for a row that cannot be run.
         published: the name under which the paper's own figure of this row is filed, if it is known.
+        base: it has the base configuration, and the others are compared to it.
+        planned: its sweep makes it; a base row that no sweep makes is only shown where it has runs.
         silent: the row needs sound, which the benchmark does not have.
     """
 
     label: str
     settings: Settings
+    recipe: str = ""
     published: str | None = None
+    base: bool = False
+    planned: bool = True
     silent: bool = False
 
 
 @dataclass(frozen=True)
 class Study:
-    """A table of our own runs.
+    """A table of our own runs on one benchmark: what one sweep makes.
 
     Attributes:
         key: as the paper numbers it, with a letter where one table is made of several studies.
-        rows: the rows on a benchmark; a study of one key may find further values among the runs.
-        target: the command that makes what is missing, with {benchmark} in it.
-        over: in a study of one key: makes rows of further values that were found among the runs.
-        free: further keys that may differ between rows because the varied ones bring them along.
+        heading: above the rows' names.
+        rows: in their order, each of another configuration.
+        command: makes what is missing.
+        models: every `model.name` of the rows.
+        own: no table of the paper's, and compared to its first row where the base has no runs.
     """
 
     key: str
     title: str
-    varied: tuple[str, ...]
-    rows: Callable[[str], list[Row]]
-    metrics: Callable[[str], list[Metric]]
-    target: str
-    over: Values | None = None
-    free: tuple[str, ...] = ()
+    benchmark: str
+    heading: str
+    rows: tuple[Row, ...]
+    metrics: tuple[Metric, ...]
+    command: str
+    models: frozenset[str] = frozenset({OURS})
+    own: bool = False
 
-    def command(self, benchmark: str) -> str:
-        return self.target.format(benchmark=benchmark)
+    @property
+    def varied(self) -> frozenset[str]:
+        """The keys in which rows differ."""
+        return frozenset(key for row in self.rows for key in row.settings)
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Comparison:
 
     Attributes:
         metrics: names in the published figures with their columns in the frame.
+        ours: the study whose base row, or whose rows by modality, are ours.
         modalities: show a row of ours for each, instead of the base row alone.
         fine: only methods that say what happens.
     """
@@ -85,59 +97,49 @@ class Comparison:
     title: str
     benchmark: str
     metrics: Mapping[str, Metric]
-    target: str
+    command: str
+    ours: Study
     supervision: bool = False
-    modalities: tuple[str, ...] = ()
+    modalities: bool = False
     fine: bool = False
-
-    def command(self, benchmark: str) -> str:
-        return self.target.format(benchmark=benchmark)
 
 
 SPELLED = MappingProxyType({"v": "V", "va": "V+A", "vt": "V+T", "vat": "V+A+T"})
-FRAME = {"ap": "AP", "auc": "AUC", "ano_auc": "Ano-AUC"}
+FRAME = {m.name: Metric("combined", m.name, m.heading) for m in FRAME_METRICS}
+IN_TABLES = {m.name: FRAME[m.name] for m in FRAME_METRICS if m.in_tables}
+"""Metrics of one's own that every table of runs at frame level shows as further columns."""
 EVENTS = {f"map@0.{i}": Metric("events", f"map@0.{i}", f"mAP@0.{i}") for i in range(1, 6)} | {
     "map_avg": Metric("events", "map_avg", "mAP avg")
 }
-
-SHIPPED: Mapping[str, Settings] = {
-    "xd_violence": {},
-    "ucf_crime": {
-        "modalities": "vt",
-        "model.layers": 2,
-        "model.prompt_half": 14,
-        "loss.lambda_contrast": 0.1,
-        "loss.lambda_embed": 0.1,
-        "data.batch_size": 64,
-        "data.balanced": True,
-        "data.audio": "optional",
-        "data.test_crop": 5,
-        "optim.learning_rate": 2e-5,
-        "optim.epochs": 40,
-    },
-    "planted": {
-        "model.text.architecture": "tiny",
-        "model.text.weights": "random",
-        "model.prompt_half": 4,
-        "model.dropout": 0.3,
-        "loss.contrast_pairing": "foreground",
-        "data.segment_length": 64,
-        "data.batch_size": 32,
-        "optim.learning_rate": 1e-3,
-        "optim.schedule": "cosine",
-        "optim.epochs": 18,
-        "optim.gradient_clip": 1.0,
-    },
+COSTS = {
+    "trainable_parameters": Metric("cost", "trainable_parameters", "parameters (M)"),
+    "train_seconds": Metric("cost", "train_seconds", "training (s)"),
+    "test_snippets": Metric("cost", "test_snippets", "snippets/s"),
 }
-"""Where `experiments/BENCHMARK.yaml`, which is not installed with the package, differs from the defaults."""
+"""What a method costs: parameters, seconds of training, snippets a second at test."""
+PAPER_ROW = "base"
+"""Stands for the name of the paper's main result among the published figures."""
 _NO_SETTINGS = ("benchmark", "seed", "data.bank", "runtime.")
 
 
-@cache
+def base_file(benchmark: str) -> Path | None:
+    """`experiments/BENCHMARK.yaml`; None for a benchmark that has none."""
+    return find_file(f"experiments/{benchmark}.yaml", "experiments")
+
+
 def usual(benchmark: str) -> Settings:
-    """The whole base configuration of a benchmark, as dotted keys; without seed, bank and `runtime`."""
-    defaults = {key: value for key, value in flat(plain(Config())).items() if not key.startswith(_NO_SETTINGS)}
-    return MappingProxyType({**defaults, **SHIPPED.get(benchmark, {})})
+    """The whole base configuration of a benchmark, as dotted keys; without seed, bank and `runtime`.
+
+    The defaults for a benchmark without a base file.
+    """
+    file = base_file(benchmark)
+    return _settings_of(file.resolve() if file else None)
+
+
+@cache
+def _settings_of(file: Path | None) -> Settings:
+    settings = flat(plain(load_config([file] if file else [])))
+    return MappingProxyType({key: value for key, value in settings.items() if not key.startswith(_NO_SETTINGS)})
 
 
 def switches(benchmark: str) -> set[str]:
@@ -148,67 +150,34 @@ def switches(benchmark: str) -> set[str]:
 
 def headline(benchmark: str) -> Metric:
     """The metric that the benchmark is known for, of the combined score."""
-    name = benchmark_named(benchmark).headline
-    return Metric("combined", name, FRAME[name])
+    return FRAME[benchmark_named(benchmark).headline]
 
 
-def headline_and_map(benchmark: str) -> list[Metric]:
-    ano_auc = [Metric("combined", "ano_auc", FRAME["ano_auc"])] if benchmark == "ucf_crime" else []
-    return [headline(benchmark), *ano_auc, EVENTS["map_avg"]]
+def main_metrics(benchmark: str) -> list[Metric]:
+    ano_auc = [FRAME["ano_auc"]] if benchmark == "ucf_crime" else []
+    return [headline(benchmark), *ano_auc, EVENTS["map_avg"], *IN_TABLES.values()]
 
 
 def all_metrics(benchmark: str) -> list[Metric]:
     first = headline(benchmark)
-    rest = [Metric("combined", name, FRAME[name]) for name in FRAME if name != first.name]
+    rest = [metric for metric in FRAME.values() if metric != first]
     branches = [Metric(score, first.name, f"{first.heading} {score}") for score in ("coarse", "fine")]
     return [first, *rest, *branches, *EVENTS.values()]
 
 
-def costs_too(benchmark: str) -> list[Metric]:
-    costs = [Metric("cost", "trainable_parameters", "parameters (M)"), Metric("cost", "test_fps", "FPS")]
-    return [*headline_and_map(benchmark), *costs]
+def main_and_costs(benchmark: str) -> list[Metric]:
+    return [*main_metrics(benchmark), COSTS["trainable_parameters"], Metric("cost", "test_fps", "FPS")]
 
 
-COSTS = {
-    "trainable_parameters": Metric("cost", "trainable_parameters", "parameters (M)"),
-    "train_seconds": Metric("cost", "train_seconds", "training (s)"),
-    "test_snippets": Metric("cost", "test_snippets", "snippets/s"),
+COLUMNS: Mapping[str, Callable[[str], list[Metric]]] = {
+    "main": main_metrics,
+    "all": all_metrics,
+    "costs": main_and_costs,
 }
-"""What a method costs: parameters, seconds of training, snippets a second at test."""
-
-PAPER_ROW = "base"
-"""Stands for the name of the paper's main result among the published figures."""
-
-
-@dataclass(frozen=True)
-class Values:
-    """The rows of a study of one key.
-
-    Attributes:
-        values: on every benchmark that `special` does not name.
-        named: what a value is called in its row.
-        published: a value's name in the published figures, with {value} in it; else the paper's main result stands
-            beside the usual value.
-    """
-
-    key: str
-    values: tuple[Any, ...]
-    special: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    named: Mapping[Any, str] = field(default_factory=dict)
-    published: str | None = None
-
-    def __call__(self, benchmark: str) -> list[Row]:
-        return [self.row(benchmark, value) for value in self.special.get(benchmark, self.values)]
-
-    def row(self, benchmark: str, value: Any) -> Row:
-        at_usual = PAPER_ROW if value == usual(benchmark).get(self.key) else None
-        published = self.published.format(value=value) if self.published else at_usual
-        return Row(self.named.get(value, _spelled(value)), {self.key: value}, published)
-
-
-def _spelled(value: Any) -> str:
-    """0.0002 as 2e-4, 0.15 as it is."""
-    if isinstance(value, float) and 0 < abs(value) < 1e-2:
-        mantissa, _, exponent = f"{value:e}".partition("e")
-        return f"{float(mantissa):g}e{int(exponent)}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+"""The columns of a study on a benchmark, by their name in `tables.yaml`."""
+PUBLISHED_COLUMNS: Mapping[str, Mapping[str, Metric]] = {
+    **{name: {name: metric} for name, metric in (FRAME | EVENTS).items()},
+    "map": EVENTS,
+    "costs": COSTS,
+}
+"""The columns of a table of methods, likewise."""

@@ -4,6 +4,9 @@ figures beside ours, and for whatever is missing the command that makes it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import (
     PAPER_ROW,
@@ -34,37 +37,47 @@ from mmvad.tables.results import (
 )
 
 
-def fill(table: Study | Comparison, benchmark: str, results: Results, resampler: Resampler) -> FilledTable:
-    """The table on a benchmark, as far as the runs allow."""
+def fill(table: Study | Comparison, results: Results, resampler: Resampler) -> FilledTable:
+    """The table, as far as the runs allow."""
     if isinstance(table, Comparison):
         return fill_comparison(table, results)
-    return fill_study(table, benchmark, results, resampler, select(results, table, benchmark))
+    selection = select(results, table)
+    return fill_study(table, results, resampler, compared(selection) if table.own else selection)
 
 
-def fill_study(
-    study: Study, benchmark: str, results: Results, resampler: Resampler, selection: Selection
-) -> FilledTable:
+def compared(selection: Selection) -> Selection:
+    """The same runs, compared to the first row that has any where the base row has none."""
+    first = next((row for row in selection.rows if row.runs), None)
+    return replace(selection, base=selection.base or first)
+
+
+def fill_study(study: Study, results: Results, resampler: Resampler, selection: Selection) -> FilledTable:
     """The table of chosen runs."""
-    metrics = tuple(study.metrics(benchmark))
-    rows = [_study_row(study, benchmark, results, resampler, runs, selection) for runs in selection.rows]
-    notes = [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
+    rows = [_study_row(study, results, resampler, runs, selection) for runs in selection.rows]
+    benchmark, metrics = study.benchmark, study.metrics
+    notes = _stand_in_note(rows, selection)
+    notes += [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
     notes += [*figure_note(metrics), *seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
     base = selection.base.row.label if selection.base else None
     notes += crop_note({row.row.label: row.runs for row in selection.rows}, base)
     notes += [*honesty_notes(benchmark, selection), *paper_notes(rows, benchmark)]
-    heading = study.over.key if study.over else "row"
-    return FilledTable(study.key, study.title, benchmark, (heading,), metrics, tuple(rows), tuple(notes), True)
+    return FilledTable(study.key, study.title, benchmark, (study.heading,), metrics, tuple(rows), tuple(notes), True)
 
 
-def _study_row(
-    study: Study, benchmark: str, results: Results, resampler: Resampler, runs: RowRuns, selection: Selection
-) -> FilledRow:
-    metrics = study.metrics(benchmark)
+def _stand_in_note(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
+    if selection.base is None or selection.base.row.base or not any(row.difference for row in rows):
+        return []
+    label = selection.base.row.label
+    return [f"no row has the base configuration's values: differences are to the first that was run ({label})"]
+
+
+def _study_row(study: Study, results: Results, resampler: Resampler, runs: RowRuns, selection: Selection) -> FilledRow:
+    metrics, benchmark = study.metrics, study.benchmark
     name = PAPER if runs.row.published == PAPER_ROW else runs.row.published
     paper = tuple(find_published(name, benchmark, m.name) if name else None for m in metrics)
     paper = tuple(p if m.score in {"combined", "events"} else None for p, m in zip(paper, metrics))
     if not runs.runs:
-        absent = "no audio" if runs.row.silent else study.command(benchmark)
+        absent = "no audio" if runs.row.silent else study.command
         return FilledRow((runs.row.label,), (Cell(),) * len(metrics), paper, absent=absent, failed=runs.failed)
     base = selection.base
     difference = None

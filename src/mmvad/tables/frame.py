@@ -1,6 +1,6 @@
 """Run folders as one tidy frame: one row for each run, score and metric, with the whole configuration beside it.
 
-Columns: who ran (`run`, `path`, `identity`, `bank_hash`, `precision`, `device`, `versions`, ...), every key of the
+Columns: who ran (`run`, `path`, `identity`, `recipe`, `bank_hash`, `precision`, `device`, ...), every key of the
 configuration under its dotted name, then `score`, `metric`, `class`, `value`, `unit` and `reason`.
 
 score        metric                                                    class
@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mmvad.config.identity import is_read, with_later_keys
+from mmvad.config.identity import is_read, recipe, with_later_keys
 from mmvad.errors import UserError
 from mmvad.models.method import Method
 from mmvad.models.outside import OURS, method_told
@@ -34,7 +34,7 @@ from mmvad.system.progress import track
 
 MAP_SCORES = {"published": "events", "clean": "events_clean"}
 RUN_COLUMNS = (
-    *("run", "path", "identity", "schema", "bank_hash", "bank", "features", "test_videos"),
+    *("run", "path", "identity", "recipe", "schema", "bank_hash", "bank", "features", "test_videos"),
     *("precision", "device", "versions", "finished"),
 )
 NOTED = "method"
@@ -109,7 +109,9 @@ def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path]) -> Coll
 def run_folders(root: Path) -> Iterator[RunFolder]:
     """Every run folder at or below `root`, in the order of names. Raises UserError where `root` is no folder."""
     if not root.is_dir():
-        raise UserError(root, "no such results folder", fix="run an experiment first, e.g. `make demo`")
+        raise UserError(
+            root, "no such results folder", fix="run an experiment first, e.g. `mmvad train --config planted`"
+        )
     for path, folders, files in os.walk(root):
         if "report.json" in files or {"config.yaml", "manifest.json"} <= set(files):
             folders.clear()
@@ -172,6 +174,7 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
         "run": folder.path.name,
         "path": str(folder.path),
         "identity": str(report["identity"]),
+        "recipe": recipe(report["config"]),
         "schema": int(report["schema"]),
         "bank_hash": str(report["bank_hash"]),
         "bank": manifest.get("bank", {}).get("path"),
@@ -266,5 +269,5 @@ def _nothing_found(results: Sequence[Path], unfinished: int, broken: list[tuple[
         ", ".join(map(str, results)),
         "no finished run in it" + (f"; {', '.join(found)}" if found else ""),
         expected="run folders with a report.json",
-        fix="make some: `make ablation-modalities BENCHMARK=planted`, or `make demo` for a single run",
+        fix="make some: `mmvad sweep run modalities`, or `mmvad train --config planted` for a single run",
     )

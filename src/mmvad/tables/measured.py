@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.load import load_config, plain
-from mmvad.errors import UserError
+from mmvad.config.shipped import find_file
 from mmvad.models.method import Method, Variant
 from mmvad.models.outside import OURS
 from mmvad.models.peers.registry import PEERS
@@ -22,10 +23,21 @@ from mmvad.tables.results import (
     written,
 )
 
-EXPERIMENTS = Path("experiments")
-"""The published settings are not installed with the package: like a sweep's, they are looked for from here."""
+PEER_FILES = Path("experiments") / "peers"
 _FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}
-_NOT_CONTEXT = {"run", "path", "identity", "seed", "finished", "device", "versions", "precision", "bank", NOTED}
+_NOT_CONTEXT = {
+    "run",
+    "path",
+    "identity",
+    "recipe",
+    "seed",
+    "finished",
+    "device",
+    "versions",
+    "precision",
+    "bank",
+    NOTED,
+}
 
 
 @dataclass(frozen=True)
@@ -127,22 +139,21 @@ def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
     notes = [f"{p.title}: {_left_out(p.rivals)}" for p in peers if p.rivals]
     unknown, differing = [], defaultdict(list)
     for peer in (p for p in peers if p.name in PEERS):
-        file = EXPERIMENTS / "peers" / f"{peer.name}_{_FILE_NAMES.get(benchmark, benchmark)}.yaml"
+        file = PEER_FILES / f"{peer.name}_{_FILE_NAMES.get(benchmark, benchmark)}.yaml"
         shipped = _shipped(peer, benchmark, file)
         differing[", ".join(other_settings(peer.runs[0], shipped or {}))].append((peer.title, file))
         unknown += [peer.title] if shipped is None else []
     notes += [_other_settings_note(settings, found) for settings, found in differing.items() if settings]
     if unknown:
-        notes.append(
-            f"settings not compared with shipped ones, since {EXPERIMENTS}/ has none here: {', '.join(unknown)}"
-        )
+        title = benchmark_named(benchmark).title
+        notes.append(f"settings not compared: {PEER_FILES} has no file for {title} of {', '.join(unknown)}")
     return notes
 
 
 def _other_settings_note(settings: str, found: Sequence[tuple[str, Path]]) -> str:
     """Methods that differ from their files in the same settings share a line."""
     titles = ", ".join(title for title, _ in found)
-    files = str(found[0][1]) if len(found) == 1 else f"their files in {EXPERIMENTS / 'peers'}"
+    files = str(found[0][1]) if len(found) == 1 else f"their files in {PEER_FILES}"
     return f"{titles}: settings other than those of {files}: {settings}"
 
 
@@ -152,11 +163,13 @@ def _left_out(rivals: Sequence[str]) -> str:
 
 
 def _shipped(peer: Measured, benchmark: str, file: Path) -> Settings | None:
-    """What the method's file says of all that decides its figures; without what a row is marked with."""
-    try:
-        settings = flat(plain(load_config([EXPERIMENTS / f"{benchmark}.yaml", file])))
-    except UserError:
+    """What the method's file says of all that decides its figures; without what a row is marked with.
+
+    None where it has no file for this benchmark.
+    """
+    if find_file(file, "experiments") is None:
         return None
+    settings = flat(plain(load_config([PEER_FILES.parent / f"{benchmark}.yaml", file])))
     marked = {key for key, value in peer.peer.switches.items() if equal(peer.runs[0].get(key), value)}
     read = ("data.", "optim.", "peers.", *(["model.text."] if "t" in settings["modalities"] else []))
     unread = {"data.bank", *_unread(peer.runs[0]), *marked}

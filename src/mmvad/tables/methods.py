@@ -41,13 +41,12 @@ from mmvad.tables.results import (
     Selection,
     cell,
 )
-from mmvad.tables.studies import MODALITIES
 
 
 def fill_comparison(table: Comparison, results: Results) -> FilledTable:
     """The table: published methods, the peers that were run here, ours."""
     metrics = tuple(table.metrics.values())
-    selection = select(results, MODALITIES, table.benchmark)
+    selection = select(results, table.ours)
     run_here, peers = measured_rows(table, results)
     rows = [*_method_rows(table), *run_here, *_our_rows(table, results, selection)]
     if table.modalities:
@@ -98,7 +97,7 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     features = features_of(runs.runs[0] if runs.runs else _not_run(table.benchmark, runs.row.settings))
     lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
-        return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command(table.benchmark))
+        return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command)
     return FilledRow(
         lead,
         tuple(cell(results, metric, runs.runs) for metric in table.metrics.values()),

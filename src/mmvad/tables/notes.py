@@ -10,10 +10,10 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.tables.bootstrap import LEVEL
 from mmvad.tables.definitions import (
-    SHIPPED,
     SPELLED,
     Metric,
     Settings,
+    base_file,
     usual,
 )
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
@@ -148,10 +148,16 @@ def _crop(record: Record) -> str:
 
 def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
     """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
-    if benchmark not in SHIPPED:
-        return []
+    command = selection.command
+    near = [f"no run is what `{command}` makes: these are the runs nearest to the base"] if command else []
+    if base_file(benchmark) is None:
+        return near
     differing = other_settings(selection.context, usual(benchmark))
-    return [f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"] if differing else []
+    return (
+        [*near, f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"]
+        if differing
+        else near
+    )
 
 
 def other_settings(settings: Settings, shipped: Settings) -> list[str]:

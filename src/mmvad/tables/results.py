@@ -18,7 +18,6 @@ from mmvad.tables.definitions import (
     Metric,
     Row,
     Settings,
-    Study,
     switches,
     usual,
 )
@@ -55,6 +54,7 @@ class Selection:
         context: the configuration that all its runs share.
         rivals: other sets of runs that compete for these rows, each as the keys in which it differs (`_is_rival`).
         unfinished: runs of these rows that have no report, by row and seed.
+        command: what would make the rows' own runs, where these are only the nearest to them.
     """
 
     rows: tuple[RowRuns, ...]
@@ -62,6 +62,7 @@ class Selection:
     context: Settings
     rivals: tuple[str, ...]
     unfinished: tuple[str, ...] = ()
+    command: str = ""
 
 
 class Results:
@@ -157,12 +158,6 @@ def mixtures(records: Sequence[Record]) -> list[str]:
 def _several(name: str, values: list[Any]) -> str:
     known = sorted({str(value) for value in values if value is not None})
     return f"{name} ({', '.join(known)})" if len(known) > 1 else ""
-
-
-def position_of(study: Study, row: Row) -> float:
-    """What rows are sorted by: numbers by number; all others stay as they were planned."""
-    value = row.settings.get(study.over.key) if study.over else None
-    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:

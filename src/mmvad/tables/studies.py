@@ -1,32 +1,195 @@
-"""The tables: I to XII of the paper, its Fig. 5, and the choices that the paper leaves open."""
+"""The tables: I to XII of the paper, its Fig. 5, the choices that it leaves open, and those of sweeps of one's own.
+
+Rows, values and order come from the sweep that makes a table; `tables.yaml` says what stands over and beside them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from itertools import product
+import shlex
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.shipped import find_file
 from mmvad.errors import UserError, nearest_name
+from mmvad.sweeps.definition import OVERLAY, Sweep
 from mmvad.tables.definitions import (
-    COSTS,
-    EVENTS,
+    COLUMNS,
+    IN_TABLES,
     PAPER_ROW,
-    SPELLED,
+    PUBLISHED_COLUMNS,
     Comparison,
-    Metric,
     Row,
-    Settings,
     Study,
-    Values,
-    all_metrics,
-    costs_too,
-    headline_and_map,
-    usual,
+    base_file,
 )
+from mmvad.tables.expected import (
+    Expected,
+    expected_base,
+    expected_rows,
+    general_values,
+    sweep_on,
+    with_values,
+)
+from mmvad.tables.labels import (
+    overlay_titles,
+    own_label,
+    swept_keys,
+    table_label,
+)
+from mmvad.tables.sidecar import ComparisonEntry, StudyEntry, entry_of_sweep, tables
 
-_SWITCHES = ("model.temporal", "model.acp", "model.fusion", "loss.contrast")
-_PARTS = ("temporal unit", "ACP", "fusion", "contrast")
-_LOSSES = ("loss.coarse", "loss.fine", "loss.contrast", "loss.embed")
+Table = Study | Comparison
+MODALITIES = "VI"
+"""The study that our row among the methods is of."""
+
+
+def study_named(key: str, benchmark: str, overrides: Sequence[str] = ()) -> Study:
+    """A study of `tables.yaml` on a benchmark, its cells under some overrides."""
+    name = tables().studies[key].sweep
+    return _study(_sweep_file(name).resolve(), benchmark, tuple(overrides), name, Path.cwd())
+
+
+def studies(benchmark: str, overrides: Sequence[str] = ()) -> tuple[Study, ...]:
+    """All that are tables, in the paper's order."""
+    keys = (key for key, entry in tables().studies.items() if not entry.figure)
+    return tuple(study_named(key, benchmark, overrides) for key in keys)
+
+
+def tables_named(names: Sequence[str] | None, benchmark: str, overrides: Sequence[str] = ()) -> tuple[Table, ...]:
+    """The tables of these names that a benchmark has, in the paper's order; without names all of them.
+
+    A name is a table's key (X stands for Xa and Xb), a sweep of `tables.yaml`, or any other sweep file, which has a
+    table of its own. Raises UserError for a name that is none of these.
+    """
+    check_names(names)
+    asked = {name.strip().lower() for name in names or ()}
+    found: list[Table] = [
+        _comparison(key, entry, overrides)
+        for key, entry in tables().comparisons.items()
+        if entry.benchmark == benchmark and (not asked or asked & _names(key, entry))
+    ]
+    found += [
+        study_named(key, benchmark, overrides)
+        for key, entry in tables().studies.items()
+        if (asked & _names(key, entry) if asked else not entry.figure)
+    ]
+    known = _known()
+    own = [_sweep_file(name.strip()) for name in names or () if name.strip().lower() not in known]
+    return (*found, *(_study(file, benchmark, tuple(overrides), str(file), Path.cwd()) for file in own))
+
+
+def check_names(names: Sequence[str] | None) -> None:
+    """Raises UserError for a name of no table and no sweep."""
+    known = _known()
+    for name in sorted({name.strip() for name in names or ()}):
+        if name.lower() not in known and find_file(name, "sweeps") is None:
+            raise UserError(
+                "--tables",
+                f"unknown table {name!r}",
+                expected=f"{', '.join([*tables().comparisons, *tables().studies])}, or a sweep",
+                nearest=nearest_name(name.lower(), known),
+            )
+
+
+def study_of_sweep(sweep: Sweep, overrides: Sequence[str], command: str) -> Study:
+    """The table that a grid makes: the one that `tables.yaml` has for its name, or one of its own.
+
+    Args:
+        command: makes what is missing.
+    """
+    key = entry_of_sweep(sweep.file.stem)
+    entry = tables().studies[key] if key else None
+    rows, base = expected_rows(sweep, overrides), expected_base(sweep, overrides)
+    benchmark, models = base.config.benchmark, frozenset(row.config.model.name for row in rows)
+    made = _rows(sweep, entry, rows, base, overrides)
+    columns = tuple(COLUMNS[entry.metrics if entry else "main"](benchmark))
+    if entry is None or key is None:
+        name, title = f"sweep_{sweep.file.stem}", f"Sweep {sweep.name}"
+        return Study(name, title, benchmark, "row", made, columns, command, models, own=True)
+    return Study(key, entry.title, benchmark, entry.heading or _heading(sweep), made, columns, command, models)
+
+
+@cache
+def _study(file: Path, benchmark: str, overrides: tuple[str, ...], called: str, folder: Path) -> Study:
+    """Cached by what a sweep depends on; names in it are looked up from the current folder."""
+    sweep, further = sweep_on(file, benchmark, has_base=base_file(benchmark) is not None)
+    words = ["mmvad", "sweep", "run", called, "--benchmark", benchmark]
+    command = shlex.join([*words, *(["--set", *overrides] if overrides else [])])
+    return study_of_sweep(sweep, [*further, *overrides], command)
+
+
+def _comparison(key: str, entry: ComparisonEntry, overrides: Sequence[str]) -> Comparison:
+    columns = {name: metric for word in entry.metrics for name, metric in PUBLISHED_COLUMNS[word].items()}
+    columns |= {} if entry.fine else IN_TABLES
+    ours = study_named(MODALITIES, entry.benchmark, overrides)
+    words = ["mmvad", "sweep", "run", entry.sweep, "--benchmark", entry.benchmark]
+    command = shlex.join([*words, *(["--set", *overrides] if overrides else [])])
+    flags = {"supervision": entry.supervision, "modalities": entry.modalities, "fine": entry.fine}
+    return Comparison(key, entry.title, entry.benchmark, columns, command, ours, **flags)
+
+
+def _rows(
+    sweep: Sweep, entry: StudyEntry | None, rows: list[Expected], base: Expected, overrides: Sequence[str]
+) -> tuple[Row, ...]:
+    """The sweep's rows, the base row where none of them is it, and those that a silent benchmark cannot run."""
+    silent = _silent(sweep, base.config.benchmark, entry, overrides)
+    extra = [] if any(row.recipe == base.recipe for row in rows) else [base]
+    everything = _ordered(sweep, rows, silent, extra)
+    keys = dict.fromkeys(key for row in everything for key in row.settings)
+    varied = [key for key in keys if len({repr(row.settings.get(key)) for row in everything}) > 1]
+    titles = overlay_titles(sweep, rows)
+
+    def made(row: Expected) -> Row:
+        return Row(
+            table_label(sweep, row.values, entry.labels) if entry else own_label(sweep, row.values, titles),
+            {key: row.settings.get(key) for key in varied},
+            row.recipe,
+            published=_published(sweep, entry, row, base),
+            base=row.recipe == base.recipe,
+            planned=row is not base,
+            silent=any(row is other for other in silent),
+        )
+
+    return tuple(made(row) for row in everything)
+
+
+def _published(sweep: Sweep, entry: StudyEntry | None, row: Expected, base: Expected) -> str | None:
+    """The name of the row's figure among the published ones; without an entry a table has none."""
+    if entry and entry.published:
+        return entry.published.format(value=row.values[swept_keys(sweep)[0]])
+    return PAPER_ROW if entry and row.recipe == base.recipe else None
+
+
+def _silent(sweep: Sweep, benchmark: str, entry: StudyEntry | None, overrides: Sequence[str]) -> list[Expected]:
+    """What the general file of a sweep has for benchmarks with sound alone, where this one is silent."""
+    keys = swept_keys(sweep)
+    if entry is None or not entry.needs_audio or len(keys) != 1 or has_sound(benchmark):
+        return []
+    left = [value for value in general_values(sweep, keys[0]) if value in entry.needs_audio]
+    return expected_rows(with_values(sweep, keys[0], left), overrides) if left else []
+
+
+def _ordered(sweep: Sweep, rows: list[Expected], silent: list[Expected], extra: list[Expected]) -> list[Expected]:
+    """Numbers by number; rows that cannot be run at their place in the general file; all others as they are."""
+    keys = swept_keys(sweep)
+    if len(keys) != 1:
+        return [*rows, *extra]
+    values = [row.values.get(keys[0]) for row in [*rows, *extra]]
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return sorted([*rows, *extra], key=lambda row: float(row.values[keys[0]]))
+    places = general_values(sweep, keys[0]) if silent else []
+    return [*sorted([*rows, *silent], key=lambda r: _place(places, r.values[keys[0]])), *extra]
+
+
+def _place(values: Sequence[object], value: object) -> int:
+    return values.index(value) if value in values else len(values)
+
+
+def _heading(sweep: Sweep) -> str:
+    keys = swept_keys(sweep)
+    return keys[0] if len(keys) == 1 and keys[0] != OVERLAY else "row"
 
 
 def has_sound(benchmark: str) -> bool:
@@ -34,192 +197,20 @@ def has_sound(benchmark: str) -> bool:
     return benchmark_named(benchmark).audio == "required"
 
 
-def modality_rows(benchmark: str) -> list[Row]:
-    """Table VI: V, V+A, V+T, V+A+T."""
-    base = usual(benchmark)["modalities"]
-    return [
-        Row(
-            label,
-            {"modalities": value},
-            PAPER_ROW if value == base else None,
-            "a" in value and not has_sound(benchmark),
-        )
-        for value, label in SPELLED.items()
-    ]
+def _sweep_file(name: str) -> Path:
+    file = find_file(name, "sweeps")
+    if file is None:
+        raise UserError(name, "no such sweep file", expected="one of the shipped sweeps, or a file")
+    return file
 
 
-def component_rows(benchmark: str) -> list[Row]:
-    """Table VII: parts added one by one, and all but ACP."""
-    added = [
-        Row(f"+ {part}", _first_parts(benchmark, i + 1), silent=part == "fusion" and not has_sound(benchmark))
-        for i, part in enumerate(_PARTS[:-1])
-    ]
-    complete = _first_parts(benchmark, len(_PARTS))
-    return [
-        Row("none", _first_parts(benchmark, 0)),
-        *added,
-        Row("+ contrast (all)", complete, PAPER_ROW),
-        Row("all but ACP", {**complete, "model.acp": "none"}),
-    ]
+def _known() -> set[str]:
+    """Every name that stands for tables of `tables.yaml`, in small letters."""
+    entries: dict[str, StudyEntry | ComparisonEntry] = {**tables().comparisons, **tables().studies}
+    return {name for key, entry in entries.items() for name in _names(key, entry)}
 
 
-def _first_parts(benchmark: str, parts: int) -> Settings:
-    """The first so many components on, the others off."""
-    on = {key: usual(benchmark)[key] for key in _SWITCHES}
-    off = {**dict.fromkeys(_SWITCHES, "none"), "loss.contrast": False}
-    switched = {key: on[key] if i < parts else off[key] for i, key in enumerate(_SWITCHES)}
-    # Where nothing is heard, fusion has nothing to fuse: on and off are the same network.
-    return switched if has_sound(benchmark) else {**switched, "model.fusion": (on["model.fusion"], "none")}
-
-
-def loss_rows(benchmark: str) -> list[Row]:
-    """Table IX: each branch alone, both, and the two constraints."""
-    on = {"coarse": (1, 0, 0, 0), "fine": (0, 1, 0, 0), "coarse + fine": (1, 1, 0, 0), "+ contrast": (1, 1, 1, 0)}
-    rows = [Row(label, dict(zip(_LOSSES, map(bool, switches)))) for label, switches in on.items()]
-    return [*rows, Row("+ embed (all)", dict.fromkeys(_LOSSES, True), PAPER_ROW)]
-
-
-def contrast_rows(benchmark: str) -> list[Row]:
-    """Which mini-bags attract, by what a video counts as abnormal."""
-    keys = ("loss.contrast_pairing", "loss.contrast_select")
-    pairs = product(("within_kind", "foreground"), ("score", "label"))
-    return [Row(" / ".join(pair), dict(zip(keys, pair))) for pair in pairs]
-
-
-def _of_one_key(
-    key: str,
-    title: str,
-    values: Values,
-    command: str,
-    metrics: Callable[[str], list[Metric]] = headline_and_map,
-) -> Study:
-    return Study(key, title, (values.key,), values, metrics, command, over=values)
-
-
-_ACP_NAMES = {"none": "none (before)", "pre_post": "pre_post (after)"}
-_LAMBDA_EMBED = {"ucf_crime": (0.05, 0.1, 0.2, 0.5)}
-_LEARNING_RATES = {"planted": (1e-4, 3e-4, 1e-3, 3e-3)}
-
-
-def _make(target: str) -> str:
-    return f"make {target} BENCHMARK={{benchmark}}"
-
-
-MODALITIES = Study(
-    "VI",
-    "Modalities",
-    ("modalities",),
-    modality_rows,
-    headline_and_map,
-    _make("ablation-modalities"),
-    free=("data.audio",),
-)
-STUDIES: tuple[Study, ...] = (
-    MODALITIES,
-    Study("VII", "Components, added one by one", _SWITCHES, component_rows, costs_too, _make("ablation-components")),
-    _of_one_key(
-        "VIII",
-        "Before and after the abnormal-aware context prompt (ACP)",
-        Values("model.acp", ("none", "pre", "post", "pre_post"), named=_ACP_NAMES),
-        _make("ablation-acp"),
-        all_metrics,
-    ),
-    Study("IX", "Losses", _LOSSES, loss_rows, headline_and_map, _make("ablation-losses")),
-    _of_one_key(
-        "Xa",
-        "Weight of the contrastive constraint (lambda1)",
-        Values("loss.lambda_contrast", (0.05, 0.1, 0.15, 0.2)),
-        _make("ablation-lambdas"),
-    ),
-    _of_one_key(
-        "Xb",
-        "Weight of the embedding constraint (lambda2)",
-        Values("loss.lambda_embed", (1e-4, 2e-4, 5e-4, 1e-3), _LAMBDA_EMBED),
-        _make("ablation-lambdas"),
-    ),
-    _of_one_key("XIa", "Segments", Values("data.segment_length", (64, 128, 256, 512)), _make("ablation-segments")),
-    _of_one_key(
-        "XIb",
-        "Learning rate",
-        Values("optim.learning_rate", (1e-5, 2e-5, 5e-5, 1e-4), _LEARNING_RATES),
-        _make("ablation-segments"),
-    ),
-    _of_one_key("XII", "Batch size", Values("data.batch_size", (32, 64, 96, 128)), _make("ablation-batch")),
-    _of_one_key(
-        "Fig5",
-        "Prompt vectors on either side of the class name (M/2)",
-        Values("model.prompt_half", (7, 10, 12, 14), published="Multimodal VAD, M/2 = {value}"),
-        _make("ablation-prompts"),
-    ),
-    _of_one_key(
-        "temporal",
-        "Open reading: the temporal unit",
-        Values("model.temporal", ("local_gcn", "local", "global", "gcn", "conv", "none")),
-        _make("ablation-readings"),
-    ),
-    _of_one_key(
-        "fusion",
-        "Open reading: the fusion",
-        Values("model.fusion", ("gated", "concat", "cross_attention", "add", "none")),
-        _make("ablation-readings"),
-    ),
-    Study(
-        "contrast",
-        "Open reading: the contrastive constraint",
-        ("loss.contrast_pairing", "loss.contrast_select"),
-        contrast_rows,
-        headline_and_map,
-        _make("ablation-readings"),
-    ),
-    _of_one_key(
-        "weighting",
-        "Open reading: the weights of the visual vector",
-        Values("model.weighting", ("score", "logit", "softmax")),
-        _make("ablation-readings"),
-    ),
-)
-
-_UCF_FRAME = {"auc": Metric("combined", "auc", "AUC"), "ano_auc": Metric("combined", "ano_auc", "Ano-AUC")}
-_XD_FRAME = {"ap": Metric("combined", "ap", "AP")}
-_PLANTED = {**_XD_FRAME, "auc": Metric("combined", "auc", "AUC"), "map_avg": EVENTS["map_avg"], **COSTS}
-
-COMPARISONS: tuple[Comparison, ...] = (
-    Comparison("I", "Methods, frame level", "ucf_crime", _UCF_FRAME | COSTS, _make("compare"), supervision=True),
-    Comparison("II", "Methods, fine", "ucf_crime", EVENTS, _make("compare"), fine=True),
-    Comparison("III", "Methods, frame level", "xd_violence", _XD_FRAME | COSTS, _make("compare"), supervision=True),
-    Comparison(
-        "IV",
-        "Methods by modality, frame level",
-        "xd_violence",
-        _XD_FRAME,
-        _make("ablation-modalities"),
-        modalities=tuple(SPELLED),
-    ),
-    Comparison("V", "Methods, fine", "xd_violence", EVENTS, _make("compare"), fine=True),
-    Comparison("methods", "Methods, measured", "planted", _PLANTED, _make("compare"), supervision=True),
-)
-
-
-def tables_named(keys: Sequence[str] | None) -> tuple[Comparison | Study, ...]:
-    """The tables of these keys, in the paper's order; X stands for Xa and Xb. All of them without keys.
-
-    Raises UserError for an unknown key.
-    """
-    tables: tuple[Comparison | Study, ...] = (*COMPARISONS, *STUDIES)
-    if not keys:
-        return tables
-    asked = {key.strip().lower() for key in keys}
-    known = {name for table in tables for name in _names(table.key)}
-    for key in sorted(asked - known):
-        raise UserError(
-            "--tables",
-            f"unknown table {key!r}",
-            expected=", ".join(table.key for table in tables),
-            nearest=nearest_name(key, known),
-        )
-    return tuple(table for table in tables if asked & _names(table.key))
-
-
-def _names(key: str) -> set[str]:
-    """`Xa` answers to xa and x."""
-    return {key.lower(), key.rstrip("ab").lower()} if key[0] in "IVX" else {key.lower()}
+def _names(key: str, entry: StudyEntry | ComparisonEntry) -> set[str]:
+    """`Xa` answers to xa and x, and every table to its sweep."""
+    short = {key.rstrip("ab").lower()} if key[0] in "IVX" else set()
+    return {key.lower(), entry.sweep, *short}

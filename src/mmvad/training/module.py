@@ -3,76 +3,85 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import lightning
 import torch
 from torch import Tensor
-from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
-from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.config.schedules import SCHEDULES
-from mmvad.config.schema import Optim, Quirks
-from mmvad.data.datamodule import ScoringSet
+from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.load import parse, plain
+from mmvad.config.schema import Config, Optim
+from mmvad.data.opening import bank_of
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
-from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.model import Batch, Model
+from mmvad.models.text_encoder import TextEncoder
 from mmvad.system.log import LOG
-from mmvad.training.compiling import Losses, batch_losses, compiled_losses
+from mmvad.training.build import Widths, build_model, build_text
+from mmvad.training.compiling import Losses, batch_losses, compiled_losses, compiles
 from mmvad.training.epoch_losses import EpochLosses
-from mmvad.training.scoring import ChunkScores, join_chunks, mil_score
+from mmvad.training.schedule import rate_factor
+from mmvad.training.scoring import ChunkScores
 
 OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
 FUSED = {"adam", "adamw"}
 """One kernel a step on CPU and CUDA alike."""
 
 
-class Monitor(NamedTuple):
-    """What the validation loop measures: `headline` (ap or auc) of a set's videos, under the name that is logged.
-
-    Without frame labels (`frames` False) it is the figure of the videos' MIL scores; else the report's own, so that the
-    epoch that is best is best in what is reported: with crops averaged (`scored` has a set for each), smoothed, and
-    with AP by trapezoids where `quirks` says so.
-    """
-
-    name: str
-    headline: str
-    scored: Sequence[ScoringSet]
-    benchmark: Benchmark
-    frames: bool
-    quirks: Quirks = Quirks()
-
-
 class AnomalyModule(lightning.LightningModule):
-    """Trains and scores a model.
+    """Trains and scores the model that a configuration names.
+
+    Configuration and widths are its hyperparameters, as plain values: `AnomalyModule.load_from_checkpoint(PATH)` needs
+    no more than the path. `seed` of the configuration with the epoch's number seeds every chance in training, so a
+    resumed run goes on as if undisturbed; initial weights come from torch's current seed.
 
     Args:
-        optim: optimiser and schedule.
-        seed: with the epoch's number it seeds every chance in training, so a resumed run goes on as if undisturbed.
-        monitor: what is measured after each epoch; None for nothing.
-        compiled: whether training steps are compiled.
+        config: the configuration, or its tree of plain values.
+        widths: of the features; by default those of the bank at `data.bank`.
+        encoder: the frozen text encoder, loaded before; by default the one that `model.text` names.
+        model: in place of the one that the configuration names.
     """
 
     def __init__(
-        self, model: Model, optim: Optim, seed: int, monitor: Monitor | None = None, compiled: bool = False
+        self,
+        config: Config | dict[str, Any],
+        widths: Widths | Mapping[str, int] | None = None,
+        encoder: TextEncoder | None = None,
+        model: Model | None = None,
     ) -> None:
         super().__init__()
-        self.strict_loading = False
-        self.compiled = compiled
+        self.config = config if isinstance(config, Config) else parse(config)
+        if model is None:
+            widths = Widths.of(bank_of(self.config)) if widths is None else Widths(**_plain_widths(widths))
+            named = benchmark_named(self.config.benchmark)
+            model = build_model(self.config, widths, named, encoder or build_text(self.config, widths))
+        self.save_hyperparameters({"config": plain(self.config), "widths": _plain_widths(widths)}, logger=False)
+        self.model = model
+        self.compiled = False
         self.losses: Losses = batch_losses
-        self.model, self.optim, self.seed, self.monitor = model, optim, seed, monitor
         self.epoch_losses = EpochLosses()
-        self.chunk_scores: list[list[ChunkScores]] = []
+
+    @property
+    def optim(self) -> Optim:
+        return self.config.optim
 
     def forward(self, batch: Batch) -> Any:
         return self.model(batch)
 
+    def setup(self, stage: str) -> None:
+        """Before training, what is fitted without gradients is; a data module has its samples in order."""
+        if stage == "fit" and hasattr(self.trainer.datamodule, "train_batches"):  # type: ignore[attr-defined]
+            self.model.fit_offline(self.trainer.datamodule.train_batches())  # type: ignore[attr-defined]
+
     def on_train_start(self) -> None:
+        requested, steps = self.config.runtime.compile, self.optim.epochs * self.trainer.num_training_batches
+        self.compiled = compiles(requested, self.model, self.device, steps)
         if self.compiled:
             LOG.info("compile  training steps become CUDA graphs: the first one takes up to a minute")
             self.losses = compiled_losses()
+        elif requested == "on":
+            LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
     def on_train_epoch_start(self) -> None:
         self.epoch_losses = EpochLosses()
@@ -81,7 +90,7 @@ class AnomalyModule(lightning.LightningModule):
     def on_train_batch_start(self, batch: Batch, batch_index: int) -> None:
         # not at the epoch's start: in a resumed run the loader draws from torch's generator before that, else behind it
         if batch_index == 0:
-            torch.manual_seed(self.seed * 100_003 + self.current_epoch)
+            torch.manual_seed(self.config.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         losses = self.losses(self.model, batch)
@@ -107,24 +116,20 @@ class AnomalyModule(lightning.LightningModule):
                 "does not help, look for damaged features: mmvad data check BENCHMARK BANK",
             )
 
-    def predict_step(self, batch: Batch, batch_index: int) -> ChunkScores:
+    def predict_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> ChunkScores:
         coarse, classes = (None if s is None else s.cpu() for s in self.model.scores(self.model(batch)))
         return ChunkScores(coarse, classes, batch.mask.sum(dim=1).cpu())
 
     def on_predict_start(self) -> None:
-        torch.manual_seed(self.seed)  # for models that score by chance
+        torch.manual_seed(self.config.seed)  # for models that score by chance
 
-    def on_validation_epoch_start(self) -> None:
-        self.chunk_scores = [[] for _ in self.monitor.scored] if self.monitor else []
+    on_test_start = on_predict_start
 
-    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> None:
-        self.chunk_scores[dataloader_idx].append(self.predict_step(batch, batch_index))
+    def validation_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> dict[str, Any]:
+        """For callbacks: `scores`, a batch's `ChunkScores`."""
+        return {"scores": self.predict_step(batch, batch_index)}
 
-    def on_validation_epoch_end(self) -> None:
-        if self.monitor is None:
-            return
-        by_set = [join_chunks(*each) for each in zip(self.chunk_scores, self.monitor.scored, strict=True)]
-        self.log(self.monitor.name, monitored_figure(self.monitor, by_set), prog_bar=True)
+    test_step = validation_step
 
     def configure_optimizers(self) -> Any:
         groups = self.model.parameter_groups(self.optim.learning_rate)
@@ -132,21 +137,36 @@ class AnomalyModule(lightning.LightningModule):
         clips_mixed = self.optim.gradient_clip and self.trainer.precision != "32-true"  # Lightning refuses it fused
         fused = {"fused": True} if self.optim.name in FUSED and not clips_mixed else {}
         optimizer = kind(groups, lr=self.optim.learning_rate, weight_decay=self.optim.weight_decay, **fused)
-        factor = lambda epoch: rate_factor(self.optim, epoch, self.model.stages)  # noqa: E731
-        return [optimizer], [torch.optim.lr_scheduler.LambdaLR(optimizer, factor)]
+        by_steps = self.optim.schedule_by == "steps"
+        length = self.optim.epochs * (self._steps_an_epoch() if by_steps else 1)
+        factor = lambda at: rate_factor(self.optim, at, length, self.model.stages)  # noqa: E731
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return [optimizer], [{"scheduler": schedule, "interval": "step" if by_steps else "epoch"}]
+
+    def _steps_an_epoch(self) -> int:
+        self.trainer.fit_loop.setup_data()  # as Lightning's own estimate of the steps has it
+        return math.ceil(self.trainer.num_training_batches / self.trainer.accumulate_grad_batches)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Leaves out the frozen text tower: its weights have a source and a hash of their own."""
         weights = checkpoint["state_dict"]
         checkpoint["state_dict"] = {name: value for name, value in weights.items() if not is_frozen(name)}
 
-    def load_weights(self, weights: dict[str, Tensor]) -> None:
-        """Takes a checkpoint's weights. Raises UserError where they are not this network's."""
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Makes room for what was fitted, whose shape the data decided; puts back the text tower, which was left out."""
+        weights = checkpoint["state_dict"]
         for name in self.model.fitted:
             self.model.get_buffer(name).resize_(weights[f"model.{name}"].shape)
+        frozen = {name: value for name, value in self.state_dict().items() if is_frozen(name)}
+        checkpoint["state_dict"] = {**frozen, **weights}
+
+    def load_weights(self, weights: dict[str, Tensor]) -> None:
+        """Takes a checkpoint's weights. Raises UserError where they are not this network's."""
+        checkpoint = {"state_dict": weights}
+        self.on_load_checkpoint(checkpoint)
         try:
-            result = self.load_state_dict(weights, strict=False)
-            wrong = [n for n in result.missing_keys if not is_frozen(n)] + list(result.unexpected_keys)
+            result = self.load_state_dict(checkpoint["state_dict"], strict=False)
+            wrong = [*result.missing_keys, *result.unexpected_keys]
         except RuntimeError as error:  # a shape that differs
             wrong = str(error).splitlines()[1:]
         if wrong:
@@ -158,23 +178,9 @@ class AnomalyModule(lightning.LightningModule):
             )
 
 
-def monitored_figure(monitor: Monitor, by_set: Sequence[Sequence[ScoredVideo]]) -> Tensor:
-    """AP or AUC: of MIL scores over held-out videos, or of frames over the test set (0 where a kind is missing)."""
-    if monitor.frames:
-        tested = smoothed(averaged(by_set), monitor.quirks.smoothing)
-        figures = evaluate(monitor.benchmark, tested, trapezoid=monitor.quirks.trapezoid_ap)
-        return torch.tensor(figures["scores"]["combined"][monitor.headline] or 0.0)
-    (videos,) = by_set
-    metric = BinaryAveragePrecision() if monitor.headline == "ap" else BinaryAUROC()
-    truth = torch.tensor([int(v.labels != (monitor.benchmark.normal,)) for v in videos])
-    return metric(torch.tensor([mil_score(v) for v in videos]), truth)
-
-
-def rate_factor(optim: Optim, epoch: int, stages: int = 1) -> float:
-    """What the initial learning rate is multiplied with in an epoch (counted from 0); each stage begins anew."""
-    stage = min(epoch * stages // optim.epochs, stages - 1)
-    done = (epoch * stages - stage * optim.epochs) / optim.epochs
-    return SCHEDULES[optim.schedule](done, optim)
+def _plain_widths(widths: Widths | Mapping[str, int] | None) -> dict[str, int]:
+    """Widths as checkpoints keep them."""
+    return dict(widths._asdict() if isinstance(widths, Widths) else widths or {})
 
 
 def is_frozen(name: str) -> bool:

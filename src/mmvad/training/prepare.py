@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmvad.bank.bank import Bank, open_bank
+from mmvad.bank.bank import Bank
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.schema import Config
-from mmvad.errors import UserError
+from mmvad.data.opening import bank_of
 from mmvad.models.text_encoder import TextEncoder, weights_hash
 from mmvad.runs import RunFolder
 from mmvad.system.device import Device, training_device
@@ -35,21 +35,7 @@ class Prepared:
 
 def prepare(config: Config) -> Prepared:
     """Opens the bank, loads the text weights, chooses the device; the run's identity follows. Raises UserError."""
-    bank, benchmark = open_bank(config.data.bank), benchmark_named(config.benchmark)
-    if bank.benchmark != benchmark.name:
-        raise UserError(
-            f"data.bank: {config.data.bank}",
-            f"is a bank of {bank.benchmark}",
-            expected=f"a bank of {benchmark.name}",
-            fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
-        )
-    if config.uses_audio and not Widths.of(bank).audio:
-        raise UserError(
-            f"modalities: {config.modalities}",
-            f"reads sound, but {bank.path} has none",
-            expected="a bank with sound, or modalities without A",
-            fix=f"set modalities={config.modalities.replace('a', '')}",
-        )
+    bank, benchmark = bank_of(config), benchmark_named(config.benchmark)
     runtime = config.runtime
     device = training_device(runtime.device, runtime.precision, runtime.threads)
     encoder = build_text(config, Widths.of(bank))

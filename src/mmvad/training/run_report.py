@@ -40,3 +40,15 @@ def make_report(
         "headline": {"score": "combined", "metric": prepared.benchmark.headline},
         **evaluate(prepared.benchmark, videos, trapezoid=prepared.config.quirks.trapezoid_ap),
     }
+
+
+def report_figures(report: dict[str, Any]) -> dict[str, float]:
+    """The figures under the names that sweeps use: `test/ap` of the headline score, `test/coarse/ap` of one branch."""
+    headline, figures = report["headline"]["score"], {}
+    for score, values in report["scores"].items():
+        for name, value in values.items():
+            if isinstance(value, int | float):
+                figures[f"test/{score}/{name}"] = float(value)
+                if score == headline:
+                    figures[f"test/{name}"] = float(value)
+    return figures

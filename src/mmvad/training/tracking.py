@@ -1,18 +1,23 @@
-"""Weights & Biases, the only file that knows it. Off by default, on under a W&B agent, offline where asked."""
+"""The loggers of a run. W&B, which only this file knows, is off by default, on under an agent, offline where asked."""
 
 from __future__ import annotations
 
 import csv
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, TensorBoardLogger
 
+from mmvad.config.load import plain
+from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder, read_json
 from mmvad.system.log import LOG
+from mmvad.training.csv_log import CsvLog
+from mmvad.training.run_report import report_figures
 
 
 def wandb_mode(requested: str) -> str | None:
@@ -22,8 +27,13 @@ def wandb_mode(requested: str) -> str | None:
     return "online" if requested == "auto" else requested
 
 
-def wandb_logger(requested: str, folder: Path, name: str, config: dict[str, Any]) -> Logger | None:
+def wandb_logger(
+    requested: str, folder: Path, name: str, config: dict[str, Any], identity: str | None = None
+) -> Logger | None:
     """A Lightning logger for the run, or None. WANDB_MODE overrules `online`, as W&B's users expect.
+
+    W&B's run is named by the identity, so that a resumed run is one there too; an agent, or WANDB_RUN_ID, names it
+    otherwise.
 
     Raises UserError where wandb is not installed, and where W&B cannot be reached.
     """
@@ -37,7 +47,10 @@ def wandb_logger(requested: str, folder: Path, name: str, config: dict[str, Any]
         fix = "pip install 'mmvad[wandb]', or set runtime.wandb=off"
         raise UserError("runtime.wandb", "the package wandb is not installed", fix=fix) from None
     offline = mode == "offline" or os.environ.get("WANDB_MODE") == "offline"
-    logger = WandbLogger(name=name, save_dir=folder, project="mmvad", config=config, offline=offline, log_model=False)
+    named = identity if not {"WANDB_RUN_ID", "WANDB_SWEEP_ID"} & set(os.environ) else None
+    logger = WandbLogger(
+        name=name, id=named, save_dir=folder, project="mmvad", config=config, offline=offline, log_model=False
+    )
     try:
         logger.experiment  # noqa: B018 - begins the run: before training, not in the middle of it
     except wandb.Error as error:
@@ -50,20 +63,32 @@ def wandb_logger(requested: str, folder: Path, name: str, config: dict[str, Any]
     return logger
 
 
-def report_figures(report: dict[str, Any]) -> dict[str, float]:
-    """The figures under the names that sweeps use: `test/ap` of the headline score, `test/coarse/ap` of one branch."""
-    headline, figures = report["headline"]["score"], {}
-    for score, values in report["scores"].items():
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                figures[f"test/{score}/{name}"] = float(value)
-                if score == headline:
-                    figures[f"test/{name}"] = float(value)
-    return figures
+def run_loggers(config: Config, folder: RunFolder, identity: str) -> list[Logger]:
+    """The loggers that `runtime.loggers` and `runtime.wandb` ask for. A resumed run goes on in each one's own log."""
+    wanted, mode = config.runtime.loggers, config.runtime.wandb
+    mode = "online" if "wandb" in wanted and mode == "auto" else mode
+    found: list[Logger] = [CsvLog(folder.path / "metrics.csv")] if "csv" in wanted else []
+    if "tensorboard" in wanted:
+        found.append(tensorboard_logger(folder))
+    wandb = wandb_logger(mode, folder.path, folder.path.name, plain(config), identity)
+    return found if wandb is None else [*found, wandb]
 
 
-def log_report(report: dict[str, Any]) -> None:
-    """Sends the test figures to the W&B run that is under way; nothing where there is none."""
+def tensorboard_logger(folder: RunFolder) -> Logger:
+    """TensorBoard's event files in the run's folder `tensorboard`. Raises UserError where it is not installed."""
+    try:
+        return TensorBoardLogger(folder.path, name=None, version="tensorboard")
+    except ModuleNotFoundError:
+        fix = "pip install 'mmvad[tensorboard]', or take it out of runtime.loggers"
+        raise UserError("runtime.loggers", "the package tensorboard is not installed", fix=fix) from None
+
+
+def log_report(report: dict[str, Any], loggers: Sequence[Logger] = ()) -> None:
+    """Sends the test figures to the loggers and to the W&B run that is under way; nothing where there is none."""
+    for logger in loggers:
+        if isinstance(logger, CsvLog | TensorBoardLogger):
+            logger.log_metrics(report_figures(report))
+            logger.finalize("success")
     run = _run()
     if run is not None:
         run.log(report_figures(report))

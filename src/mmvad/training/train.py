@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any, cast
 import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.loggers import Logger
 
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import CHOSEN, Config
@@ -28,16 +29,16 @@ from mmvad.system.device import Device
 from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
 from mmvad.system.progress import wants_progress
-from mmvad.training.build import Widths, build_model
+from mmvad.training.build import Widths
 from mmvad.training.checkpoints import (
     BEST,
     LAST,
     RunCheckpoints,
     read_checkpoint,
 )
-from mmvad.training.compiling import compiles
+from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
-from mmvad.training.module import AnomalyModule, Monitor
+from mmvad.training.module import AnomalyModule
 from mmvad.training.prepare import Prepared, prepare
 from mmvad.training.provenance import provenance
 from mmvad.training.run_report import make_report
@@ -46,7 +47,7 @@ from mmvad.training.tracking import (
     end_wandb_run,
     log_finished_run,
     log_report,
-    wandb_logger,
+    run_loggers,
 )
 
 Watch = Callable[[int, dict[str, float]], None]
@@ -90,7 +91,8 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     manifest: dict[str, Any] = {**_manifest(prepared), "started": started.isoformat()}
     write_json(folder.manifest, manifest)
     _say_what(prepared)
-    checkpoints = fit(prepared, data, module, watch)
+    loggers = run_loggers(config, folder, prepared.identity)
+    checkpoints = fit(prepared, data, module, loggers, watch)
     manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
     clock = time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
@@ -102,46 +104,42 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     manifest |= {"finished": datetime.now(UTC).isoformat()}
     write_json(folder.manifest, manifest)
     write_json(folder.report, report)
-    log_report(report)
+    log_report(report, loggers)
 
 
 def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
-    """The data and the untrained network, its weights drawn from the run's seed."""
+    """The data and the untrained network, its weights drawn from the run's seed. Refuses a bank that does not fit."""
     config = prepared.config
-    data = FeatureDataModule(config, prepared.bank, prepared.benchmark, prepared.device.torch)
+    data = FeatureDataModule(config, prepared.bank, prepared.device.torch)
+    for stage in ("validate", "test"):
+        data.setup(stage)
     lightning.seed_everything(config.seed, verbose=False)
-    model = build_model(config, Widths.of(prepared.bank), prepared.benchmark, prepared.encoder)
-    monitor = None
-    if data.selection_sets:
-        frames = config.select == "best_test"
-        name = f"val/{'test_' if frames else ''}{prepared.benchmark.headline}"
-        facts, headline = prepared.benchmark, prepared.benchmark.headline
-        monitor = Monitor(name, headline, data.selection_sets, facts, frames, config.quirks)
-    return data, AnomalyModule(model, config.optim, config.seed, monitor)
+    return data, AnomalyModule(config, Widths.of(prepared.bank), prepared.encoder)
 
 
 def fit(
-    prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, watch: Watch | None = None
+    prepared: Prepared,
+    data: FeatureDataModule,
+    module: AnomalyModule,
+    loggers: Sequence[Logger] = (),
+    watch: Watch | None = None,
 ) -> RunCheckpoints:
     """Trains to the last epoch, from the last checkpoint where there is one."""
-    config, folder = prepared.config, prepared.folder
-    monitor = module.monitor.name if module.monitor and config.select != "last" else None
+    config, folder, evaluator = prepared.config, prepared.folder, Evaluator(data)
+    monitor = evaluator.name if data.selection_sets and config.select != "last" else None
     every, reload = config.runtime.checkpoint_every, config.quirks.reload_best
     checkpoints = RunCheckpoints(folder.checkpoints, prepared.identity, every, monitor, reload=reload)
-    logger = wandb_logger(config.runtime.wandb, folder.path, folder.path.name, plain(config))
     trainer = make_trainer(
         prepared.device,
         max_epochs=config.optim.epochs,
-        callbacks=[EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
-        logger=logger or False,
+        callbacks=[evaluator, EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
+        logger=list(loggers),
         gradient_clip_val=config.optim.gradient_clip or None,
     )
     last = folder.checkpoints / LAST
     if last.is_file():
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"resuming from {last} (after epoch {epoch + 1})")
-    module.model.fit_offline(data.train_batches())
-    decide_on_compiling(config, data, module, prepared.device)
     try:
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
     except SystemExit as end:  # what Lightning makes of an interrupt
@@ -149,14 +147,6 @@ def fit(
             raise KeyboardInterrupt from end
         raise
     return checkpoints
-
-
-def decide_on_compiling(config: Config, data: FeatureDataModule, module: AnomalyModule, device: Device) -> None:
-    """Decides whether training steps are compiled."""
-    requested, steps = config.runtime.compile, config.optim.epochs * len(data.train_dataloader())
-    module.compiled = compiles(requested, module.model, device.torch, steps)
-    if requested == "on" and not module.compiled:
-        LOG.info("compile  steps stay as they are: runtime.compile is for networks of fixed shapes on CUDA")
 
 
 class _Watching(Callback):

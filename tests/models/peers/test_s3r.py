@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.config.schema import Optim
+from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers.s3r import network as s3r
@@ -126,8 +126,8 @@ def test_padding_is_no_part_of_a_videos_mean() -> None:
 def test_a_checkpoint_carries_the_dictionary() -> None:
     model, batch = network().eval(), bags(crops=1, wide=True)
     fresh = s3r.S3r(WIDTH, S3rSettings()).eval()
-    weights = AnomalyModule(model, Optim(), 0, None).state_dict()
-    AnomalyModule(fresh, Optim(), 0, None).load_weights(weights)
+    weights = AnomalyModule(Config(), model=model).state_dict()
+    AnomalyModule(Config(), model=fresh).load_weights(weights)
     assert torch.equal(fresh(batch).selected.scores, model(batch).selected.scores)
 
 

@@ -1,0 +1,84 @@
+"""What a sweep makes, a row each: the configurations of its cells without the seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmvad.config.identity import recipe
+from mmvad.config.load import plain
+from mmvad.config.schema import Config
+from mmvad.sweeps.cells import configure, expand
+from mmvad.sweeps.definition import Sweep, Values, read_sweep
+from mmvad.tables.definitions import Settings
+from mmvad.tables.frame import flat
+
+WEIGHTS = "model.text.weights"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """The configuration of one row, up to the seed.
+
+    Attributes:
+        values: what the sweep sets, by key.
+        settings: the whole configuration as dotted keys, without seed, bank and `runtime`.
+    """
+
+    values: Values
+    config: Config
+    recipe: str
+    settings: Settings
+
+
+def expected_rows(sweep: Sweep, overrides: Sequence[str] = ()) -> list[Expected]:
+    """The rows of a grid in its order, each configuration once.
+
+    Raises UserError where a cell is not valid.
+    """
+    rows: dict[tuple[str, Any], Expected] = {}
+    for values, config in expand(_of_one_seed(sweep), overrides):
+        made = _row(values, config)
+        rows.setdefault((made.recipe, made.settings[WEIGHTS]), made)
+    return list(rows.values())
+
+
+def expected_base(sweep: Sweep, overrides: Sequence[str] = ()) -> Expected:
+    """The configuration without the sweep's lists, which rows differ from, with its own values of their keys."""
+    constants = {key: value for key, value in sweep.constants().items() if key != "seed"}
+    made = _row(constants, configure(sweep, constants, overrides))
+    swept = {key: made.settings.get(key) for key in sweep.swept if key in made.settings}
+    return Expected({**constants, **swept}, made.config, made.recipe, made.settings)
+
+
+def general_values(sweep: Sweep, key: str) -> list[Any]:
+    """The values of a key in the file that a benchmark's own file stands in for; empty without such a file."""
+    general = sweep.file.parent.parent / sweep.file.name
+    if sweep.file.parent.name != sweep.benchmark or not general.is_file():
+        return []
+    return list(read_sweep(general).parameters.get(key, {}).get("values", []))
+
+
+def with_values(sweep: Sweep, key: str, values: Sequence[Any]) -> Sweep:
+    """The sweep with other values of a key."""
+    parameters = {**sweep.parameters, key: {"values": list(values)}}
+    return Sweep(sweep.file, {**sweep.content, "parameters": parameters}, sweep.base, sweep.command_values)
+
+
+def sweep_on(file: Path, benchmark: str, *, has_base: bool) -> tuple[Sweep, list[str]]:
+    """A sweep on a benchmark, and what to override; one without a base configuration takes the sweep's own."""
+    return (read_sweep(file, benchmark), []) if has_base else (read_sweep(file), [f"benchmark={benchmark}"])
+
+
+def _of_one_seed(sweep: Sweep) -> Sweep:
+    values = sweep.parameters.get("seed", {}).get("values", [])
+    return with_values(sweep, "seed", values[:1]) if values else sweep
+
+
+def _row(values: Values, config: Config) -> Expected:
+    tree = plain(config)
+    settings = {key: value for key, value in flat(tree).items() if key not in {"seed", "data.bank"}}
+    decides = {key: value for key, value in settings.items() if not key.startswith("runtime.")}
+    return Expected({key: value for key, value in values.items() if key != "seed"}, config, recipe(tree), decides)

@@ -1,0 +1,1 @@
+"""The figures and pictures of the README. From a checkout: `python -m tools.figures --help`."""
