@@ -153,7 +153,7 @@ class AnomalyModule(lightning.LightningModule):
         checkpoint["state_dict"] = {name: value for name, value in weights.items() if not is_frozen(name)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Makes room for what was fitted, whose shape the data decided; puts back the text tower, which was left out."""
+        """Makes room for what was fitted, whose shape the data decided; puts back the text tower, left out before."""
         weights = checkpoint["state_dict"]
         for name in self.model.fitted:
             self.model.get_buffer(name).resize_(weights[f"model.{name}"].shape)
