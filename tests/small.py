@@ -12,12 +12,7 @@ import torch
 from torch import Tensor
 
 from mmvad.bank.bank import BankWriter
-from mmvad.benchmarks.benchmark import (
-    Benchmark,
-    Event,
-    Split,
-    Video,
-)
+from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.models.dual_stream import DualStream, NetworkSettings

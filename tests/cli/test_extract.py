@@ -10,20 +10,8 @@ import pytest
 
 from mmvad.bank.bank import open_bank
 from mmvad.cli.main import main
-from tests.extraction.videos import (
-    Track,
-    moving_pictures,
-    noise,
-    write_video,
-)
-from tests.releases.by_hand import (
-    UCF_TEST,
-    UCF_TRAIN,
-    XD_TEST,
-    XD_TRAIN,
-    write_ucf,
-    write_xd,
-)
+from tests.extraction.videos import Track, moving_pictures, noise, write_video
+from tests.releases.by_hand import UCF_TEST, UCF_TRAIN, XD_TEST, XD_TRAIN, write_ucf, write_xd
 
 SMALL = ["--clip-architecture", "tiny", "--clip-weights", "random", "--vggish-weights", "random"]
 

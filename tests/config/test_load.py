@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mmvad.config.load import (
-    dump,
-    leaf_keys,
-    load_config,
-    plain,
-)
+from mmvad.config.load import dump, leaf_keys, load_config, plain
 from mmvad.config.schema import Config, Data
 from mmvad.errors import UserError
 

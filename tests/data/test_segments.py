@@ -7,14 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.data.segments import (
-    Chunk,
-    chunks,
-    segment_count,
-    snippet_segments,
-    stretch_borders,
-    to_segments,
-)
+from mmvad.data.segments import Chunk, chunks, segment_count, snippet_segments, stretch_borders, to_segments
 from tests.plain.network import stretch_means
 
 

@@ -10,12 +10,7 @@ import torch
 
 from mmvad.bank.bank import Bank, BankVideo, open_bank
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.data.splits import (
-    Serving,
-    chunk_samples,
-    label_matrix,
-    training_samples,
-)
+from mmvad.data.splits import Serving, chunk_samples, label_matrix, training_samples
 from mmvad.errors import UserError
 from tests.plain.network import stretch_means
 from tests.small import write_bank

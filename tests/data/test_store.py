@@ -10,12 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.data.store import (
-    FeatureStore,
-    Samples,
-    Sequence2D,
-    on_device,
-)
+from mmvad.data.store import FeatureStore, Samples, Sequence2D, on_device
 from tests.plain.network import stretch_means
 
 RAM = torch.device("cpu")

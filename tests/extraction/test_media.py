@@ -10,22 +10,8 @@ import numpy as np
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.extraction.media import (
-    frames,
-    frames_at,
-    pictures,
-    probe,
-    sound,
-)
-from tests.extraction.videos import (
-    Track,
-    beep,
-    encode_track,
-    flashing_pictures,
-    moving_pictures,
-    noise,
-    write_video,
-)
+from mmvad.extraction.media import frames, frames_at, pictures, probe, sound
+from tests.extraction.videos import Track, beep, encode_track, flashing_pictures, moving_pictures, noise, write_video
 
 
 def corner(width: int, height: int) -> np.ndarray:

@@ -9,13 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.extraction.videos import (
-    Track,
-    moving_pictures,
-    noise,
-    repeat_video,
-    write_video,
-)
+from tests.extraction.videos import Track, moving_pictures, noise, repeat_video, write_video
 
 SCRIPT = """
 import resource, sys

@@ -22,12 +22,7 @@ from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
 from mmvad.extraction.folder import FeatureFolder, Places
 from mmvad.extraction.run import Outcome, extract_all
 from mmvad.extraction.video_files import find_videos
-from tests.extraction.videos import (
-    Track,
-    moving_pictures,
-    noise,
-    write_video,
-)
+from tests.extraction.videos import Track, moving_pictures, noise, write_video
 from tests.releases.by_hand import snapshot
 
 OPTIONS = ["--clip-architecture", "tiny", "--clip-weights", "random", "--vggish-weights", "random", "--batch", "4"]

@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from mmvad.extraction.timestamps import (
-    Move,
-    Stamp,
-    moves,
-    seconds_later,
-)
+from mmvad.extraction.timestamps import Move, Stamp, moves, seconds_later
 
 
 def stamps(stream: int, *times: float) -> list[Stamp]:

@@ -8,16 +8,7 @@ import resampy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmvad.extraction.waveform import (
-    RATE,
-    TICK,
-    WINDOW,
-    resampled,
-    snippet_ends,
-    tick_ends,
-    tick_of_snippet,
-    windows,
-)
+from mmvad.extraction.waveform import RATE, TICK, WINDOW, resampled, snippet_ends, tick_ends, tick_of_snippet, windows
 
 
 def cut(samples: np.ndarray, sizes: list[int]) -> list[np.ndarray]:

@@ -11,12 +11,7 @@ from sklearn.decomposition import PCA
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.benchmarks.benchmark import frame_truth
 from mmvad.benchmarks.planted import PLANTED
-from mmvad.figures.bank_overview import (
-    class_counts,
-    principal_plane,
-    video_means,
-    video_table,
-)
+from mmvad.figures.bank_overview import class_counts, principal_plane, video_means, video_table
 from tests.small import write_bank
 
 

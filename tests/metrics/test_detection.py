@@ -11,20 +11,8 @@ from hypothesis import strategies as st
 
 from mmvad.benchmarks.benchmark import Event
 from mmvad.errors import UserError
-from mmvad.metrics.detection import (
-    IOU_THRESHOLDS,
-    DetectionVideo,
-    MeanAP,
-    detection_map,
-    video_runs,
-)
-from tests.metrics.field import (
-    field_benchmark,
-    field_videos,
-    perfect,
-    reference,
-    tiny_benchmark,
-)
+from mmvad.metrics.detection import IOU_THRESHOLDS, DetectionVideo, MeanAP, detection_map, video_runs
+from tests.metrics.field import field_benchmark, field_videos, perfect, reference, tiny_benchmark
 from tests.plain import metrics as plain
 
 KEYS = ("N", "A", "B")

@@ -12,18 +12,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mmvad.benchmarks.benchmark import Benchmark, Event, frame_truth
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import (
-    SCORES,
-    ScoredVideo,
-    evaluate,
-    frame_scores,
-)
-from tests.metrics.field import (
-    field_benchmark,
-    field_videos,
-    reference,
-    tiny_benchmark,
-)
+from mmvad.metrics.evaluate import SCORES, ScoredVideo, evaluate, frame_scores
+from tests.metrics.field import field_benchmark, field_videos, reference, tiny_benchmark
 
 KEYS = ("N", "A", "B", "C")
 BENCHMARK = tiny_benchmark(KEYS, normal_events=True)

@@ -14,27 +14,14 @@ from torch import nn
 
 from mmvad.bank.bank import Bank, SplitBank
 from mmvad.benchmarks.registry import benchmark
-from mmvad.config.schema import (
-    Config,
-    Data,
-    Model,
-    Text,
-)
+from mmvad.config.schema import Config, Data, Model, Text
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
 from mmvad.models.losses.objective import objective
 from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.text_encoder import build_text_encoder
 from mmvad.training.build import Widths, build_network
 from tests.plain import network as plain
-from tests.small import (
-    AUDIO_WIDTH,
-    PROMPTS,
-    WIDTH,
-    batch,
-    gradients,
-    losses,
-    network,
-)
+from tests.small import AUDIO_WIDTH, PROMPTS, WIDTH, batch, gradients, losses, network
 
 TEMPORAL = ("local_gcn", "local", "global", "gcn", "conv", "none")
 FUSION = ("gated", "concat", "cross_attention", "add", "none")

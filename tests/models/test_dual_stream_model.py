@@ -10,13 +10,7 @@ import torch
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Batch
 from tests.plain.training import PlainModel
-from tests.small import (
-    PROMPTS,
-    batch,
-    gradients,
-    losses,
-    network,
-)
+from tests.small import PROMPTS, batch, gradients, losses, network
 
 LENGTHS = [1, 7, 17, 24, 3, 48, 47, 30, 16]
 CONFIGURATIONS = {

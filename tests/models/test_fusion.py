@@ -9,12 +9,7 @@ import torch
 
 from mmvad.models.fusion import Fusion, build_fusion
 from tests.plain import network as plain
-from tests.small import (
-    AUDIO_WIDTH,
-    WIDTH,
-    batch,
-    on_padded,
-)
+from tests.small import AUDIO_WIDTH, WIDTH, batch, on_padded
 
 KINDS = ("gated", "concat", "add", "cross_attention")
 LENGTHS = [1, 5, 9]

@@ -8,23 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mmvad.models.layout import (
-    DRAWN_AT_ONCE,
-    Fixed,
-    Packed,
-    choose_layout,
-    drawn,
-    join,
-    mix,
-    spread,
-)
+from mmvad.models.layout import DRAWN_AT_ONCE, Fixed, Packed, choose_layout, drawn, join, mix, spread
 from mmvad.models.losses.objective import objective
-from tests.small import (
-    batch,
-    gradients,
-    losses,
-    network,
-)
+from tests.small import batch, gradients, losses, network
 
 LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=6)
 KINDS = (Packed, Fixed)

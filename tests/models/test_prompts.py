@@ -7,21 +7,10 @@ import torch
 from torch.nn import functional as F
 
 from mmvad.benchmarks.ucf_crime import UCF_CRIME
-from mmvad.models.prompts import (
-    ContextPrompt,
-    FeedForward,
-    PromptSentences,
-    VisualPrompt,
-    anomaly_vector,
-)
+from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
 from mmvad.models.text_encoder import QuickGELU
 from tests.plain import network as plain
-from tests.small import (
-    PROMPTS,
-    WIDTH,
-    batch,
-    tiny_encoder,
-)
+from tests.small import PROMPTS, WIDTH, batch, tiny_encoder
 
 ALL_PROMPTS = [*PROMPTS, *(c.prompt for c in UCF_CRIME.classes)]
 

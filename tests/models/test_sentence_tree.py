@@ -7,13 +7,7 @@ import torch
 
 from mmvad.benchmarks.ucf_crime import UCF_CRIME
 from mmvad.models.prompts import PromptSentences
-from mmvad.models.sentence_tree import (
-    MOST_BRANCHES,
-    MOST_TOKENS,
-    SentenceForest,
-    SentenceTree,
-    grow_forest,
-)
+from mmvad.models.sentence_tree import MOST_BRANCHES, MOST_TOKENS, SentenceForest, SentenceTree, grow_forest
 from mmvad.models.text_encoder import build_text_encoder
 from tests.plain import network as plain
 from tests.small import PROMPTS, tiny_encoder

@@ -17,13 +17,7 @@ from torch.nn import functional as F
 from mmvad.errors import UserError
 from mmvad.models import text_encoder
 from mmvad.models.prompts import PromptSentences
-from mmvad.models.text_encoder import (
-    TextEncoder,
-    build_text_encoder,
-    to_stream_dtype,
-    tokenize,
-    weights_hash,
-)
+from mmvad.models.text_encoder import TextEncoder, build_text_encoder, to_stream_dtype, tokenize, weights_hash
 from tests.plain import network as plain
 from tests.small import PROMPTS
 

@@ -16,13 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.extraction.videos import (
-    Track,
-    moving_pictures,
-    noise,
-    repeat_video,
-    write_video,
-)
+from tests.extraction.videos import Track, moving_pictures, noise, repeat_video, write_video
 
 PART_SECONDS = 20
 SMALL = "tiny"

@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from mmvad.errors import UserError
-from mmvad.predict.sources import (
-    audio_file,
-    by_video,
-    from_files,
-    from_video,
-)
+from mmvad.predict.sources import audio_file, by_video, from_files, from_video
 
 
 def saved(path: Path, rows: np.ndarray) -> Path:

@@ -8,12 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.releases.by_hand import (
-    Hand,
-    set_official,
-    write_ucf,
-    write_xd,
-)
+from tests.releases.by_hand import Hand, set_official, write_ucf, write_xd
 
 
 @pytest.fixture

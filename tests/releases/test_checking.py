@@ -9,14 +9,7 @@ import pytest
 from mmvad.errors import UserError
 from mmvad.releases.checking import check
 from mmvad.releases.importing import import_release
-from tests.releases.by_hand import (
-    UCF_TEST,
-    XD_TEST,
-    XD_TRAIN,
-    Hand,
-    rows,
-    save,
-)
+from tests.releases.by_hand import UCF_TEST, XD_TEST, XD_TRAIN, Hand, rows, save
 
 
 def found(name: str, path: Path, **options: object) -> tuple[set[tuple[str, str, str]], list[str]]:

@@ -9,14 +9,7 @@ from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
 from mmvad.releases.find import expected_tree, find_release
 from mmvad.releases.layouts import LAYOUTS
-from tests.releases.by_hand import (
-    UCF_TEST,
-    UCF_TRAIN,
-    XD_TEST,
-    XD_TRAIN,
-    Hand,
-    write_ucf,
-)
+from tests.releases.by_hand import UCF_TEST, UCF_TRAIN, XD_TEST, XD_TRAIN, Hand, write_ucf
 
 XD = benchmark("xd_violence")
 UCF = benchmark("ucf_crime")

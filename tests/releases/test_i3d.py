@@ -12,17 +12,7 @@ from mmvad.errors import UserError
 from mmvad.releases.checking import check
 from mmvad.releases.importing import import_release
 from mmvad.releases.layouts import STACKED_CROPS
-from tests.releases.by_hand import (
-    UCF_TEST,
-    UCF_TRAIN,
-    XD_TEST,
-    XD_TRAIN,
-    Hand,
-    rows,
-    save,
-    write_ucf,
-    write_xd,
-)
+from tests.releases.by_hand import UCF_TEST, UCF_TRAIN, XD_TEST, XD_TRAIN, Hand, rows, save, write_ucf, write_xd
 
 UCF_VIDEOS = [name.split("/")[1] for name in (*UCF_TRAIN, *UCF_TEST)]
 

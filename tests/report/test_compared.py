@@ -13,12 +13,7 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.cli.main import main
-from mmvad.figures.strip import (
-    Shot,
-    frames_above,
-    is_abnormal,
-    shot_times,
-)
+from mmvad.figures.strip import Shot, frames_above, is_abnormal, shot_times
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.report import compared
 from mmvad.report.curves import draw_over

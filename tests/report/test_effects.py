@@ -8,13 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmvad.report.effects import (
-    at_base,
-    effect_figure,
-    effects,
-    expected_range,
-    overall,
-)
+from mmvad.report.effects import at_base, effect_figure, effects, expected_range, overall
 from mmvad.tables.frame import collect
 from mmvad.tables.results import Results
 from tests.tables.made_up import make_run

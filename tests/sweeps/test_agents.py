@@ -18,12 +18,7 @@ from mmvad.sweeps.definition import read_sweep
 from mmvad.training.train import train
 from tests.runs import SMALL
 from tests.small import write_bank
-from tests.sweeps.wandb_stand_in import (
-    Logged,
-    StandIn,
-    read_offline,
-    serve,
-)
+from tests.sweeps.wandb_stand_in import Logged, StandIn, read_offline, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = ROOT / "sweeps" / "ucf_crime" / "modalities.yaml"  # two cells a seed

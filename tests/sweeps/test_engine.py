@@ -15,12 +15,7 @@ import pytest
 
 from mmvad.sweeps.engine import Standing, clock, gpu_of
 from mmvad.sweeps.grid import limited
-from tests.sweeps.stub import (
-    SECONDS,
-    ledger,
-    run_stub,
-    stub_cells,
-)
+from tests.sweeps.stub import SECONDS, ledger, run_stub, stub_cells
 
 ROOT = Path(__file__).resolve().parents[2]
 

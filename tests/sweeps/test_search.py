@@ -14,23 +14,10 @@ from mmvad.sweeps.cells import Resolver
 from mmvad.sweeps.definition import Sweep, read_sweep
 from mmvad.sweeps.engine import Standing
 from mmvad.sweeps.process import this_process
-from mmvad.sweeps.search import (
-    SearchWorker,
-    check_search,
-    run_search,
-    validation_figure,
-    when_free,
-)
+from mmvad.sweeps.search import SearchWorker, check_search, run_search, validation_figure, when_free
 from mmvad.sweeps.storage import Database, open_database, storage_url
 from mmvad.sweeps.study import Queue
-from mmvad.sweeps.trials import (
-    ask,
-    counted,
-    give_up,
-    open_study,
-    propose_failed_again,
-    study_name,
-)
+from mmvad.sweeps.trials import ask, counted, give_up, open_study, propose_failed_again, study_name
 from mmvad.sweeps.worker import HELD
 from tests.runs import SMALL
 from tests.small import write_bank

@@ -17,12 +17,7 @@ from mmvad.errors import UserError
 from mmvad.sweeps import storage as storage_module
 from mmvad.sweeps import study as study_module
 from mmvad.sweeps.process import gone, parent_lives, this_process
-from mmvad.sweeps.record import (
-    COMPLETE,
-    FAIL,
-    RUNNING,
-    WAITING,
-)
+from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING
 from mmvad.sweeps.storage import Database, open_database, storage_url
 from mmvad.sweeps.study import MOST_DEATHS, Queue
 

@@ -7,31 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.bank.bank import (
-    Bank,
-    SplitBank,
-    open_bank,
-    verify_bank,
-)
+from mmvad.bank.bank import Bank, SplitBank, open_bank, verify_bank
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Split
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.errors import UserError
 from mmvad.metrics.frame import average_precision, rank, snippet_positives
-from mmvad.synthetic.planted import (
-    RECIPE,
-    draw_events,
-    lookalike,
-    noise,
-    text_directions,
-    video_length,
-    write_planted,
-)
-from mmvad.synthetic.world import (
-    Stretch,
-    World,
-    envelope,
-    unit,
-)
+from mmvad.synthetic.planted import RECIPE, draw_events, lookalike, noise, text_directions, video_length, write_planted
+from mmvad.synthetic.world import Stretch, World, envelope, unit
 from tests.plain.linear_mil import POOLS, linear_scores
 
 SMALL = replace(RECIPE, train_videos=24, test_videos=60)

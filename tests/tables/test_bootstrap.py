@@ -8,12 +8,7 @@ import numpy as np
 import pytest
 
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.metrics.frame import (
-    average_precision,
-    rank,
-    roc_auc,
-    snippet_positives,
-)
+from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
 from mmvad.tables import bootstrap
 from mmvad.tables.bootstrap import interval, resampled_metric, video_weights
 from tests.tables.made_up import scored

@@ -10,12 +10,7 @@ import numpy as np
 import pytest
 
 from mmvad.models.peers.registry import PEERS
-from mmvad.report.render import (
-    as_csv,
-    grid,
-    latex,
-    markdown,
-)
+from mmvad.report.render import as_csv, grid, latex, markdown
 from mmvad.runs import read_json
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledRow, FilledTable

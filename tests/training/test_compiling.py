@@ -10,19 +10,8 @@ import torch
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Batch, Model
 from mmvad.training import compiling
-from mmvad.training.compiling import (
-    WORTH_COMPILING,
-    batch_losses,
-    compiled_losses,
-    compiles,
-)
-from tests.small import (
-    WIDTH,
-    batch,
-    gradients,
-    losses,
-    network,
-)
+from mmvad.training.compiling import WORTH_COMPILING, batch_losses, compiled_losses, compiles
+from tests.small import WIDTH, batch, gradients, losses, network
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 

@@ -19,13 +19,7 @@ from mmvad.training import train as train_module
 from mmvad.training.checkpoints import LAST, RunCheckpoints
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
-from tests.runs import (
-    MEASURED,
-    arguments,
-    command,
-    configured,
-    refusal,
-)
+from tests.runs import MEASURED, arguments, command, configured, refusal
 
 LONG = ("optim.epochs=40", "optim.schedule=cosine", MEASURED)
 

@@ -13,13 +13,7 @@ from mmvad.runs import RunFolder
 from mmvad.training.checkpoints import LAST
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
-from tests.runs import (
-    MEASURED,
-    arguments,
-    configured,
-    refusal,
-    report,
-)
+from tests.runs import MEASURED, arguments, configured, refusal, report
 from tests.small import write_bank
 
 

@@ -24,13 +24,7 @@ from mmvad.training import train as train_module
 from mmvad.training.checkpoints import LAST
 from mmvad.training.schedule import rate_factor
 from mmvad.training.train import train
-from tests.runs import (
-    MEASURED,
-    arguments,
-    configured,
-    epochs,
-    report,
-)
+from tests.runs import MEASURED, arguments, configured, epochs, report
 
 # What a run leaves
 

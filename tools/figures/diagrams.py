@@ -7,17 +7,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
-from tools.figures.canvas import (
-    STYLE,
-    Box,
-    canvas,
-    draw_arrow,
-    draw_box,
-    draw_bridge,
-    legend,
-    save,
-    write,
-)
+from tools.figures.canvas import STYLE, Box, canvas, draw_arrow, draw_box, draw_bridge, legend, save, write
 
 AUDIO, PICTURE, MIDDLE, TEXT, BELOW = 6.75, 5.4, 3.95, 2.5, 1.15
 KINDS = {

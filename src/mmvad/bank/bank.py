@@ -16,14 +16,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from mmvad.bank.index import (
-    FORMAT,
-    BankVideo,
-    Rows,
-    content_hash,
-    from_record,
-    rows_digest,
-)
+from mmvad.bank.index import FORMAT, BankVideo, Rows, content_hash, from_record, rows_digest
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Split
 from mmvad.benchmarks.registry import benchmark

@@ -37,13 +37,7 @@ from mmvad.bank.rows import RowFile
 from mmvad.benchmarks.benchmark import Split, Video
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
-from mmvad.system.disk import (
-    disk_errors,
-    sole_writer,
-    sync_folder,
-    write_all,
-    write_whole,
-)
+from mmvad.system.disk import disk_errors, sole_writer, sync_folder, write_all, write_whole
 
 JOURNAL = "journal.jsonl"
 MODALITIES = ("visual", "audio")

@@ -13,12 +13,7 @@ from pathlib import Path
 from typing import get_args
 
 from mmvad.benchmarks import ucf_crime, xd_violence
-from mmvad.benchmarks.benchmark import (
-    Benchmark,
-    Event,
-    Split,
-    Video,
-)
+from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
 from mmvad.benchmarks.lines import Line, read_text, video_name
 from mmvad.errors import UserError, nearest_name
 

@@ -10,13 +10,7 @@ import re
 from pathlib import Path
 
 from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
-from mmvad.benchmarks.lines import (
-    Line,
-    frame_number,
-    frame_span,
-    read_lines,
-    video_name,
-)
+from mmvad.benchmarks.lines import Line, frame_number, frame_span, read_lines, video_name
 from mmvad.errors import UserError
 
 UCF_CRIME = Benchmark(

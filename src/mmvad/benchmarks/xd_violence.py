@@ -12,12 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
-from mmvad.benchmarks.lines import (
-    Line,
-    frame_span,
-    read_lines,
-    video_name,
-)
+from mmvad.benchmarks.lines import Line, frame_span, read_lines, video_name
 from mmvad.errors import UserError
 
 XD_VIOLENCE = Benchmark(

@@ -106,12 +106,7 @@ def run_sweep(args: argparse.Namespace) -> int:
 def run_status(args: argparse.Namespace) -> int:
     """Lists the cells, or what a search draws from and how it stands."""
     from mmvad.errors import UserError
-    from mmvad.sweeps.cells import (
-        Resolver,
-        expand,
-        title,
-        unread,
-    )
+    from mmvad.sweeps.cells import Resolver, expand, title, unread
     from mmvad.sweeps.grid import cell_states
     from mmvad.sweeps.study import Queue
 

@@ -18,15 +18,7 @@ from mmvad.models.method import Method
 from mmvad.models.outside import method_named
 from mmvad.models.peers.registry import PEERS, Peers
 from mmvad.models.registry import FUSIONS
-from mmvad.sections import (
-    Count,
-    FilePath,
-    NoSwitch,
-    NotNegative,
-    Positive,
-    Section,
-    Share,
-)
+from mmvad.sections import Count, FilePath, NoSwitch, NotNegative, Positive, Section, Share
 
 
 class Text(Section):

@@ -14,12 +14,7 @@ from mmvad.demo.features import write_bank
 from mmvad.demo.render import render
 from mmvad.demo.script import Script, write_scripts
 from mmvad.extraction.extractor import Extractor, small_extractor
-from mmvad.predict.job import (
-    RESULT,
-    OutputOptions,
-    Predictor,
-    prediction_line,
-)
+from mmvad.predict.job import RESULT, OutputOptions, Predictor, prediction_line
 from mmvad.predict.prediction import Prediction
 from mmvad.predict.sources import request_video
 from mmvad.predict.trained import load_run

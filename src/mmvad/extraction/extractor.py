@@ -21,14 +21,7 @@ from mmvad.extraction.clip import build_image_encoder
 from mmvad.extraction.crops import POLICIES, crop_frame
 from mmvad.extraction.snippets import Sample, Sampling, Snippets
 from mmvad.extraction.vggish import AudioEncoder, build_audio_encoder, example
-from mmvad.extraction.waveform import (
-    RATE,
-    resampled,
-    snippet_ends,
-    tick_ends,
-    tick_of_snippet,
-    windows,
-)
+from mmvad.extraction.waveform import RATE, resampled, snippet_ends, tick_ends, tick_of_snippet, windows
 from mmvad.system.device import torch_device, tower_precision
 from mmvad.system.prefetch import prefetched
 

@@ -19,12 +19,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from mmvad.errors import UserError
-from mmvad.extraction.timestamps import (
-    Move,
-    Stamp,
-    moves,
-    seconds_later,
-)
+from mmvad.extraction.timestamps import Move, Stamp, moves, seconds_later
 
 _VIDEO = "a video file with a picture (MP4, MKV, AVI, MOV, WebM, ...)"
 _GAP_SECONDS = 0.05

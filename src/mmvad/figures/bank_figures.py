@@ -14,12 +14,7 @@ from matplotlib.ticker import LogFormatter
 
 from mmvad.bank.bank import Bank
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.figures.bank_overview import (
-    SPLITS,
-    Modality,
-    principal_plane,
-    video_means,
-)
+from mmvad.figures.bank_overview import SPLITS, Modality, principal_plane, video_means
 from mmvad.figures.pictures import Picture, save
 
 MARKERS = "^sDvPX<>"

@@ -10,12 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
-from mmvad.figures.pictures import (
-    Picture,
-    file_name,
-    heat_on,
-    save,
-)
+from mmvad.figures.pictures import Picture, file_name, heat_on, save
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.frame import snippet_positives
 

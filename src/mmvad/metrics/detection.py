@@ -17,12 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import (
-    SNIPPET_FRAMES,
-    Benchmark,
-    Event,
-    frame_count,
-)
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event, frame_count
 from mmvad.metrics.frame import MetricValue, require_finite
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)

@@ -15,13 +15,7 @@ import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark, Event, frame_count
 from mmvad.errors import UserError
-from mmvad.metrics.detection import (
-    IOU_THRESHOLDS,
-    VARIANTS,
-    DetectionVideo,
-    MeanAP,
-    detection_map,
-)
+from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
 from mmvad.metrics.frame import MetricValue, rank, require_finite, snippet_positives
 from mmvad.metrics.frame_metrics import CLASS_METRICS, FRAME_METRICS, FrameMetric
 

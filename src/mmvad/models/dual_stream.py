@@ -12,13 +12,7 @@ from torch.nn import functional as F
 from mmvad.models.fusion import build_fusion
 from mmvad.models.layout import ChooseLayout, Layout, choose_layout
 from mmvad.models.model import Batch
-from mmvad.models.prompts import (
-    ContextPrompt,
-    FeedForward,
-    PromptSentences,
-    VisualPrompt,
-    anomaly_vector,
-)
+from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
 from mmvad.models.temporal import TemporalSettings, TemporalUnit
 from mmvad.models.text_encoder import TextEncoder
 

@@ -9,15 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.layout import (
-    Grid,
-    Layout,
-    Packed,
-    join,
-    mix,
-    packs,
-    spread,
-)
+from mmvad.models.layout import Grid, Layout, Packed, join, mix, packs, spread
 
 
 class GraphConvolution(nn.Module):

@@ -15,12 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.graph_convolution import (
-    GraphConvolution,
-    convolved,
-    rows_along_time,
-    supports_and_skips,
-)
+from mmvad.models.graph_convolution import GraphConvolution, convolved, rows_along_time, supports_and_skips
 from mmvad.models.layout import Layout, mix, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU

@@ -7,14 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
 
-from mmvad.bank.bank import (
-    Bank,
-    BankVideo,
-    index_hash,
-    is_bank,
-    open_bank,
-    verified_videos,
-)
+from mmvad.bank.bank import Bank, BankVideo, index_hash, is_bank, open_bank, verified_videos
 from mmvad.bank.npy import load_rows
 from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.lists import read_videos
@@ -23,13 +16,7 @@ from mmvad.errors import UserError
 from mmvad.releases.find import Release, find_release, require_audio
 from mmvad.releases.importing import default_audio
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.planning import (
-    AudioPolicy,
-    Finding,
-    Options,
-    Plan,
-    plan_import,
-)
+from mmvad.releases.planning import AudioPolicy, Finding, Options, Plan, plan_import
 from mmvad.system.progress import progress_bar
 
 Show = Callable[[str], object]

@@ -13,12 +13,7 @@ from typing import get_args
 
 from mmvad.benchmarks.benchmark import Benchmark, Split
 from mmvad.errors import UserError, nearest_name
-from mmvad.releases.layouts import (
-    AUDIO,
-    LAYOUTS,
-    Layout,
-    LayoutName,
-)
+from mmvad.releases.layouts import AUDIO, LAYOUTS, Layout, LayoutName
 
 _AUDIO_SUFFIX = "__vggish.npy"
 

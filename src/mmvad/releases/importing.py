@@ -12,13 +12,7 @@ from typing import Any, get_args
 import numpy as np
 
 from mmvad.bank.bank import is_bank, open_bank
-from mmvad.bank.index import (
-    BankVideo,
-    Rows,
-    bank_video,
-    content_hash,
-    pack,
-)
+from mmvad.bank.index import BankVideo, Rows, bank_video, content_hash, pack
 from mmvad.bank.npy import load_rows
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Benchmark, Split, Video
@@ -28,15 +22,7 @@ from mmvad.errors import UserError
 from mmvad.releases.find import Release, find_release, require_audio
 from mmvad.releases.joining import join_audio
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.planning import (
-    AudioPolicy,
-    Entry,
-    Finding,
-    Kind,
-    Options,
-    Plan,
-    plan_import,
-)
+from mmvad.releases.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, plan_import
 from mmvad.system.progress import progress_bar
 
 

@@ -19,15 +19,7 @@ from mmvad.figures.pictures import save
 from mmvad.figures.run_figures import curve_on, snippet_edges
 from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.report.curves import (
-    MOST,
-    WIDTH,
-    chosen_videos,
-    curve_panels,
-    draw_over,
-    name_panel,
-    shared_legend,
-)
+from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
 from mmvad.runs import RunFolder, read_json, read_report
 from mmvad.system.disk import disk_errors
 from mmvad.system.log import LOG

@@ -16,12 +16,7 @@ from mmvad.figures.run_figures import curve_on, snippet_edges, some_videos
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.tables.choosing import select
 from mmvad.tables.notes import caption_notes
-from mmvad.tables.results import (
-    Record,
-    Results,
-    RowRuns,
-    Selection,
-)
+from mmvad.tables.results import Record, Results, RowRuns, Selection
 from mmvad.tables.scored import Truths, scored_run
 from mmvad.tables.studies import study_named
 

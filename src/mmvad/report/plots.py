@@ -15,12 +15,7 @@ from mmvad.figures.pictures import Picture, heat_on, save
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import headline
 from mmvad.tables.filled import FilledTable
-from mmvad.tables.notes import (
-    caption_notes,
-    chosen_notes,
-    count_note,
-    sentences,
-)
+from mmvad.tables.notes import caption_notes, chosen_notes, count_note, sentences
 from mmvad.tables.results import Results, RowRuns, cell
 from mmvad.tables.studies import study_named
 

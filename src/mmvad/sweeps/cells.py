@@ -15,12 +15,7 @@ from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder
-from mmvad.sweeps.definition import (
-    OVERLAY,
-    Sweep,
-    Values,
-    project_file,
-)
+from mmvad.sweeps.definition import OVERLAY, Sweep, Values, project_file
 
 if TYPE_CHECKING:
     from mmvad.bank.bank import Bank

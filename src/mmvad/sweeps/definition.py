@@ -20,13 +20,7 @@ from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import SCORES
 from mmvad.metrics.frame_metrics import HEADINGS
-from mmvad.sweeps.space import (
-    Range,
-    check_parameter,
-    is_constant,
-    is_list,
-    range_of,
-)
+from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
 
 KEYS = (
     "name",

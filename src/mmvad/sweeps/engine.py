@@ -19,12 +19,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mmvad.errors import UserError
-from mmvad.sweeps.worker import (
-    NOTHING_LEFT,
-    RENEW,
-    Surroundings,
-    work,
-)
+from mmvad.sweeps.worker import NOTHING_LEFT, RENEW, Surroundings, work
 from mmvad.system.progress import wants_progress
 from mmvad.system.stopping import interruptible
 

@@ -12,13 +12,7 @@ from mmvad.errors import UserError
 from mmvad.runs import read_json
 from mmvad.sweeps.cells import Cell
 from mmvad.sweeps.engine import Engine, Standing
-from mmvad.sweeps.record import (
-    COMPLETE,
-    FAIL,
-    RUNNING,
-    WAITING,
-    Record,
-)
+from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING, Record
 from mmvad.sweeps.storage import Database
 from mmvad.sweeps.study import Queue
 from mmvad.sweeps.worker import DEFAULT_TRAINER, GridWorker

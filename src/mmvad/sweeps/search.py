@@ -22,25 +22,8 @@ from mmvad.sweeps.process import this_process
 from mmvad.sweeps.record import PRUNED, RUNNING
 from mmvad.sweeps.storage import PATIENCE_SECONDS, Database, open_database
 from mmvad.sweeps.study import Queue
-from mmvad.sweeps.trials import (
-    DIED,
-    ask,
-    counted,
-    give_up,
-    given_out,
-    open_study,
-    propose_failed_again,
-    study_name,
-)
-from mmvad.sweeps.worker import (
-    DEFAULT_TRAINER,
-    HELD,
-    NOTHING_LEFT,
-    POLL_SECONDS,
-    RENEW,
-    beating,
-    named_function,
-)
+from mmvad.sweeps.trials import DIED, ask, counted, give_up, given_out, open_study, propose_failed_again, study_name
+from mmvad.sweeps.worker import DEFAULT_TRAINER, HELD, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
 
 if TYPE_CHECKING:
     import optuna

@@ -10,22 +10,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from mmvad.sweeps.process import (
-    Owner,
-    gone,
-    parent_lives,
-    same,
-)
-from mmvad.sweeps.record import (
-    COMPLETE,
-    FAIL,
-    RANK,
-    RUNNING,
-    WAITING,
-    Record,
-    read_records,
-    take_waiting,
-)
+from mmvad.sweeps.process import Owner, gone, parent_lives, same
+from mmvad.sweeps.record import COMPLETE, FAIL, RANK, RUNNING, WAITING, Record, read_records, take_waiting
 from mmvad.sweeps.storage import Database
 
 BEAT_SECONDS = 10.0

@@ -11,12 +11,7 @@ from mmvad.config.schema import Config
 from mmvad.sweeps.cells import Resolver
 from mmvad.sweeps.definition import OVERLAY, Sweep, project_file
 from mmvad.sweeps.process import Owner
-from mmvad.sweeps.record import (
-    FAIL,
-    RUNNING,
-    WAITING,
-    Record,
-)
+from mmvad.sweeps.record import FAIL, RUNNING, WAITING, Record
 from mmvad.sweeps.storage import Database
 from mmvad.sweeps.study import Queue
 

@@ -18,22 +18,12 @@ import numpy as np
 import torch
 
 from mmvad.bank.writer import BankWriter
-from mmvad.benchmarks.benchmark import (
-    SNIPPET_FRAMES,
-    Event,
-    Split,
-    Video,
-)
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Event, Split, Video
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.errors import UserError
 from mmvad.models.prompts import sentence_layout
 from mmvad.models.text_encoder import build_text_encoder, tokenize
-from mmvad.synthetic.world import (
-    Recipe,
-    Stretch,
-    World,
-    unit,
-)
+from mmvad.synthetic.world import Recipe, Stretch, World, unit
 from mmvad.system.progress import track
 
 LOG = logging.getLogger(__name__)

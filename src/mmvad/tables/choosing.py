@@ -9,24 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mmvad.models.outside import OURS
-from mmvad.tables.definitions import (
-    Row,
-    Settings,
-    Study,
-    switches,
-    usual,
-)
+from mmvad.tables.definitions import Row, Settings, Study, switches, usual
 from mmvad.tables.expected import WEIGHTS
 from mmvad.tables.frame import NOTED, RUN_COLUMNS
-from mmvad.tables.results import (
-    Record,
-    Results,
-    RowRuns,
-    Selection,
-    equal,
-    matches,
-    written,
-)
+from mmvad.tables.results import Record, Results, RowRuns, Selection, equal, matches, written
 from mmvad.tables.studies import studies
 
 _SHARED = ("bank_hash", "schema", "precision")

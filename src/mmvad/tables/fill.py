@@ -8,33 +8,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mmvad.tables.choosing import select
-from mmvad.tables.definitions import (
-    PAPER_ROW,
-    Comparison,
-    Study,
-    headline,
-)
+from mmvad.tables.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
 from mmvad.tables.frame import method_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.methods import fill_comparison
-from mmvad.tables.notes import (
-    crop_note,
-    figure_note,
-    honesty_notes,
-    interval_note,
-    paper_notes,
-    row_notes,
-    seed_notes,
-)
+from mmvad.tables.notes import crop_note, figure_note, honesty_notes, interval_note, paper_notes, row_notes, seed_notes
 from mmvad.tables.published import PAPER, find_published
 from mmvad.tables.resampling import Resampler
-from mmvad.tables.results import (
-    Results,
-    RowRuns,
-    Selection,
-    cell,
-)
+from mmvad.tables.results import Results, RowRuns, Selection, cell
 
 
 def fill(table: Study | Comparison, results: Results, resampler: Resampler) -> FilledTable:

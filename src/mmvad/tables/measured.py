@@ -16,12 +16,7 @@ from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
 from mmvad.tables.frame import NOTED, flat, method_of
 from mmvad.tables.notes import first_few, other_settings
-from mmvad.tables.results import (
-    Record,
-    Results,
-    equal,
-    written,
-)
+from mmvad.tables.results import Record, Results, equal, written
 
 PEER_FILES = Path("experiments") / "peers"
 _FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}

@@ -5,42 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmvad.tables.choosing import select
-from mmvad.tables.definitions import (
-    PAPER_ROW,
-    SPELLED,
-    Comparison,
-    Metric,
-    Settings,
-)
+from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
 from mmvad.tables.marks import mark_notes, quirks_of
-from mmvad.tables.measured import (
-    Measured,
-    features_of,
-    measured,
-    peer_notes,
-)
-from mmvad.tables.notes import (
-    OURS_NAME,
-    crop_note,
-    figure_note,
-    honesty_notes,
-    row_notes,
-)
-from mmvad.tables.published import (
-    PAPER,
-    Published,
-    confidence_notes,
-    find_published,
-    published_figures,
-)
-from mmvad.tables.results import (
-    Record,
-    Results,
-    RowRuns,
-    Selection,
-    cell,
-)
+from mmvad.tables.measured import Measured, features_of, measured, peer_notes
+from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
+from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
+from mmvad.tables.results import Record, Results, RowRuns, Selection, cell
 
 
 def fill_comparison(table: Comparison, results: Results) -> FilledTable:

@@ -9,23 +9,11 @@ from typing import Any
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.tables.bootstrap import LEVEL
-from mmvad.tables.definitions import (
-    SPELLED,
-    Metric,
-    Settings,
-    base_file,
-    usual,
-)
+from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
 from mmvad.tables.published import confidence_notes
 from mmvad.tables.resampling import Resampler
-from mmvad.tables.results import (
-    Record,
-    RowRuns,
-    Selection,
-    equal,
-    mixtures,
-)
+from mmvad.tables.results import Record, RowRuns, Selection, equal, mixtures
 
 OURS_NAME = "ours"
 """How our method is called among others."""

@@ -10,14 +10,7 @@ import numpy as np
 
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder
-from mmvad.tables.bootstrap import (
-    RESAMPLES,
-    Difference,
-    Headline,
-    interval,
-    resampled_metric,
-    video_weights,
-)
+from mmvad.tables.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.tables.definitions import Metric
 from mmvad.tables.results import Record, Results
 from mmvad.tables.scored import Truths, scored_run

@@ -14,13 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mmvad.models.outside import OURS
-from mmvad.tables.definitions import (
-    Metric,
-    Row,
-    Settings,
-    switches,
-    usual,
-)
+from mmvad.tables.definitions import Metric, Row, Settings, switches, usual
 from mmvad.tables.filled import Cell
 from mmvad.tables.frame import FIGURE_COLUMNS
 

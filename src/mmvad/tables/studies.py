@@ -14,30 +14,9 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.shipped import find_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.definition import OVERLAY, Sweep
-from mmvad.tables.definitions import (
-    COLUMNS,
-    IN_TABLES,
-    PAPER_ROW,
-    PUBLISHED_COLUMNS,
-    Comparison,
-    Row,
-    Study,
-    base_file,
-)
-from mmvad.tables.expected import (
-    Expected,
-    expected_base,
-    expected_rows,
-    general_values,
-    sweep_on,
-    with_values,
-)
-from mmvad.tables.labels import (
-    overlay_titles,
-    own_label,
-    swept_keys,
-    table_label,
-)
+from mmvad.tables.definitions import COLUMNS, IN_TABLES, PAPER_ROW, PUBLISHED_COLUMNS, Comparison, Row, Study, base_file
+from mmvad.tables.expected import Expected, expected_base, expected_rows, general_values, sweep_on, with_values
+from mmvad.tables.labels import overlay_titles, own_label, swept_keys, table_label
 from mmvad.tables.sidecar import ComparisonEntry, StudyEntry, entry_of_sweep, tables
 
 Table = Study | Comparison

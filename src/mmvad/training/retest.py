@@ -8,13 +8,7 @@ from typing import Any, NamedTuple
 
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
-from mmvad.runs import (
-    RunFolder,
-    read_manifest,
-    read_report,
-    require_finished,
-    run_config,
-)
+from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config
 from mmvad.training.checkpoints import BEST, LAST, read_checkpoint
 from mmvad.training.prepare import prepare
 from mmvad.training.train import assemble, test, warn_of_changed_code

@@ -30,12 +30,7 @@ from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
 from mmvad.system.progress import wants_progress
 from mmvad.training.build import Widths
-from mmvad.training.checkpoints import (
-    BEST,
-    LAST,
-    RunCheckpoints,
-    read_checkpoint,
-)
+from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
 from mmvad.training.module import AnomalyModule
@@ -43,12 +38,7 @@ from mmvad.training.prepare import Prepared, prepare
 from mmvad.training.provenance import provenance
 from mmvad.training.run_report import make_report
 from mmvad.training.scoring import ChunkScores, join_chunks
-from mmvad.training.tracking import (
-    end_wandb_run,
-    log_finished_run,
-    log_report,
-    run_loggers,
-)
+from mmvad.training.tracking import end_wandb_run, log_finished_run, log_report, run_loggers
 
 Watch = Callable[[int, dict[str, float]], None]
 """Called after each epoch with its number (from 0) and all its figures; what it raises ends the training."""

@@ -8,14 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from mmvad.models.losses.pooling import (
-    chosen_first,
-    largest_top_k,
-    mean_where,
-    pairs_of,
-    top_k,
-    top_mean,
-)
+from mmvad.models.losses.pooling import chosen_first, largest_top_k, mean_where, pairs_of, top_k, top_mean
 from tests.plain import objectives as plain
 
 

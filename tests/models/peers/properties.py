@@ -14,15 +14,7 @@ from torch import Tensor
 
 from mmvad.models.model import Batch, Model
 from mmvad.models.setting import Setting
-from tests.small import (
-    AUDIO_WIDTH,
-    PROMPTS,
-    WIDTH,
-    batch,
-    gradients,
-    stirred,
-    tiny_encoder,
-)
+from tests.small import AUDIO_WIDTH, PROMPTS, WIDTH, batch, gradients, stirred, tiny_encoder
 
 close = {"rtol": 1e-5, "atol": 1e-5}
 

@@ -28,12 +28,7 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import avadclip as plain
 from tests.plain.peers import vadclip
-from tests.small import (
-    PROMPTS,
-    batch,
-    gradients,
-    write_bank,
-)
+from tests.small import PROMPTS, batch, gradients, write_bank
 
 
 def avadclip(network: str = "teacher", **changes: object) -> AVadCLIP:

@@ -8,12 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mmvad.models.peers.graphs import (
-    GraphBranch,
-    lineage_similarity,
-    normalised_distance,
-    score_graph,
-)
+from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, normalised_distance, score_graph
 from tests.plain.peers import graphs as plain
 
 LENGTHS = [1, 3, 12]

@@ -16,12 +16,7 @@ from mmvad.models.peers.registry import PEERS
 from mmvad.training.build import Widths, build_model, build_text
 from mmvad.training.compiling import batch_losses
 from tests.models.peers.properties import awake, bags
-from tests.small import (
-    AUDIO_WIDTH,
-    WIDTH,
-    batch,
-    gradients,
-)
+from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}

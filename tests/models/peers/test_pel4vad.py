@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from mmvad.benchmarks.registry import benchmark
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.pel4vad.network import (
-    CONCEPTS,
-    PEL4VAD,
-    build,
-    class_texts,
-)
+from mmvad.models.peers.pel4vad.network import CONCEPTS, PEL4VAD, build, class_texts
 from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
 from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder

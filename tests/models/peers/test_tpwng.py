@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from mmvad.models.model import Batch, trainable_parameters
-from mmvad.models.peers.tpwng.network import (
-    TPWNG,
-    build,
-    frame_labels,
-    partners,
-    stretched,
-)
+from mmvad.models.peers.tpwng.network import TPWNG, build, frame_labels, partners, stretched
 from mmvad.models.peers.tpwng.settings import TpwngSettings
 from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder

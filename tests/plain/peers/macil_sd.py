@@ -10,12 +10,7 @@ from torch import Tensor
 
 from mmvad.models.peers.macil_sd.network import Attention, MacilSd
 from tests.plain.network import layer_norm, linear
-from tests.plain.objectives import (
-    info_nce,
-    k_of,
-    number,
-    top_k_mean,
-)
+from tests.plain.objectives import info_nce, k_of, number, top_k_mean
 
 Video = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 

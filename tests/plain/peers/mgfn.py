@@ -8,20 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.mgfn.network import (
-    ChannelNorm,
-    Focus,
-    Glance,
-    Layer,
-    Mgfn,
-)
+from mmvad.models.peers.mgfn.network import ChannelNorm, Focus, Glance, Layer, Mgfn
 from tests.plain.network import layer_norm, linear
-from tests.plain.peers.rtfm import (
-    Rows,
-    batch_norm,
-    convolution,
-    selection,
-)
+from tests.plain.peers.rtfm import Rows, batch_norm, convolution, selection
 
 
 def channel_norm(norm: ChannelNorm, row: Tensor) -> Tensor:

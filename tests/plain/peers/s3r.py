@@ -11,12 +11,7 @@ from torch import Tensor
 
 from mmvad.models.peers.s3r.network import Rebuild, S3r
 from tests.plain.network import linear
-from tests.plain.peers.rtfm import (
-    Rows,
-    crop_means,
-    head,
-    temporal,
-)
+from tests.plain.peers.rtfm import Rows, crop_means, head, temporal
 
 
 def rebuild(module: Rebuild, row: Tensor, dictionary: Tensor) -> Tensor:

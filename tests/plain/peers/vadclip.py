@@ -7,12 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from mmvad.models.peers.vadclip.network import (
-    ClassTexts,
-    TwoBranches,
-    VadCLIP,
-    VisualEncoder,
-)
+from mmvad.models.peers.vadclip.network import ClassTexts, TwoBranches, VadCLIP, VisualEncoder
 from tests.plain import network as plain
 from tests.plain import objectives
 from tests.plain.peers import graphs

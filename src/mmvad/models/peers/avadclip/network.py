@@ -19,12 +19,7 @@ from mmvad.models.losses.mil import coarse_loss, fine_loss
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.avadclip.settings import AvadClipSettings
-from mmvad.models.peers.vadclip.network import (
-    ClassTexts,
-    TwoBranches,
-    VisualEncoder,
-    aligned,
-)
+from mmvad.models.peers.vadclip.network import ClassTexts, TwoBranches, VisualEncoder, aligned
 from mmvad.models.setting import Setting
 
 AUDIO_DROPOUT = 0.1

@@ -14,13 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.losses.contrast import info_nce
-from mmvad.models.losses.pooling import (
-    mean_rows,
-    rows_at,
-    top_k,
-    top_mean,
-    top_positions,
-)
+from mmvad.models.losses.pooling import mean_rows, rows_at, top_k, top_mean, top_positions
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.macil_sd.settings import MacilSdSettings
 from mmvad.models.setting import Setting

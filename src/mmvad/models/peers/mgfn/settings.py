@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from mmvad.models.method import Method
-from mmvad.sections import (
-    Count,
-    NotNegative,
-    Section,
-    Share,
-)
+from mmvad.sections import Count, NotNegative, Section, Share
 
 
 class MgfnSettings(Section):

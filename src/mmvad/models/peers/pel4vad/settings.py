@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mmvad.models.method import Method
-from mmvad.sections import (
-    Count,
-    NotNegative,
-    Positive,
-    Section,
-)
+from mmvad.sections import Count, NotNegative, Positive, Section
 
 
 class Pel4VadSettings(Section):

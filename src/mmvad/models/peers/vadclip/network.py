@@ -22,12 +22,7 @@ from mmvad.models.peers.vadclip.settings import VadClipSettings
 from mmvad.models.prompts import FeedForward, anomaly_vector, sentence_layout
 from mmvad.models.setting import Setting
 from mmvad.models.temporal import AttentionLayer, distance_graph
-from mmvad.models.text_encoder import (
-    CONTEXT_LENGTH,
-    QuickGELU,
-    TextEncoder,
-    tokenize,
-)
+from mmvad.models.text_encoder import CONTEXT_LENGTH, QuickGELU, TextEncoder, tokenize
 
 TEMPERATURE = 0.07
 
