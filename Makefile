@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 0
 BENCHMARK ?= planted
+# a worker a core, each with one thread: more would fight for the cores
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
 WORKERS ?= 2
 SWEEP ?= modalities
 ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings)
@@ -93,10 +95,10 @@ sweep-agent: $(READY) $(SWEEP_BANK) ## a W&B sweep and agent for SWEEP=modalitie
 	@$(BIN)/mmvad sweep wandb $(SWEEP) $(SWEEP_GIVEN) $(if $(DRY_RUN),,--agent)
 
 test: $(READY) lint ## lint, check types and run all tests
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST)
 
 test-fast: $(READY) ## run the tests that take under ten seconds
-	$(BIN)/python -m pytest -n auto -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 bench: $(READY) ## time every part beside its plain form (QUICK=1 THREADS=2 ONLY=steps,text), into bench/
 	$(BIN)/python -m tools.bench $(if $(QUICK),--quick) $(if $(THREADS),--threads $(THREADS)) $(if $(ONLY),--only $(ONLY))
