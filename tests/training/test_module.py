@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.config.load import load_config
-from mmvad.config.schema import Config, Optim
+from mmvad.config.optim import Optim
+from mmvad.config.schema import Config
 from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.random_scores import network as random_scores
 from mmvad.runs import RunFolder, read_json

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.config.schema import Optim
+from mmvad.config.optim import Optim
 from mmvad.training.schedule import rate_factor
 from mmvad.training.train import train
 from tests.runs import configured, epochs

@@ -15,7 +15,7 @@ from mmvad.bank.bank import open_bank
 from mmvad.benchmarks.planted import PLANTED
 from mmvad.cli.main import main
 from mmvad.config.load import load_config
-from mmvad.config.schema import Optim
+from mmvad.config.optim import Optim
 from mmvad.data.sampling import EpochSampler
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.runs import RunFolder

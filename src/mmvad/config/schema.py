@@ -12,13 +12,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mmvad.config.schedules import SCHEDULES
+from mmvad.config.optim import Optim
 from mmvad.models.losses.settings import Loss
 from mmvad.models.method import Method
 from mmvad.models.outside import method_named
 from mmvad.models.peers.registry import PEERS, Peers
 from mmvad.models.registry import FUSIONS
-from mmvad.sections import Count, FilePath, NoSwitch, NotNegative, Positive, Section, Share
+from mmvad.sections import Count, FilePath, NoSwitch, Positive, Section, Share
 
 
 class Text(Section):
@@ -78,29 +78,6 @@ class Data(Section):
     """the crop that is tested"""
     validation_share: Share = 0.0
     """share of the training videos held out, by video, stratified"""
-
-
-class Optim(Section):
-    name: Literal["adam", "adamw", "adagrad"] = "adam"
-    """optimiser"""
-    learning_rate: Positive = 1e-5
-    """initial learning rate"""
-    weight_decay: NotNegative = 0.0
-    """of the optimiser"""
-    schedule: Literal[*SCHEDULES] = "milestones"  # type: ignore[valid-type]
-    """x0.1 at each of `milestones`; cosine to 0; or constant"""
-    milestones: tuple[Share, ...] = (0.3, 0.6)
-    """when the learning rate falls, as shares of the epochs"""
-    cosine_share: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """how much of the cosine's way down is gone by the end of training"""
-    schedule_by: Literal["epochs", "steps"] = "epochs"
-    """the learning rate changes after every epoch, or after every step"""
-    warmup: Share = 0.0
-    """share of the training in which the learning rate rises linearly; the schedule is not put off by it"""
-    epochs: Count = 60
-    """passes over every crop of every training video"""
-    gradient_clip: NotNegative = 0.0
-    """largest gradient norm; 0 clips nothing"""
 
 
 class Quirks(Section):

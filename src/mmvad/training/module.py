@@ -12,7 +12,8 @@ from torch import Tensor
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.load import parse, plain
-from mmvad.config.schema import Config, Optim
+from mmvad.config.optim import Optim
+from mmvad.config.schema import Config
 from mmvad.data.opening import bank_of
 from mmvad.errors import UserError
 from mmvad.models.model import Batch, Model

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mmvad.config.schedules import SCHEDULES
-from mmvad.config.schema import Optim
+from mmvad.config.optim import SCHEDULES, Optim
 
 
 def rate_factor(optim: Optim, at: int, length: int | None = None, stages: int = 1) -> float:
