@@ -82,7 +82,7 @@ def do(extension: Extension, title: str) -> Extension:
         elif kind == "sh":
             extension.printed += run(extension.root, "bash", "-eu", "-c", content)
     python = [name for name in extension.touched if name.endswith(".py")]
-    run(extension.root, "python", "-m", "ruff", "check", "--no-cache", "src", "tests", *python)
+    run(extension.root, "python", "-m", "ruff", "check", "--no-cache", *python)
     return extension
 
 
