@@ -26,6 +26,8 @@ def identify(*overrides: str, bank: str = "b", text: str | None = "t", precision
 def another_value(key: str, field: Any) -> str:
     """A valid value that is not the default, as it is written on the command line."""
     default = field.default
+    if key == "runtime.loggers":
+        return "[csv]"
     if key == "data.test_span":
         return "segments"  # `whole` needs another temporal unit
     if str(get_origin(field.annotation)) == "typing.Literal":
@@ -134,7 +136,7 @@ def test_a_key_that_came_later_leaves_older_runs_their_identity() -> None:
     assert "chunk_overlap" not in identity.without_later_keys(tree)["data"]
     assert tree["data"]["chunk_overlap"] == 0
     changed = plain(Config(data={"chunk_overlap": 8}))  # type: ignore[arg-type]
-    assert identity.without_later_keys(changed) == changed
+    assert identity.without_later_keys(changed)["data"] == changed["data"]
 
 
 def test_a_peers_later_keys_leave_its_older_runs_their_identity() -> None:

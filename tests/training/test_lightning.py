@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -90,3 +91,10 @@ def test_a_checkpoint_from_before_hyperparameters_still_tests_and_resumes(bank: 
         del content[key]
     torch.save(content, last)
     assert train(config).report.read_bytes() == whole.report.read_bytes()
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(finished: RunFolder, tmp_path: Path) -> None:
+    content = torch.load(finished.checkpoints / "last.ckpt", weights_only=True)
+    torch.save({**content, "planted": Path.home}, tmp_path / "bad.ckpt")
+    with pytest.raises(pickle.UnpicklingError):
+        AnomalyModule.load_from_checkpoint(tmp_path / "bad.ckpt")

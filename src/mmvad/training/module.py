@@ -63,6 +63,21 @@ class AnomalyModule(lightning.LightningModule):
         self.losses: Losses = batch_losses
         self.epoch_losses = EpochLosses()
 
+    @classmethod
+    def load_from_checkpoint(
+        cls,
+        checkpoint_path: Any,
+        map_location: Any = "cpu",
+        hparams_file: Any = None,
+        strict: bool | None = None,
+        weights_only: bool | None = True,
+        **changes: Any,
+    ) -> AnomalyModule:
+        """The module of a checkpoint, on the CPU; `changes` take the place of hyperparameters. Nothing is unpickled."""
+        return super().load_from_checkpoint(
+            checkpoint_path, map_location, hparams_file, strict, weights_only, **changes
+        )
+
     @property
     def optim(self) -> Optim:
         return self.config.optim
@@ -154,7 +169,7 @@ class AnomalyModule(lightning.LightningModule):
         checkpoint["state_dict"] = {name: value for name, value in weights.items() if not is_frozen(name)}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Makes room for what was fitted, whose shape the data decided; puts back the text tower, left out before."""
+        """Makes room for what was fitted, whose shape the data decided; puts back the frozen text tower."""
         weights = checkpoint["state_dict"]
         for name in self.model.fitted:
             self.model.get_buffer(name).resize_(weights[f"model.{name}"].shape)
