@@ -12,13 +12,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from mmvad.bank.bank import Bank, BankVideo
-from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import Config
 from mmvad.data.opening import bank_of
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
-from mmvad.data.splits import Serving, chunk_samples, training_samples
+from mmvad.data.splits import Serving, check_held_out, chunk_samples, training_samples
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.models.model import Batch
@@ -193,25 +192,6 @@ class FeatureDataModule(lightning.LightningDataModule):
         overlap = self.config.data.chunk_overlap
         samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop, overlap)
         return ScoringSet(videos, samples, parts, overlap)
-
-
-def check_held_out(held: Sequence[BankVideo], of: int, share: float, benchmark: Benchmark) -> None:
-    """Raises UserError where of so many training videos none, or only one kind, is held out though a share is asked."""
-    if share and not held:
-        raise UserError(
-            f"data.validation_share: {share}",
-            f"of {of} training videos none can be held out",
-            expected="at least two training videos of a class",
-            fix="set data.validation_share=0 and select=last, or take a larger bank",
-        )
-    kinds = {v.labels == (benchmark.normal,) for v in held}
-    if len(kinds) == 1:
-        raise UserError(
-            f"data.validation_share: {share}",
-            f"all {len(held)} held-out videos are {'normal' if kinds.pop() else 'abnormal'}",
-            expected="normal and abnormal ones, or no figure can be computed",
-            fix="set data.validation_share higher, or take a larger bank",
-        )
 
 
 def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.device | None:

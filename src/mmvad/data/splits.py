@@ -43,6 +43,25 @@ def label_matrix(videos: Sequence[BankVideo], benchmark: Benchmark) -> np.ndarra
     return matrix
 
 
+def check_held_out(held: Sequence[BankVideo], of: int, share: float, benchmark: Benchmark) -> None:
+    """Raises UserError where of so many training videos none, or only one kind, is held out though a share is asked."""
+    if share and not held:
+        raise UserError(
+            f"data.validation_share: {share}",
+            f"of {of} training videos none can be held out",
+            expected="at least two training videos of a class",
+            fix="set data.validation_share=0 and select=last, or take a larger bank",
+        )
+    kinds = {v.labels == (benchmark.normal,) for v in held}
+    if len(kinds) == 1:
+        raise UserError(
+            f"data.validation_share: {share}",
+            f"all {len(held)} held-out videos are {'normal' if kinds.pop() else 'abnormal'}",
+            expected="normal and abnormal ones, or no figure can be computed",
+            fix="set data.validation_share higher, or take a larger bank",
+        )
+
+
 def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving) -> Samples:
     """One sample a crop of every video, or a video with all its crops; as at most L segments."""
     together = _equal_crops(videos) if how.crops == "together" else 1

@@ -73,7 +73,7 @@ class AnomalyModule(lightning.LightningModule):
         weights_only: bool | None = True,
         **changes: Any,
     ) -> AnomalyModule:
-        """The module of a checkpoint, on the CPU; `changes` take the place of hyperparameters. Nothing is unpickled."""
+        """The module of a checkpoint, on the CPU; `changes` replace hyperparameters. Nothing is unpickled."""
         return super().load_from_checkpoint(
             checkpoint_path, map_location, hparams_file, strict, weights_only, **changes
         )
