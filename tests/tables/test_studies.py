@@ -11,6 +11,7 @@ from mmvad.config.shipped import shipped_folder
 from mmvad.errors import UserError
 from mmvad.sweeps.definition import read_sweep
 from mmvad.tables.definitions import PAPER_ROW
+from mmvad.tables.expected import expected_rows
 from mmvad.tables.sidecar import FILE, tables
 from mmvad.tables.studies import studies, study_named, study_of_sweep, tables_named
 
@@ -71,6 +72,23 @@ def test_a_sweep_over_text_weights_has_a_row_each(tmp_path: Path) -> None:
     parameters = "model.text.weights: {values: [random, a.pt, b.pt]}"
     file.write_text(f"{{program: mmvad, method: grid, command: [--config=planted], parameters: {{{parameters}}}}}")
     assert [row.label for row in study_of_sweep(read_sweep(file), [], "").rows] == ["random", "a.pt", "b.pt"]
+
+
+def test_cells_that_cannot_be_run_are_no_rows(tmp_path: Path) -> None:
+    """A benchmark without sound has Table VI all the same; a sweep of which nothing can be run is refused."""
+    mine = {
+        "program": "mmvad",
+        "method": "grid",
+        "command": ["${program}", "train", "--config=planted", "${args}"],
+        "parameters": {"data.audio": {"value": "none"}, "modalities": {"values": ["v", "va", "vt"]}},
+    }
+    file = tmp_path / "mine.yaml"
+    file.write_text(yaml.safe_dump(mine))
+    assert [row.values["modalities"] for row in expected_rows(read_sweep(file))] == ["v", "vt"]
+    mine["parameters"]["modalities"] = {"values": ["va", "vat"]}  # type: ignore[index]
+    file.write_text(yaml.safe_dump(mine))
+    with pytest.raises(UserError, match=r"data\.audio is 'none'"):
+        expected_rows(read_sweep(file))
 
 
 def test_any_sweep_has_a_table(tmp_path: Path) -> None:

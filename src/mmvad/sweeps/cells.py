@@ -68,10 +68,15 @@ def shown(key: str, value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def expand(sweep: Sweep, overrides: Sequence[str] = ()) -> list[tuple[Values, Config]]:
-    """Every cell of a grid with its configuration, all of them checked. No bank is needed."""
+def require_grid(sweep: Sweep) -> None:
+    """Raises UserError for a search: what it will draw is not known."""
     if sweep.method != "grid":
         raise UserError(sweep.file, f"method {sweep.method} has no list of cells", expected="method: grid")
+
+
+def expand(sweep: Sweep, overrides: Sequence[str] = ()) -> list[tuple[Values, Config]]:
+    """Every cell of a grid with its configuration, all of them checked. No bank is needed."""
+    require_grid(sweep)
     return [(values, configure(sweep, values, overrides)) for values in sweep.cells()]
 
 

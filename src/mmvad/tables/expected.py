@@ -10,7 +10,8 @@ from typing import Any
 from mmvad.config.identity import recipe
 from mmvad.config.load import plain
 from mmvad.config.schema import Config
-from mmvad.sweeps.cells import configure, expand
+from mmvad.errors import UserError
+from mmvad.sweeps.cells import configure, require_grid
 from mmvad.sweeps.definition import Sweep, Values, read_sweep
 from mmvad.tables.definitions import Settings
 from mmvad.tables.frame import flat
@@ -36,12 +37,21 @@ class Expected:
 def expected_rows(sweep: Sweep, overrides: Sequence[str] = ()) -> list[Expected]:
     """The rows of a grid in its order, each configuration once.
 
-    Raises UserError where a cell is not valid.
+    Cells that cannot be run here, such as those with sound on a benchmark without, are no rows. Raises UserError where
+    no cell is valid.
     """
+    require_grid(sweep)
     rows: dict[tuple[str, Any], Expected] = {}
-    for values, config in expand(_of_one_seed(sweep), overrides):
-        made = _row(values, config)
-        rows.setdefault((made.recipe, made.settings[WEIGHTS]), made)
+    refused = None
+    for values in _of_one_seed(sweep).cells():
+        try:
+            made = _row(values, configure(sweep, values, overrides))
+        except UserError as error:
+            refused = refused or error
+        else:
+            rows.setdefault((made.recipe, made.settings[WEIGHTS]), made)
+    if refused and not rows:
+        raise refused
     return list(rows.values())
 
 
