@@ -68,6 +68,16 @@ def test_a_report_is_of_the_runs_that_set_names(
     assert "'nonsense' is no assignment" in capsys.readouterr().err
 
 
+def test_one_run_is_counted_in_the_singular(
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, results_bank)
+    assert main(["report", str(tmp_path), "--resamples", "0", "--tables", "VI"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1 finished run of planted" in text
+    assert "run more seeds (--seeds; make: SEEDS=)" in text
+
+
 def test_a_bank_that_is_not_there_is_said(results: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(results), "--out", str(tmp_path / "out"), "--bank", str(tmp_path / "nowhere")]) == 2
     assert "nowhere: no such folder\n  expected: a bank" in capsys.readouterr().err

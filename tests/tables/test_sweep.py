@@ -131,7 +131,7 @@ def test_a_sweep_of_ones_own_is_named_by_its_values(results_bank: Path, tmp_path
     assert table.name == "Table. Sweep mine (Planted)"
     assert labels(table) == [f"dropout {d}, epochs {e}" for d in (0.1, 0.3) for e in (2, 4)]
     assert table.rows[0].base, "no row is the base configuration: the first one is compared to"
-    stand_in = "no row has the base configuration's values: differences are to the first that was run "
+    stand_in = "no row has the base configuration's values: differences are to the first row with runs "
     assert table.notes[1] == f"{stand_in}(dropout 0.1, epochs 2)"
     assert all(r.seeds == (3,) for r in table.rows)
 

@@ -118,7 +118,8 @@ def _write(out: Path, found: Collected, sections: Sequence[Section]) -> list[Pat
 
 def _summary(found: Collected) -> list[str]:
     """How many runs there are, and what was left out."""
-    lines = [f"{found.runs} finished runs of {', '.join(sorted(found.frame['benchmark'].unique()))}"]
+    noun = "run" if found.runs == 1 else "runs"
+    lines = [f"{found.runs} finished {noun} of {', '.join(sorted(found.frame['benchmark'].unique()))}"]
     if found.unfinished:
         lines.append(f"{len(found.unfinished)} unfinished run folders left out, e.g. {found.unfinished[0]}")
     if found.broken:

@@ -50,7 +50,7 @@ def _stand_in_note(rows: Sequence[FilledRow], selection: Selection) -> list[str]
     if selection.base is None or selection.base.row.base or not any(row.difference for row in rows):
         return []
     label = selection.base.row.label
-    return [f"no row has the base configuration's values: differences are to the first that was run ({label})"]
+    return [f"no row has the base configuration's values: differences are to the first row with runs ({label})"]
 
 
 def _study_row(study: Study, results: Results, resampler: Resampler, runs: RowRuns, selection: Selection) -> FilledRow:

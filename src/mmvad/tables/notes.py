@@ -42,7 +42,7 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     on_held_out = [_short(row) for row in rows if row.select == "best_val"]
     notes += [f"{CHOSEN['best_val']}: {', '.join(on_held_out)}"] if on_held_out else []
     if any(len(row.seeds) == 1 for row in rows):
-        notes.append("rows with n = 1 have no standard deviation: run more seeds (SEEDS=)")
+        notes.append("rows with n = 1 have no standard deviation: run more seeds (--seeds; make: SEEDS=)")
     if any(metric.name == "test_fps" for metric in metrics):
         notes.append(
             "FPS: 16 x test snippets / seconds of each run's own test, reading included; compare on one device"
