@@ -48,10 +48,10 @@ def test_features_come_back_as_they_went_in(tmp_path: Path) -> None:
     assert (bank.benchmark, bank.manifest["how"]) == ("planted", {"made_by": "a test"})
     assert (bank.train.visual_width, bank.train.audio_width) == (8, 4)
     assert isinstance(bank.train.visual, np.memmap)
-    for spec, crops, audio in content():
-        part = bank.split(spec.split)
-        held = next(v for v in part.videos if v.name == spec.name)
-        assert (held.labels, held.events, held.intervals) == (spec.labels, spec.events, spec.intervals)
+    for video, crops, audio in content():
+        part = bank.split(video.split)
+        held = next(v for v in part.videos if v.name == video.name)
+        assert (held.labels, held.events, held.intervals) == (video.labels, video.events, video.intervals)
         assert held.crops == tuple(crops)
         for i, (k, block) in enumerate(crops.items()):
             start = held.visual_start + i * held.snippets
@@ -68,7 +68,7 @@ def test_features_come_back_as_they_went_in(tmp_path: Path) -> None:
 
 
 def test_a_silent_bank_has_no_audio_file(tmp_path: Path) -> None:
-    write(tmp_path / "bank", [(spec, crops, None) for spec, crops, _ in content()])
+    write(tmp_path / "bank", [(video, crops, None) for video, crops, _ in content()])
     bank = open_bank(tmp_path / "bank")
     assert bank.train.audio is None
     assert bank.train.audio_width == 0
@@ -81,17 +81,17 @@ def test_hash_and_bytes_depend_on_neither_order_nor_place(tmp_path: Path) -> Non
     for seed in range(4):
         shuffled = content()
         random.Random(seed).shuffle(shuffled)
-        position = tmp_path / f"{seed}" / "deep"
-        assert write(position, shuffled) == known == verify_bank(position)
-        assert snapshot(position) == snapshot(tmp_path / "bank")
+        folder = tmp_path / f"{seed}" / "deep"
+        assert write(folder, shuffled) == known == verify_bank(folder)
+        assert snapshot(folder) == snapshot(tmp_path / "bank")
 
 
 def changed_content() -> list[tuple[str, list[Features]]]:
-    def with_first(spec: Video | None = None, crops: object = None, audio: object = "same") -> list[Features]:
+    def with_first(video: Video | None = None, crops: object = None, audio: object = "same") -> list[Features]:
         features = content()
         old = features[0]
         sound = old[2] if isinstance(audio, str) else audio
-        features[0] = (spec or old[0], crops or old[1], sound)  # type: ignore[assignment]
+        features[0] = (video or old[0], crops or old[1], sound)  # type: ignore[assignment]
         return features
 
     tweaked = {k: block.copy() for k, block in content()[0][1].items()}

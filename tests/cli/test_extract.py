@@ -57,8 +57,8 @@ def test_a_folder_of_everything(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert manifest["versions"].keys() >= {"pyav", "ffmpeg", "torch"}
     assert run(folder / "two#tracks.mkv", "--out", tmp_path / "second", "--audio-track", 1) == 0
     first, second = (
-        np.load(position / "audio" / "two#tracks__vggish.npy", allow_pickle=False)
-        for position in (out, tmp_path / "second")
+        np.load(folder / "audio" / "two#tracks__vggish.npy", allow_pickle=False)
+        for folder in (out, tmp_path / "second")
     )
     assert first.shape == second.shape == (4, 128)
     assert not np.allclose(first, second)

@@ -169,23 +169,21 @@ def test_progress_reaches_the_whole_and_can_stop(small: Extractor, tmp_path: Pat
 def test_progress_and_interrupts_reach_the_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     extractor = small_extractor(batch=4)
     assert extractor.sound is not None
-    path, has_audio, shares = clip(tmp_path / "clip.mp4", 400), list[int](), list[tuple[int, float]]()
+    path, sizes, shares = clip(tmp_path / "clip.mp4", 400), list[int](), list[tuple[int, float]]()
     encode = extractor.sound.encode
-    monkeypatch.setattr(extractor.sound, "encode", lambda rows: has_audio.append(len(rows)) or encode(rows))
-    extractor.extract(path, lambda share: shares.append((len(has_audio), share)))
+    monkeypatch.setattr(extractor.sound, "encode", lambda rows: sizes.append(len(rows)) or encode(rows))
+    extractor.extract(path, lambda share: shares.append((len(sizes), share)))
     assert sum(share for _, share in shares) == pytest.approx(1)
-    assert [sum(s > 0 for n, s in shares if n == batch) for batch in range(1, len(has_audio))] == [1] * (
-        len(has_audio) - 1
-    )
-    has_audio.clear()
+    assert [sum(s > 0 for n, s in shares if n == batch) for batch in range(1, len(sizes))] == [1] * (len(sizes) - 1)
+    sizes.clear()
 
     def stop(share: float) -> None:
-        if has_audio:
+        if sizes:
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
         extractor.extract(path, stop)
-    assert len(has_audio) == 1
+    assert len(sizes) == 1
 
 
 @pytest.mark.parametrize("window", ["end", "tick"])

@@ -92,11 +92,11 @@ def test_thumbnails_are_the_nearest_frames(tmp_path: Path) -> None:
 
 def whole(path: Path, track: int = 0) -> tuple[np.ndarray, int]:
     notes: list[str] = []
-    has_audio = sound(path, track, notes)
-    assert has_audio is not None
-    blocks = list(has_audio.blocks)
+    taken = sound(path, track, notes)
+    assert taken is not None
+    blocks = list(taken.blocks)
     assert notes == []
-    return np.concatenate(blocks), has_audio.rate
+    return np.concatenate(blocks), taken.rate
 
 
 def test_several_tracks(tmp_path: Path) -> None:
@@ -263,9 +263,9 @@ def test_files_one_behind_the_other_are_one_video(tmp_path: Path, suffix: str, c
     assert np.diff(times).min() > 0.03
     assert times[-1] == pytest.approx(12, abs=0.5)
     flashes = times[1:][np.diff(light) > 100]
-    has_audio, rate = whole(path)
-    assert len(has_audio) / rate == pytest.approx(12, abs=0.5)
-    loud = np.abs(has_audio) > 0.1
+    taken, rate = whole(path)
+    assert len(taken) / rate == pytest.approx(12, abs=0.5)
+    loud = np.abs(taken) > 0.1
     beeps = [i / rate for i in np.flatnonzero(loud) if i > rate // 2 and not loud[i - rate // 2 : i].any()]
     np.testing.assert_allclose(beeps, flashes, atol=0.05)
     (image,) = frames_at(path, [float(flashes[1]) + 0.2], 32)
@@ -282,11 +282,11 @@ def test_sound_that_changes_its_layout_and_rate_goes_on(tmp_path: Path) -> None:
         )
         for i, (rate, channels, layout) in enumerate(kinds)
     ]
-    has_audio, rate = whole(joined(tmp_path / "all.ts", *parts))
+    taken, rate = whole(joined(tmp_path / "all.ts", *parts))
     assert rate == 44_100
-    assert len(has_audio) / rate == pytest.approx(6, abs=0.3)
+    assert len(taken) / rate == pytest.approx(6, abs=0.3)
     for second in (0, 2, 4):
-        quiet, loud = (has_audio[round((second + a) * rate) : round((second + a + 0.5) * rate)] for a in (0.3, 1.3))
+        quiet, loud = (taken[round((second + a) * rate) : round((second + a + 0.5) * rate)] for a in (0.3, 1.3))
         assert np.abs(quiet).max() < 0.05
         tone = np.abs(np.fft.rfft(loud))
         assert np.argmax(tone) * rate / len(loud) == pytest.approx(1000, abs=3)

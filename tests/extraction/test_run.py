@@ -19,7 +19,7 @@ import pytest
 
 from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
-from mmvad.extraction.folder import FeatureFolder, Places
+from mmvad.extraction.folder import FeatureFolder, FeaturePaths
 from mmvad.extraction.run import Outcome, extract_all
 from mmvad.extraction.video_files import find_videos
 from tests.extraction.videos import Track, moving_pictures, noise, write_video
@@ -63,7 +63,9 @@ def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def extract(extractor: Extractor, videos: Path, out: Path, workers: int = 1) -> Outcome:
-    return extract_all(find_videos([videos]), extractor, FeatureFolder(Places(out), extractor.describe()), workers)
+    return extract_all(
+        find_videos([videos]), extractor, FeatureFolder(FeaturePaths(out), extractor.describe()), workers
+    )
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +82,13 @@ def whole(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("position", "n", "workers"), [("network", 25, 1), ("files", 17, 1), ("line", 9, 1), ("line", 12, 3)]
+    ("at", "n", "workers"), [("network", 25, 1), ("files", 17, 1), ("line", 9, 1), ("line", 12, 3)]
 )
 def test_killed_and_started_again_it_is_as_undisturbed(
-    small: Extractor, twenty: Path, undisturbed: Path, tmp_path: Path, position: str, n: int, workers: int
+    small: Extractor, twenty: Path, undisturbed: Path, tmp_path: Path, at: str, n: int, workers: int
 ) -> None:
     out = tmp_path / "features"
-    module, owner, name = KILLS[position]
+    module, owner, name = KILLS[at]
     script = KILLED.format(module=module, owner=owner, name=name, n=n, signal="SIGKILL")
     arguments = ["extract", str(twenty), "--out", str(out), "--workers", str(workers), *OPTIONS]
     killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
@@ -159,7 +161,7 @@ class Watched:
 @pytest.mark.parametrize("fails", [0, 20])
 def test_memory_holds_the_videos_under_way_alone(small: Extractor, twenty: Path, tmp_path: Path, fails: int) -> None:
     watched = Watched(fails)
-    folder = FeatureFolder(Places(tmp_path / "out"), small.describe())
+    folder = FeatureFolder(FeaturePaths(tmp_path / "out"), small.describe())
     outcome = extract_all(find_videos([twenty]), watched, folder)  # type: ignore[arg-type]
     assert (outcome.extracted, len(outcome.failed)) == (20 - fails, fails)
     assert watched.most <= 3
@@ -207,7 +209,7 @@ def test_a_journal_that_cannot_be_read_is_left_alone(
     with monkeypatch.context() as patch:
         patch.setattr(Path, "read_bytes", read)
         with pytest.raises(UserError, match=r"videos\.jsonl: cannot be read: Input/output error"):
-            FeatureFolder(Places(out), small.describe())
+            FeatureFolder(FeaturePaths(out), small.describe())
     assert whole(out) == before
 
 
@@ -243,14 +245,14 @@ def test_other_settings_are_refused(small: Extractor, undisturbed: Path, tmp_pat
         ("crops", 10, "visual.crops is 1 there, 10 here"),
     ):
         with pytest.raises(UserError, match="made otherwise") as caught:
-            FeatureFolder(Places(out), {**described, "visual": {**described["visual"], key: value}})
+            FeatureFolder(FeaturePaths(out), {**described, "visual": {**described["visual"], key: value}})
         assert said in str(caught.value)
     with pytest.raises(UserError, match="audio is some there, none here"):
-        FeatureFolder(Places(out), {**described, "audio": None})
+        FeatureFolder(FeaturePaths(out), {**described, "audio": None})
     other = {**described, "versions": {**described["versions"], "ffmpeg": "4.0"}}
-    assert "other versions" in FeatureFolder(Places(out), other).warnings[0]
+    assert "other versions" in FeatureFolder(FeaturePaths(out), other).warnings[0]
     renamed = {**described, "visual": {**described["visual"], "weights": "copy.pt"}}
-    assert FeatureFolder(Places(out), renamed).warnings == []
+    assert FeatureFolder(FeaturePaths(out), renamed).warnings == []
     assert whole(out) == before
 
 
@@ -258,14 +260,14 @@ def test_features_of_unknown_making_are_left_alone(small: Extractor, tmp_path: P
     (tmp_path / "visual").mkdir()
     np.save(tmp_path / "visual" / "a__0.npy", np.zeros((2, 512), dtype=np.float32))
     with pytest.raises(UserError, match=r"features of unknown making, such as visual/a__0\.npy"):
-        FeatureFolder(Places(tmp_path), small.describe())
+        FeatureFolder(FeaturePaths(tmp_path), small.describe())
     assert not (tmp_path / "features.json").exists()
     broken = tmp_path / "other"
     broken.mkdir()
     for text in ("{", "[]", '{"format": 99}'):
         (broken / "features.json").write_text(text)
         with pytest.raises(UserError, match=r"features\.json"):
-            FeatureFolder(Places(broken), small.describe())
+            FeatureFolder(FeaturePaths(broken), small.describe())
 
 
 def test_videos_are_found_in_folders_and_lists(tmp_path: Path) -> None:

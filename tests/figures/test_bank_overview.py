@@ -46,8 +46,8 @@ def test_means_are_over_the_first_crop(bank: Bank) -> None:
     videos, means = video_means(bank, "test")
     assert means.shape == (8, bank.test.visual_width)
     np.testing.assert_allclose(means[3], bank.test.visual_rows(videos[3], 0).mean(axis=0), rtol=1e-5)
-    has_audio, sounds = video_means(bank, "test", "audio")
-    assert [v.name for v in has_audio] == [v.name for v in videos if v.name != "test01"]
+    with_sound, sounds = video_means(bank, "test", "audio")
+    assert [v.name for v in with_sound] == [v.name for v in videos if v.name != "test01"]
     assert sounds.shape == (7, bank.test.audio_width)
 
 

@@ -246,9 +246,9 @@ class BankWriter:
     def _sort(self, split: Split, videos: list[BankVideo]) -> list[BankVideo]:
         """Brings the rows into the order of the videos; gives the videos with their new places."""
         (self.partial / JOURNAL).unlink(missing_ok=True)  # its places hold no longer
-        has_audio = [video for video in videos if video.audio_start is not None]
+        with_sound = [video for video in videos if video.audio_start is not None]
         spans = {"visual": [(video.visual_start, video.snippets * len(video.crops)) for video in videos]}
-        spans["audio"] = [(video.audio_start or 0, video.snippets) for video in has_audio]
+        spans["audio"] = [(video.audio_start or 0, video.snippets) for video in with_sound]
         for modality in MODALITIES:
             if (split, modality) in self._files:
                 self._files[split, modality].reorder(spans[modality])

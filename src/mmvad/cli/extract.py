@@ -135,10 +135,10 @@ def run_extract(args: argparse.Namespace) -> int:
     from mmvad.extraction.video_files import find_videos
     from mmvad.system.disk import sole_writer
 
-    videos, positions = find_videos(args.videos), _places(args)
+    videos, paths = find_videos(args.videos), _feature_paths(args)
     extractor = Extractor(extraction_settings(args))
     with sole_writer(args.out.resolve()):
-        folder = FeatureFolder(positions, extractor.describe())
+        folder = FeatureFolder(paths, extractor.describe())
         for warning in folder.warnings:
             print(f"warning: {warning}", file=sys.stderr)
         outcome = extract_all(videos, extractor, folder, args.workers)
@@ -151,9 +151,9 @@ def run_extract(args: argparse.Namespace) -> int:
     return EXIT_SOME_FAILED if outcome.failed else 0
 
 
-def _places(args: argparse.Namespace) -> Any:
+def _feature_paths(args: argparse.Namespace) -> Any:
     """Where the files go; checks the options that belong together."""
-    from mmvad.extraction.folder import Places
+    from mmvad.extraction.folder import FeaturePaths
 
     if args.benchmark is None:
         given = [name for name in ("lists", "bank", "subset") if getattr(args, name)]
@@ -161,13 +161,13 @@ def _places(args: argparse.Namespace) -> Any:
             raise UserError(
                 f"--{given[0]}", "says nothing without --benchmark", expected="--benchmark NAME --lists DIR"
             )
-        return Places(args.out)
+        return FeaturePaths(args.out)
     from mmvad.benchmarks.lists import read_videos
     from mmvad.benchmarks.registry import benchmark
 
     spec = benchmark(args.benchmark)
     lists = read_videos(spec, args.lists or args.out)
-    return Places(args.out, spec, {video.name: video for split in lists.values() for video in split})
+    return FeaturePaths(args.out, spec, {video.name: video for split in lists.values() for video in split})
 
 
 def _import(args: argparse.Namespace, extractor: Any) -> None:

@@ -197,10 +197,10 @@ def _check_truth(options: argparse.Namespace, count: int) -> None:
     _check_sole("--truth", options.truth, count, "a folder that holds NAME.csv for each video")
 
 
-def _check_sole(option: str, position: Path | None, videos: int, folder: str) -> None:
-    if position is not None and position.is_file() and videos > 1:
+def _check_sole(option: str, path: Path | None, videos: int, folder: str) -> None:
+    if path is not None and path.is_file() and videos > 1:
         raise UserError(
-            position, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
+            path, f"{option} names one file for {videos} videos", expected="one video", fix=f"give {folder}"
         )
 
 

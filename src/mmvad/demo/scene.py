@@ -18,10 +18,10 @@ class Scene:
 
     def __init__(self, script: Script) -> None:
         self.script = script
-        position, rng = np.random.default_rng(script.camera), np.random.default_rng(script.seed)
-        self.backdrop = _backdrop(position)
+        street, rng = np.random.default_rng(script.camera), np.random.default_rng(script.seed)
+        self.backdrop = _backdrop(street)
         self.cloud = rng.uniform(0, 2 * np.pi)
-        self.walkers = [_Walker(colour, rng) for colour in position.uniform(40, 170, size=(PEOPLE, 3))]
+        self.walkers = [_Walker(colour, rng) for colour in street.uniform(40, 170, size=(PEOPLE, 3))]
         self.grain = rng.normal(0, 5, size=(8, HEIGHT, WIDTH, 1)).astype(np.float32)
 
     def frame(self, number: int) -> np.ndarray:
@@ -92,8 +92,8 @@ def _car(picture: np.ndarray, act: Act, second: float, strength: float) -> None:
 
 def _fight(picture: np.ndarray, act: Act, second: float, strength: float) -> None:
     """A tangle of limbs in a cloud of dust, another tangle in every picture."""
-    position = np.random.default_rng(act.seed)
-    column, row = position.uniform(110, 210), position.uniform(155, 185)
+    spot = np.random.default_rng(act.seed)
+    column, row = spot.uniform(110, 210), spot.uniform(155, 185)
     rng = np.random.default_rng([act.seed, int(second * RATE)])
     dust = np.array([222, 196, 150], dtype=np.float32)
     for _ in range(14):
@@ -108,8 +108,8 @@ def _fight(picture: np.ndarray, act: Act, second: float, strength: float) -> Non
 
 def _explosion(picture: np.ndarray, act: Act, second: float, strength: float) -> None:
     """A fireball that flickers under smoke, and its light on everything."""
-    position = np.random.default_rng(act.seed)
-    column, row = position.uniform(90, 230), position.uniform(110, 160)
+    spot = np.random.default_rng(act.seed)
+    column, row = spot.uniform(90, 230), spot.uniform(110, 160)
     rng = np.random.default_rng([act.seed, int(second * RATE)])
     picture += strength * np.array([45, 22, 0], dtype=np.float32)
     size = 45 + 25 * min((second - act.start) / 2, 1) + rng.normal(0, 3)

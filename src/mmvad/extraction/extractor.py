@@ -111,7 +111,7 @@ class Steps:
 
 
 @dataclass
-class Heard:
+class Duration:
     """How many seconds of a waveform at 16 kHz were taken."""
 
     seconds: float = 0.0
@@ -137,11 +137,11 @@ class Extractor:
         self.settings = settings
         self.device = torch_device(settings.device, "--device")
         self.precision = tower_precision(settings.precision, self.device)
-        position = (self.device, self.precision)
-        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *position)
+        chosen = (self.device, self.precision)
+        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *chosen)
         self.sound: AudioEncoder | None = None
         if settings.audio:
-            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *position)
+            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *chosen)
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
         self._turn = threading.Lock()
 
@@ -230,8 +230,8 @@ class Extractor:
         """
         assert self.sound is not None
         track = media.sound(path, self.settings.audio_track, notes)
-        has_audio = Heard()
-        blocks = iter(()) if track is None else has_audio.through(resampled(track.blocks, track.rate))
+        taken = Duration()
+        blocks = iter(()) if track is None else taken.through(resampled(track.blocks, track.rate))
         first = next(blocks, None)
         if first is None:
             notes.append("no audio track" if track is None else "the audio track holds no sound that can be decoded")
@@ -240,15 +240,15 @@ class Extractor:
         ends: list[int] = list(tick_ends(float(starts[-1]))) if tick else snippet_ends(starts)
         cut = windows(chain([first], blocks), ends, to_the_last=not tick)
         found = list[np.ndarray]()
-        for rows in self._heard(cut):
+        for rows in self._encoded(cut):
             found.append(rows)
             advance(sum(map(len, found)) / len(ends))
-        if has_audio.seconds < starts[-1] - SOUND_MAY_MISS:
-            notes.append(f"the sound ends at {has_audio.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
+        if taken.seconds < starts[-1] - SOUND_MAY_MISS:
+            notes.append(f"the sound ends at {taken.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
         whole = np.concatenate(found)
         return whole[tick_of_snippet(starts, len(whole))] if tick else whole
 
-    def _heard(self, cut: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    def _encoded(self, cut: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         began = time.perf_counter()
         for group in batches(map(example, cut), self.settings.batch):
             self.seconds["sound"] += time.perf_counter() - began

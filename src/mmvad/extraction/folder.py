@@ -37,7 +37,7 @@ _NEEDED = {"video", "bytes", "modified_ns", "snippets", "audio"}
 
 
 @dataclass(frozen=True)
-class Places:
+class FeaturePaths:
     """Where a video's files lie: by name, or as the benchmark's CLIP release has it (`videos` are then its lists)."""
 
     root: Path
@@ -79,15 +79,15 @@ class FeatureFolder:
     Raises UserError, changing nothing, where it holds features that were made otherwise.
     """
 
-    def __init__(self, positions: Places, description: Mapping[str, Any]) -> None:
-        self.positions = positions
+    def __init__(self, paths: FeaturePaths, description: Mapping[str, Any]) -> None:
+        self.paths = paths
         self.crops = int(description["visual"]["crops"])
         self.warnings: list[str] = []
         self._records: dict[str, dict[str, Any]] = {}
         self._lock = threading.Lock()
-        name = positions.benchmark.name if positions.benchmark else None
+        name = paths.benchmark.name if paths.benchmark else None
         manifest = {"format": FORMAT, "made_by": "mmvad extract", "benchmark": name, **description}
-        with disk_errors(positions.root):
+        with disk_errors(paths.root):
             self._open(json.loads(json.dumps(manifest)))
 
     def is_done(self, path: Path) -> bool:
@@ -95,8 +95,8 @@ class FeatureFolder:
         record = self._records.get(video_name(path))
         if record is None or not path.is_file() or _identity(path) != {k: record[k] for k in _identity(path)}:
             return False
-        files = [self.positions.visual(record["video"], crop) for crop in range(self.crops)]
-        files += [self.positions.audio(record["video"])] if record["audio"] else []
+        files = [self.paths.visual(record["video"], crop) for crop in range(self.crops)]
+        files += [self.paths.audio(record["video"])] if record["audio"] else []
         try:
             return all(read_header(file).rows == record["snippets"] for file in files)
         except UserError:
@@ -106,20 +106,20 @@ class FeatureFolder:
         """Writes the features, then the line that says that they are there. Raises UserError for a full disk."""
         name = video_name(path)
         for crop, rows in features.visual.items():
-            _write_rows(self.positions.visual(name, crop), rows)
+            _write_rows(self.paths.visual(name, crop), rows)
         if features.audio is not None:
-            _write_rows(self.positions.audio(name), features.audio)
+            _write_rows(self.paths.audio(name), features.audio)
         else:
-            self.positions.audio(name).unlink(missing_ok=True)
+            self.paths.audio(name).unlink(missing_ok=True)
         self._note(name, _record(path, features))
 
     def close(self) -> None:
         """Sorts the journal by name: however often the extraction was stopped, it ends with the same file."""
         lines = [_line(self._records[name]) for name in sorted(self._records)]
-        write_whole(self.positions.root / JOURNAL, b"".join(lines))
+        write_whole(self.paths.root / JOURNAL, b"".join(lines))
 
     def _open(self, manifest: dict[str, Any]) -> None:
-        root = self.positions.root
+        root = self.paths.root
         before = _read_manifest(root / MANIFEST)
         if before is None:
             _check_unclaimed(root)
@@ -140,7 +140,7 @@ class FeatureFolder:
         self.close()  # a last line that was cut off goes
 
     def _note(self, name: str, record: dict[str, Any]) -> None:
-        journal = self.positions.root / JOURNAL
+        journal = self.paths.root / JOURNAL
         with self._lock, disk_errors(journal):
             with open(journal, "ab", buffering=0) as file:
                 write_all(file, _line(record))

@@ -140,16 +140,16 @@ def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
 
 
 def _blocks(path: Path, track: int, rate: int, notes: list[str]) -> Iterator[np.ndarray]:
-    has_audio = None
+    taken = None
     with _opened(path) as container:
         begin, shown = _begin(container), _decoded(container, container.streams.audio[track], notes, _moves(path))
         for time, mono in _as_mono(shown, rate):
-            gap = 0 if time is None else round((time - begin) * rate) - (has_audio or 0)
-            if has_audio is None or abs(gap) > _GAP_SECONDS * rate:
+            gap = 0 if time is None else round((time - begin) * rate) - (taken or 0)
+            if taken is None or abs(gap) > _GAP_SECONDS * rate:
                 yield from _silence(gap, rate)
                 mono = mono[max(-gap, 0) :]
-                has_audio = (has_audio or 0) + max(gap, 0)
-            has_audio += len(mono)
+                taken = (taken or 0) + max(gap, 0)
+            taken += len(mono)
             yield mono
 
 

@@ -95,7 +95,7 @@ def _one(
 
     try:
         go_on(0)
-        folder.positions.visual(video_name(path), 0)  # says at once where the lists do not have the video
+        folder.paths.visual(video_name(path), 0)  # says at once where the lists do not have the video
         features = extractor.extract(path, go_on)
         folder.save(path, features)
     except (DiskFullError, _Stopped):

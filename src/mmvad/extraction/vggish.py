@@ -135,23 +135,23 @@ def _numpy_arrays() -> list[Any]:
 
 def _fetch(option: str) -> Any:
     """The published file, from torch's cache or the network."""
-    position = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[option]
-    if not position.is_file():
-        position.parent.mkdir(parents=True, exist_ok=True)
+    file = Path(torch.hub.get_dir()) / "checkpoints" / _FILES[option]
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            expected = _HASHED_NAME.search(position.name)
+            expected = _HASHED_NAME.search(file.name)
             torch.hub.download_url_to_file(
-                _PUBLISHED_AT + position.name,
-                str(position),
+                _PUBLISHED_AT + file.name,
+                str(file),
                 hash_prefix=expected[1] if expected else None,
                 progress=False,
             )
         except (OSError, RuntimeError) as error:
             problem = f"the published weights could not be fetched ({error})"
             raise UserError(
-                option, problem, expected=f"a network, or the file at {position}", fix=_origin(option)
+                option, problem, expected=f"a network, or the file at {file}", fix=_origin(option)
             ) from error
-    return _read(option, position)
+    return _read(option, file)
 
 
 def _origin(option: str) -> str:

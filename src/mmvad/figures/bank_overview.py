@@ -52,10 +52,10 @@ def class_counts(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 def video_means(bank: Bank, split: Split, modality: Modality = "visual") -> tuple[list[BankVideo], np.ndarray]:
     """Every video's mean feature, float64 [videos, d], of its first crop; audio leaves silent videos out."""
     part = bank.split(split)
-    has_audio = [v for v in part.videos if modality == "visual" or part.audio_rows(v) is not None]
-    rows = (part.visual_rows(v, v.crops[0]) if modality == "visual" else part.audio_rows(v) for v in has_audio)
+    taken = [v for v in part.videos if modality == "visual" or part.audio_rows(v) is not None]
+    rows = (part.visual_rows(v, v.crops[0]) if modality == "visual" else part.audio_rows(v) for v in taken)
     means = [np.asarray(found, dtype=np.float64).mean(axis=0) for found in rows if found is not None]
-    return has_audio, np.stack(means) if means else np.zeros((0, 0))
+    return taken, np.stack(means) if means else np.zeros((0, 0))
 
 
 def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ class Fusion(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor, layout: Layout) -> Tensor:
-        """F on the rows of a layout: visual [R, d], audio [R, d_a], heard bool [B] (has sound) -> [R, d]."""
+        """F on the rows of a layout: visual [R, d], audio [R, d_a], has_audio bool [B] -> [R, d]."""
         encoded = layout.dropout(self.norm(self.encode(audio)), self.dropout)
         fused = self.fuse(visual, encoded, layout)
         return torch.where(layout.of_videos(has_audio).unsqueeze(-1), fused, visual)

@@ -17,7 +17,7 @@ class Batch(NamedTuple):
     Attributes:
         visual: [B, L, d_v].
         audio: [B, L, d_a], or None where the modalities have no A.
-        heard: bool [B], False for a video without sound; None with `audio`.
+        has_audio: bool [B], False for a video without sound; None with `audio`.
         mask: bool [B, L], True on valid segments.
         labels: [B, C] of 0 and 1, the normal class first.
         crops: rows that stand together as crops of one video (`data.crops: together`): rows 0 to crops - 1 are the

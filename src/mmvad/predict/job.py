@@ -143,8 +143,8 @@ class Predictor:
         """Which run gave the scores, for the foot of a page."""
         branches = "; combined is the larger of coarse and fine" if self.run.config.uses_text else ""
         chosen = CHOSEN.get(self.run.config.select)
-        message = f"; {chosen}" if chosen else ""
-        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}{message}"
+        policy = f"; {chosen}" if chosen else ""
+        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}{policy}"
 
 
 def prediction_line(prediction: Prediction) -> str:

@@ -120,9 +120,9 @@ def _lay_beside(page: Path, media: Path) -> None:
             raise
 
 
-def _linked(link: Callable[[Path, Path], object], media: Path, position: Path) -> bool:
+def _linked(link: Callable[[Path, Path], object], media: Path, target: Path) -> bool:
     with suppress(OSError):
-        link(media.resolve(), position)
+        link(media.resolve(), target)
         return True
     return False
 

@@ -65,11 +65,11 @@ def request_video(path: Path, extractor: Extractor) -> Request:
 
 
 def request_files(
-    name: str, visual: Mapping[int, Path], position: Path | None, media: Path | None, usual: float, fps: float | None
+    name: str, visual: Mapping[int, Path], given: Path | None, media: Path | None, usual: float, fps: float | None
 ) -> Request:
     """A video whose features lie in files; the sound is what `audio_file` finds, the rest as in `from_files`."""
-    audio = audio_file(position, name)
-    sought = None if position is None or audio is not None else _audio_places(position, name)[0]
+    audio = audio_file(given, name)
+    sought = None if given is None or audio is not None else _audio_places(given, name)[0]
     beside = [path for path in (audio, media) if path is not None]
 
     def read() -> Source:
@@ -153,16 +153,16 @@ def by_video(files: Sequence[Path]) -> dict[str, dict[int, Path]]:
     return videos
 
 
-def audio_file(position: Path | None, name: str) -> Path | None:
+def audio_file(given: Path | None, name: str) -> Path | None:
     """The sound of the video of that name: the file itself, or NAME__vggish.npy or NAME.npy in a folder.
 
     Raises UserError where there is no such place; None where the folder has none.
     """
-    if position is None or position.is_file():
-        return position
-    if not position.is_dir():
-        raise UserError(position, "no such file or folder", expected="audio features (.npy), or a folder of them")
-    return next((file for file in _audio_places(position, name) if file.is_file()), None)
+    if given is None or given.is_file():
+        return given
+    if not given.is_dir():
+        raise UserError(given, "no such file or folder", expected="audio features (.npy), or a folder of them")
+    return next((file for file in _audio_places(given, name) if file.is_file()), None)
 
 
 def _audio_places(folder: Path, name: str) -> tuple[Path, Path]:

@@ -99,9 +99,9 @@ class TrainedRun:
         if self.uses_audio and source.audio is not None:
             _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
             audio = source.audio
-        has_audio = 0 if len(audio) else None
+        audio_start = 0 if len(audio) else None
         snippets = len(visual) // len(crops)
-        video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, has_audio, (), ())
+        video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, audio_start, (), ())
         return SplitBank((video,), visual, audio)
 
     def _crops(self, source: Source) -> tuple[int, ...]:

@@ -31,11 +31,11 @@ def read_truth(path: Path, benchmark: Benchmark) -> tuple[TrueEvent, ...]:
     return tuple(_event(f"{path}, line {number}", line, benchmark) for number, line in rows)
 
 
-def truth_file(position: Path, name: str) -> Path | None:
+def truth_file(path: Path, name: str) -> Path | None:
     """The truth of the video of that name: the file itself, or NAME.csv in a folder; None where it has none."""
-    if not position.is_dir():
-        return position
-    file = position / f"{name}.csv"
+    if not path.is_dir():
+        return path
+    file = path / f"{name}.csv"
     return file if file.is_file() else None
 
 

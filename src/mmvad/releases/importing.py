@@ -243,10 +243,10 @@ def _first_of(release: Release, wrong: list[Finding]) -> UserError:
 def _check_space(plan: Plan, out: Path, dtype: str | None) -> None:
     """Raises UserError if the bank cannot fit on the disk."""
     need = sum(_bank_bytes(entry, dtype) for entry in plan.entries)
-    position = next(folder for folder in out.resolve().parents if folder.exists())
+    existing = next(folder for folder in out.resolve().parents if folder.exists())
     partial = partial_of(out.resolve())
     resumed = sum(path.stat().st_size for path in partial.rglob("*.npy")) if partial.is_dir() else 0
-    free = shutil.disk_usage(position).free + resumed
+    free = shutil.disk_usage(existing).free + resumed
     if need > free:
         problem = f"no space left: the bank needs {_gib(need)}, {_gib(free)} are free"
         fix = "free space, choose another disk with --out, or halve the bank with --dtype float16"

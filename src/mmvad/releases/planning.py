@@ -145,13 +145,13 @@ def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Opti
     lacking = [crop for crop in wanted if crop not in files]
     first = (wanted or (release.benchmark.test_crop,))[0]
     if len(lacking) == len(wanted):
-        position = release.visual_place(video.split, video.name, first)
-        note("missing", UserError(position, "there is no such file", expected=f"a feature file of {video.name}"))
+        file = release.visual_place(video.split, video.name, first)
+        note("missing", UserError(file, "there is no such file", expected=f"a feature file of {video.name}"))
         return None
     if lacking:
-        position = release.visual_place(video.split, video.name, lacking[0])
+        file = release.visual_place(video.split, video.name, lacking[0])
         crops = f"crops {', '.join(map(str, wanted))}, as other videos have"
-        note("incomplete", UserError(position, f"there is no such file, crops {lacking} are missing", expected=crops))
+        note("incomplete", UserError(file, f"there is no such file, crops {lacking} are missing", expected=crops))
     before = len(plan.findings)
     visual = _visual_headers(plan, {crop: files[crop] for crop in wanted if crop in files}, options, note)
     audio = _audio_header(release, video, options, note)
@@ -182,9 +182,9 @@ def _audio_header(release: Release, video: Video, options: Options, note: _Notes
     if options.audio == "none" or (path is None and options.audio == "optional"):
         return None
     if path is None:
-        position = release.audio_place(video.split, video.name)
+        file = release.audio_place(video.split, video.name)
         fix = "fetch the file, or import with --audio optional (a video may be silent) or --audio none"
-        note("no audio", UserError(position, "there is no such file", expected=f"the sound of {video.name}", fix=fix))
+        note("no audio", UserError(file, "there is no such file", expected=f"the sound of {video.name}", fix=fix))
         return None
     try:
         return read_header(path, options.audio_width)
@@ -227,18 +227,18 @@ def _find_extra(plan: Plan, videos: Mapping[Split, Sequence[Video]], options: Op
     stray = [(path, "", path.stem) for path in release.unnamed]
     for split in get_args(Split)[:1] if shared else get_args(Split):
         names = both if shared else listed[split]
-        position = "" if shared else split
+        where = "" if shared else split
         stray += [
-            (path, position, name)
+            (path, where, name)
             for name, crops in release.visual[split].items()
             if name not in names
             for path in dict.fromkeys(crops.values())
         ]
     for split in get_args(Split) if options.audio != "none" else ():
         stray += [(path, split, name) for name, path in release.audio[split].items() if name not in listed[split]]
-    for path, position, name in stray:
+    for path, where, name in stray:
         error = UserError(path, "belongs to no listed video")
-        plan.findings.append(Finding("extra", position, name, error))  # type: ignore[arg-type]
+        plan.findings.append(Finding("extra", where, name, error))  # type: ignore[arg-type]
 
 
 def _find_mixed_dtypes(plan: Plan) -> None:

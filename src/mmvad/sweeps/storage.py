@@ -78,8 +78,8 @@ class Database:
     def shown(self) -> str:
         """The URL without a password."""
         scheme, _, rest = self.url.partition("://")
-        login, at, position = rest.rpartition("@")
-        return f"{scheme}://{login.partition(':')[0]}{at}{position}"
+        login, at, host = rest.rpartition("@")
+        return f"{scheme}://{login.partition(':')[0]}{at}{host}"
 
     def patiently(self, work: Callable[[], Result]) -> Result:
         """Does `work`, again and again while the database does not answer. Work that was half done is done anew.

@@ -68,9 +68,9 @@ def find_published(
     """
 
     def nearness(figure: Published) -> tuple[bool, bool, bool]:
-        has_audio = modality is not None and figure.modality == modality
-        seen = feature is not None and figure.feature.partition("+")[0] == feature.partition("+")[0]
-        return has_audio and figure.feature == feature, has_audio, seen
+        same_modality = modality is not None and figure.modality == modality
+        same_picture = feature is not None and figure.feature.partition("+")[0] == feature.partition("+")[0]
+        return same_modality and figure.feature == feature, same_modality, same_picture
 
     key = (method, dataset, metric)
     found = [p for p in published_figures() if (p.method, p.dataset, p.metric) == key]

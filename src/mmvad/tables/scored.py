@@ -34,12 +34,12 @@ class Truths:
     def of(self, bank_hash: str, recorded: str | None) -> tuple[BankVideo, ...]:
         """The test videos of the bank with that content. Raises UserError where no bank at hand has it."""
         if bank_hash not in self._read:
-            positions = [*([Path(recorded)] if recorded else []), *self.banks]
-            position = next((path for path in positions if _content_hash(path) == bank_hash), None)
-            if position is None:
+            banks = [*([Path(recorded)] if recorded else []), *self.banks]
+            bank = next((path for path in banks if _content_hash(path) == bank_hash), None)
+            if bank is None:
                 named = recorded or f"with content {bank_hash[:12]}"
                 raise UserError(f"bank {named}", "is not here, so there is no ground truth", fix=self.fix)
-            self._read[bank_hash] = _test_videos(position)
+            self._read[bank_hash] = _test_videos(bank)
         return self._read[bank_hash]
 
 

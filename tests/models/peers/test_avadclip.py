@@ -140,8 +140,8 @@ def test_a_run_of_both_stages(tmp_path: Path) -> None:
     bank = write_bank(tmp_path / "bank", test=4)
     keys = ["model.name=avadclip", "peers.avadclip.network=student", "optim.epochs=4", "optim.milestones=[0.5]"]
     text = ["model.text.architecture=tiny", "model.text.weights=random", "data.segment_length=16", "data.batch_size=6"]
-    positions = [f"data.bank={bank}", f"runtime.results={tmp_path}", "runtime.figures=off"]
-    folder = train(load_config([], [*keys, *text, *positions, "optim.learning_rate=1e-3"]))
+    paths = [f"data.bank={bank}", f"runtime.results={tmp_path}", "runtime.figures=off"]
+    folder = train(load_config([], [*keys, *text, *paths, "optim.learning_rate=1e-3"]))
     rows = pd.read_csv(folder.epochs)
     assert list(rows["learning_rate"]) == pytest.approx([1e-3, 1e-4, 1e-3, 1e-4])
     assert list(rows["loss/distil"].isna()) == [True, True, False, False]

@@ -50,7 +50,7 @@ def top_positions(scores: Tensor, mask: Tensor, *, lowest: bool = False) -> tupl
         scores: [B, L].
         mask: bool [B, L].
 
-    Returns: places int64 [B, K], K the largest k; taken bool [B, K], False beyond a video's own k.
+    Returns: positions int64 [B, K], K the largest k; taken bool [B, K], False beyond a video's own k.
     """
     filled = scores.detach().masked_fill(~mask, float("inf") if lowest else float("-inf"))
     positions = filled.topk(largest_top_k(mask.shape[1]), dim=1, largest=not lowest).indices
@@ -63,12 +63,12 @@ def _own(picked: Tensor, mask: Tensor) -> Tensor:
 
 
 def _is_at(positions: Tensor, length: int) -> Tensor:
-    """Whether a pick is the segment: int64 [...] of places -> bool [..., L]."""
+    """Whether a pick is the segment: int64 [...] of positions -> bool [..., L]."""
     return positions.unsqueeze(-1) == torch.arange(length, device=positions.device)
 
 
 def rows_at(features: Tensor, positions: Tensor) -> Tensor:
-    """The segments at these places: [B, L, d], int64 [B, K] -> [B, K, d].
+    """The segments at these positions: [B, L, d], int64 [B, K] -> [B, K, d].
 
     Off the CPU by a product with ones and zeros: a gather's gradient is added up there by sorting all its places.
     """
@@ -78,7 +78,7 @@ def rows_at(features: Tensor, positions: Tensor) -> Tensor:
 
 
 def rows_at_each(features: Tensor, *positions: Tensor) -> Sequence[Tensor]:
-    """`rows_at` for several choices of places; off the CPU by one product for all."""
+    """`rows_at` for several choices of positions; off the CPU by one product for all."""
     if packs(features):
         return [rows_at(features, each) for each in positions]
     return rows_at(features, torch.cat(positions, dim=1)).split([each.shape[1] for each in positions], dim=1)
@@ -88,7 +88,7 @@ class Pairs(NamedTuple):
     """The i-th abnormal beside the i-th normal video, in their order.
 
     Attributes:
-        abnormal, normal: int64 [B], places in the batch.
+        abnormal, normal: int64 [B], positions in the batch.
         taken: bool [B], whether there is an i-th of either kind.
     """
 
@@ -106,7 +106,7 @@ def pairs_of(abnormal: Tensor) -> Pairs:
 
 
 def chosen_first(chosen: Tensor) -> Tensor:
-    """The places of those chosen, bool [B], and then of the others, both in their order: int64 [B]."""
+    """The positions of those chosen, bool [B], and then of the others, both in their order: int64 [B]."""
     return (~chosen).int().argsort(stable=True)
 
 

@@ -134,7 +134,7 @@ class Selected(NamedTuple):
     Attributes:
         scores: s [V, L], the mean over crops.
         features: f [V, N, L, d].
-        places: int64 [V, K], the selected segments, the largest norm first.
+        positions: int64 [V, K], the selected segments, the largest norm first.
         taken: bool [V, K], False beyond a video's own k.
     """
 

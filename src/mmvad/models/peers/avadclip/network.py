@@ -68,7 +68,7 @@ class GatedAudio(nn.Module):
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
 
     def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor) -> Tensor:
-        """v [B, L, d], audio [B, L, d_a], heard bool [B] -> f [B, L, d]."""
+        """v [B, L, d], audio [B, L, d_a], has_audio bool [B] -> f [B, L, d]."""
         sound = self.blocks(self.align(audio).transpose(1, 2)).transpose(1, 2)
         both = torch.cat([visual, sound], dim=-1)
         fused = visual + torch.sigmoid(self.gate(both)) * self.update(both)

@@ -65,8 +65,8 @@ class AudioVisualNet(VisualNet):
 
     def represent(self, visual: Tensor, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """r_v = T(h_v, h_a) and r_a = T(h_a, h_v), [B, L, 128] each."""
-        seen, has_audio = self.visual(visual), self.audio(audio)
-        return self.attend(seen, has_audio, mask), self.attend(has_audio, seen, mask)
+        picture, sound = self.visual(visual), self.audio(audio)
+        return self.attend(picture, sound, mask), self.attend(sound, picture, mask)
 
 
 class MacilOutput(NamedTuple):
@@ -100,8 +100,8 @@ class MacilSd(Model[MacilOutput]):
     def forward(self, batch: Batch) -> MacilOutput:
         assert batch.audio is not None
         visual, audio = self.both.represent(batch.visual, batch.audio, batch.mask)
-        seen, has_audio = (self.both.classify(rows).squeeze(-1) for rows in (visual, audio))
-        return MacilOutput(visual, audio, seen, has_audio, self.alone(batch.visual, batch.mask))
+        picture, sound = (self.both.classify(rows).squeeze(-1) for rows in (visual, audio))
+        return MacilOutput(visual, audio, picture, sound, self.alone(batch.visual, batch.mask))
 
     def losses(self, output: MacilOutput, batch: Batch) -> dict[str, Tensor]:
         truth = batch.abnormal.float()
@@ -148,13 +148,13 @@ def cross_modal_contrast(output: MacilOutput, mask: Tensor, *, swapped: bool = F
     times; a normal one its top rows; the bottom rows of all videos are background. 0 without a bag of either kind.
     """
     picks = output.visual_logits, output.audio_logits
-    seen, has_audio = (
+    picture, sound = (
         _bags(rows.float(), scores.float(), mask)
         for rows, scores in zip((output.visual, output.audio), reversed(picks) if swapped else picks, strict=True)
     )
     abnormal = top_mean(output.logits, mask) > 0
     times = abnormal * top_k(mask)
-    loss = _pull(has_audio.mean, seen, abnormal, times) + _pull(seen.mean, has_audio, abnormal, times)
+    loss = _pull(sound.mean, picture, abnormal, times) + _pull(picture.mean, sound, abnormal, times)
     both = abnormal.any() & (~abnormal).any()
     return torch.where(both, loss, torch.zeros_like(loss))
 
