@@ -9,9 +9,6 @@ import torch
 
 from mmvad.errors import UserError
 
-PRECISIONS = ("auto", "float32", "float16", "bfloat16")
-"""Of the extraction's towers."""
-
 
 class Device(NamedTuple):
     """Device and precision in use, with the reason, for the log.

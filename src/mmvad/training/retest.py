@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config
-from mmvad.training.checkpoints import BEST, LAST, read_checkpoint
+from mmvad.training.checkpoints import read_checkpoint
 from mmvad.training.prepare import prepare
-from mmvad.training.train import assemble, test, warn_of_changed_code
+from mmvad.training.train import assemble, chosen_checkpoint, test, warn_of_changed_code
 
 EQUAL_WITHIN = 1e-6
 MISSING = object()
@@ -54,7 +54,7 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> Ret
             fix="give the run's own bank and weights, and change only runtime.* keys",
         )
     warn_of_changed_code(config, folder)
-    file = checkpoint or folder.checkpoints / (LAST if config.select == "last" else BEST)
+    file = checkpoint or chosen_checkpoint(config, folder)
     read_checkpoint(file, prepared.identity)
     data, module = assemble(prepared)
     videos = test(prepared, data, module, file)
