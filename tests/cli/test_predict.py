@@ -154,15 +154,15 @@ def test_a_page_says_that_its_run_peeked(trained: RunFolder, tmp_path: Path) -> 
 
 def test_another_way_of_extraction_is_another_result(trained: RunFolder, features: Path, tmp_path: Path) -> None:
     way = {"visual": {"precision": "float32"}, "audio": {"track": 0}, "versions": {"torch": "2"}}
-    options_, run = OutputOptions(tmp_path / "out", extraction=way), load_run(trained.path)
+    output, run = OutputOptions(tmp_path / "out", extraction=way), load_run(trained.path)
     request = request_files("test01", {0: files_of(features)[0]}, None, None, 24, None)
-    Predictor(run, options_).predict(request)
+    Predictor(run, output).predict(request)
     for part, content, same in (
         ("versions", {"torch": "3"}, True),
         ("audio", {"track": 1}, False),
         ("visual", {"precision": "float16"}, False),
     ):
-        assert Predictor(run, replace(options_, extraction={**way, part: content})).is_done(request) == same
+        assert Predictor(run, replace(output, extraction={**way, part: content})).is_done(request) == same
 
 
 def test_a_name_that_is_no_text(

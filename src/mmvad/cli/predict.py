@@ -134,7 +134,7 @@ def _predictor(
     from mmvad.predict.job import OutputOptions, Predictor
 
     run.overlap(options.chunk_overlap)  # before it fails video by video
-    options_ = OutputOptions(
+    output = OutputOptions(
         options.out,
         options.html,
         options.truth,
@@ -144,7 +144,7 @@ def _predictor(
         options.fps,
         extraction,
     )
-    return Predictor(run, options_)
+    return Predictor(run, output)
 
 
 def _all(predictor: Predictor, requests: list[Request]) -> int:
@@ -173,7 +173,7 @@ def _one(predictor: Predictor, request: Request) -> bool:
     from mmvad.predict.job import prediction_line
     from mmvad.system.disk import DiskFullError
 
-    folder = predictor.options_.out / request.name
+    folder = predictor.output.out / request.name
     try:
         if predictor.is_done(request):
             print(f"{request.name}: done before, {folder}", flush=True)

@@ -60,13 +60,13 @@ class OutputOptions:
 class Predictor:
     """Scores videos with one run and writes what was found."""
 
-    def __init__(self, run: TrainedRun, options_: OutputOptions) -> None:
-        self.run, self.options_ = run, options_
-        self._truths = _bank_truths(run) if options_.truth is None else {}
+    def __init__(self, run: TrainedRun, output: OutputOptions) -> None:
+        self.run, self.output = run, output
+        self._truths = _bank_truths(run) if output.truth is None else {}
 
     def is_done(self, request: Request) -> bool:
-        """Whether these very files were predicted before, with this run and these wishes."""
-        result = self.options_.out / request.name / RESULT
+        """Whether these very files were predicted before, with this run and these options."""
+        result = self.output.out / request.name / RESULT
         try:
             return json.loads(result.read_text(encoding="utf-8"))["inputs"] == self._inputs(request)
         except (OSError, ValueError, KeyError, TypeError):
@@ -77,14 +77,14 @@ class Predictor:
         inputs = self._inputs(request)  # as they are before they are read: what changes meanwhile is done again
         source = request.read()
         prediction = self._prediction(source)
-        folder = self.options_.out / source.name
+        folder = self.output.out / source.name
         with disk_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / RESULT).unlink(missing_ok=True)
         write_whole(folder / "scores.csv", scores_csv(prediction).encode())
         write_whole(folder / "events.csv", events_csv(prediction).encode())
         draw_prediction(folder / "curves.png", prediction, _shots(prediction))
-        if self.options_.html and prediction.media is not None:
+        if self.output.html and prediction.media is not None:
             write_page(folder / "page.html", prediction, self.made_by)
         run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
         content = {**as_plain(prediction), "model": run, "inputs": inputs}
@@ -92,12 +92,12 @@ class Predictor:
         return prediction
 
     def _prediction(self, source: Source) -> Prediction:
-        scored = self.run.score(source, self.options_.overlap)
+        scored = self.run.score(source, self.output.overlap)
         scores = frame_scores([scored])
         for name, values in scores.items():
             require_finite(values, f"{source.name}: {name} score")
         classes = scored.class_probabilities
-        benchmark, every = self.run.benchmark, self.options_.every_run
+        benchmark, every = self.run.benchmark, self.output.every_run
         return Prediction(
             name=source.name,
             benchmark=benchmark,
@@ -106,36 +106,36 @@ class Predictor:
             probabilities=classes,
             events=detect_events(benchmark, source.edges, scores["combined"], classes, every_run=every),
             truth=self._truth(source),
-            notes=(*self.options_.notes, *source.notes, *self.run.note(source), *self._pageless(source)),
+            notes=(*self.output.notes, *source.notes, *self.run.note(source), *self._pageless(source)),
             media=source.media,
         )
 
     def _pageless(self, source: Source) -> tuple[str, ...]:
-        missing = self.options_.html and source.media is None
+        missing = self.output.html and source.media is None
         return (f"no page: the video of {source.name} does not lie beside its features",) if missing else ()
 
     def _truth(self, source: Source) -> tuple[TrueEvent, ...] | None:
-        if self.options_.truth is None:
+        if self.output.truth is None:
             video = self._truths.get(source.name)
             return None if video is None else bank_truth(video, self.run.benchmark, source.edges)
-        file = truth_file(self.options_.truth, source.name)
+        file = truth_file(self.output.truth, source.name)
         return None if file is None else read_truth(file, self.run.benchmark)
 
     def _inputs(self, request: Request) -> dict[str, Any]:
         """What decides a result, as JSON has it: the same again means that nothing is to be done."""
-        options_, extraction = self.options_, self.options_.extraction
-        truth = None if options_.truth is None else truth_file(options_.truth, request.name)
+        output, extraction = self.output, self.output.extraction
+        truth = None if output.truth is None else truth_file(output.truth, request.name)
         return {
             "files": [_stamp(path) for path in request.files],
-            "truth": [str(options_.truth) if options_.truth else None, _stamp(truth) if truth else None],
+            "truth": [str(output.truth) if output.truth else None, _stamp(truth) if truth else None],
             "extraction": extraction and {part: extraction[part] for part in ("visual", "audio")},
-            "fps": options_.fps,
+            "fps": output.fps,
             "identity": self.run.identity,
             "checkpoint": self.run.checkpoint.name,
-            "html": options_.html,
-            "every_run": options_.every_run,
-            "overlap": options_.overlap,
-            "notes": [*options_.notes, *([self.run.unfinished] if self.run.unfinished else [])],
+            "html": output.html,
+            "every_run": output.every_run,
+            "overlap": output.overlap,
+            "notes": [*output.notes, *([self.run.unfinished] if self.run.unfinished else [])],
         }
 
     @property
