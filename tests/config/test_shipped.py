@@ -75,6 +75,7 @@ def test_a_shipped_sweep_by_name_has_its_benchmarks_file(name: str) -> None:
     [
         (lambda name: load_config([name]), "plantd", "planted"),
         (lambda name: load_config([name]), "rtfm_xd.yml", "peers/rtfm_xd"),
+        (lambda name: load_config([name]), "rtfm", "peers/rtfm_planted"),
         (lambda name: load_config([name]), "experiments/peers/rtfm_xdd.yaml", "peers/rtfm_xd"),
         (lambda name: load_config([name]), "mein.yaml", "mine.yaml"),
         (read_sweep, "modalites", "modalities"),

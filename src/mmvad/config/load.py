@@ -25,7 +25,7 @@ _MEANT = {
     "int": "a whole number",
     "float": "a number",
     "bool": "on or off",
-    "tuple": "a list, such as [0.3, 0.6]",
+    "tuple": "a list, such as [0.3, 0.6] or [csv]",
     "path": "a path",
     "string": "a word",
 }

@@ -51,7 +51,9 @@ def no_such_file(written: Path, kind: Kind) -> UserError:
     folder, names = written.parent, shipped_names(kind)
     beside = {path.stem: path.name for path in folder.glob("*.yaml")} if folder.is_dir() else {}
     here = nearest_name(bare.name, beside)
-    shipped = nearest_name(bare.as_posix().removeprefix(f"{kind}/"), names) or nearest_name(bare.name, names)
+    deeper = [name for name in names if bare.name and Path(name).name.startswith(bare.name)]  # rtfm: peers/rtfm_planted
+    shipped = nearest_name(bare.as_posix().removeprefix(f"{kind}/"), names)
+    shipped = shipped or next(iter(deeper), None) or nearest_name(bare.name, names)
     found = [str(folder / beside[here])] if here else []
     found += [shipped] if shipped and Path(shipped).name != here else []
     return UserError(

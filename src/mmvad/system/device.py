@@ -40,7 +40,10 @@ def torch_device(name: str, where: str) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         reason = "torch sees no CUDA device" if "cuda" in name and not torch.cuda.is_available() else error
         raise UserError(
-            where, f"{name!r} cannot be used ({reason})", expected="auto, cpu, cuda, cuda:1", fix=f"set {where} to cpu"
+            where,
+            f"{name!r} cannot be used ({reason})",
+            expected="auto, cpu, or a CUDA device that torch sees",
+            fix=f"set {where} to cpu",
         ) from error
     return device
 
