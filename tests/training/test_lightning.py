@@ -12,6 +12,7 @@ import torch
 
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
+from mmvad.errors import UserError
 from mmvad.runs import RunFolder, run_config
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.module import AnomalyModule
@@ -98,3 +99,10 @@ def test_a_checkpoint_that_would_run_code_is_refused(finished: RunFolder, tmp_pa
     torch.save({**content, "planted": Path.home}, tmp_path / "bad.ckpt")
     with pytest.raises(pickle.UnpicklingError):
         AnomalyModule.load_from_checkpoint(tmp_path / "bad.ckpt")
+
+
+def test_a_model_that_is_fitted_before_training_needs_the_data_module(bank: Path, tmp_path: Path) -> None:
+    config = configured(bank, tmp_path, "model.name=one_class_svm", "modalities=v")
+    data, module = FeatureDataModule(config), AnomalyModule(config)
+    with pytest.raises(UserError, match=r"one_class_svm is fitted .*(?s:.)*trainer.fit\(module, data\)"):
+        lightning.Trainer(max_epochs=1, accelerator="cpu", **QUIET).fit(module, data.train_dataloader())

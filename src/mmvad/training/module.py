@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import lightning
@@ -86,9 +86,9 @@ class AnomalyModule(lightning.LightningModule):
         return self.model(batch)
 
     def setup(self, stage: str) -> None:
-        """Before training, what is fitted without gradients is; a data module has its samples in order."""
-        if stage == "fit" and hasattr(self.trainer.datamodule, "train_batches"):  # type: ignore[attr-defined]
-            self.model.fit_offline(self.trainer.datamodule.train_batches())  # type: ignore[attr-defined]
+        """Before training, what is fitted without gradients is. Raises UserError where nothing has its samples."""
+        if stage == "fit":
+            self.model.fit_offline(self._samples_in_order())
 
     def on_train_start(self) -> None:
         requested, steps = self.config.runtime.compile, self.optim.epochs * self.trainer.num_training_batches
@@ -158,6 +158,13 @@ class AnomalyModule(lightning.LightningModule):
         factor = lambda at: rate_factor(self.optim, at, length, self.model.stages)  # noqa: E731
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return [optimizer], [{"scheduler": schedule, "interval": "step" if by_steps else "epoch"}]
+
+    def _samples_in_order(self) -> Iterator[Batch]:
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        if not hasattr(data, "train_batches"):
+            problem = f"{self.config.model.name} is fitted to all samples before training, which loaders alone have not"
+            raise UserError("trainer.fit", problem, fix="give it the data module: trainer.fit(module, data)")
+        yield from data.train_batches()
 
     def _steps_an_epoch(self) -> int:
         self.trainer.fit_loop.setup_data()  # as Lightning's own estimate of the steps has it
