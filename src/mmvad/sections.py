@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-def _said(value: object) -> object:
+def _given(value: object) -> object:
     """Path("") is the current folder, and nobody who leaves a path empty means that."""
     if value is None or value == "":
         raise ValueError("the path is empty; give one, or leave the key out")
@@ -26,7 +26,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 NoSwitch = BeforeValidator(_no_switch)
 Count = Annotated[int, Field(ge=1), NoSwitch]
-FilePath = Annotated[Path, BeforeValidator(_said)]
+FilePath = Annotated[Path, BeforeValidator(_given)]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 

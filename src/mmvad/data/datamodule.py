@@ -94,7 +94,7 @@ class FeatureDataModule(lightning.LightningDataModule):
             _ = self.test_sets
 
     @cached_property
-    def placement(self) -> Serving:
+    def serving(self) -> Serving:
         """How and where features are served."""
         config, device = self.config, self._device or self._trainers_device()
         resident = resident_device(config, self.bank, device)
@@ -129,7 +129,7 @@ class FeatureDataModule(lightning.LightningDataModule):
 
     @cached_property
     def train_samples(self) -> Samples:
-        return training_samples(self.bank.train, self.train_videos, self.benchmark, self.placement)
+        return training_samples(self.bank.train, self.train_videos, self.benchmark, self.serving)
 
     @cached_property
     def validation(self) -> ScoringSet | None:
@@ -190,7 +190,7 @@ class FeatureDataModule(lightning.LightningDataModule):
     def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
         packed = self.bank.test if split == "test" else self.bank.train
         overlap = self.config.data.chunk_overlap
-        samples, parts = chunk_samples(packed, videos, self.benchmark, self.placement, crop, overlap)
+        samples, parts = chunk_samples(packed, videos, self.benchmark, self.serving, crop, overlap)
         return ScoringSet(videos, samples, parts, overlap)
 
 
