@@ -44,7 +44,7 @@ _LATEX_MARK = re.compile("|".join(map(re.escape, _LATEX)))
 _WHOLE = {"test_fps", "test_snippets", "train_seconds"}
 _LATEX_MINUS = re.compile(r"(?<![^\s\[(])-(?=\d)")
 WIDE = 9
-"""Columns above which a table of few rows is turned on its side."""
+"""Columns above which a table of few rows is transposed."""
 
 
 def write_table(table: FilledTable, folder: Path, stem: str | None = None) -> list[Path]:

@@ -14,25 +14,13 @@ from mmvad.models.method import Method, Variant
 from mmvad.models.outside import OURS
 from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
-from mmvad.tables.frame import NOTED, flat, method_of
+from mmvad.tables.frame import NOTED, RUN_COLUMNS, flat, method_of
 from mmvad.tables.notes import first_few, other_settings
 from mmvad.tables.results import Record, Results, equal, written
 
 PEER_FILES = Path("experiments") / "peers"
 _FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}
-_NOT_CONTEXT = {
-    "run",
-    "path",
-    "identity",
-    "recipe",
-    "seed",
-    "finished",
-    "device",
-    "versions",
-    "precision",
-    "bank",
-    NOTED,
-}
+_NOT_CONTEXT = {*RUN_COLUMNS, NOTED, "seed"} - {"bank_hash", "schema", "features", "test_videos"}
 
 
 @dataclass(frozen=True)

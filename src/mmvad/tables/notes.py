@@ -31,7 +31,7 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
     notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
     if any(row.absent == "no audio" for row in rows):
-        notes.append("no audio: the videos of this benchmark are silent, so rows that listen are not run")
+        notes.append("no audio: the videos of this benchmark are silent, so rows that use sound are not run")
     if any(row.difference and row.difference.seeds_only for row in rows):
         notes.append(
             f"{SEEDS_ONLY} interval over seeds alone, so too narrow: scores.npz of a run of the row or the base row "

@@ -116,11 +116,8 @@ class Results:
 
 
 def matches(record: Mapping[str, Any], settings: Settings) -> bool:
-    """Whether a run has these values; a tuple means any of its values."""
-    return all(
-        any(equal(record.get(key), v) for v in (value if isinstance(value, tuple) else (value,)))
-        for key, value in settings.items()
-    )
+    """Whether a run has these values."""
+    return all(equal(record.get(key), value) for key, value in settings.items())
 
 
 def equal(left: Any, right: Any) -> bool:

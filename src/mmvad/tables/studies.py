@@ -172,7 +172,7 @@ def _heading(sweep: Sweep) -> str:
 
 
 def has_sound(benchmark: str) -> bool:
-    """Whether rows that listen can be run; UCF-Crime's videos are silent."""
+    """Whether rows that use sound can be run; UCF-Crime's videos are silent."""
     return benchmark_named(benchmark).audio == "required"
 
 
