@@ -160,7 +160,7 @@ def test_a_method_outside(copy: Extension) -> None:
 def test_a_benchmark(copy: Extension) -> None:
     done = do(copy, "A benchmark")
     changed = [name for name in done.touched if (ROOT / name).exists()]
-    assert len(changed) == 2
+    assert len(changed) == 1
     (report,) = done.reports()
     assert read_json(report)["headline"]["metric"] == "auc"
     assert "Street" in done.printed

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal
 
 from mmvad.errors import UserError, nearest_name
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SNIPPET_FRAMES = 16
 """Frames that one snippet (one feature row) stands for."""
@@ -104,6 +105,8 @@ def frame_count(snippets: int) -> int:
 
 def frame_truth(intervals: Sequence[tuple[int, int]], snippets: int) -> np.ndarray:
     """Ground truth of one video: bool [16 * snippets]; intervals are end-exclusive and cut to the video."""
+    import numpy as np  # here alone, so that a configuration, which knows the benchmarks, is read without it
+
     truth = np.zeros(frame_count(snippets), dtype=bool)
     for start, end in intervals:
         truth[max(start, 0) : max(end, 0)] = True

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.config.optim import Optim
 from mmvad.models.losses.settings import Loss
 from mmvad.models.method import Method
@@ -131,7 +132,7 @@ CHOSEN: Mapping[str, str] = MappingProxyType(
 
 
 class Config(Section):
-    benchmark: Literal["planted", "ucf_crime", "xd_violence", "demo_clips"] = "planted"
+    benchmark: Literal[*BENCHMARKS] = "planted"  # type: ignore[valid-type]
     """what is trained and tested on"""
     seed: Annotated[int, Field(ge=0, lt=2**32), NoSwitch] = 0
     """of every source of chance in training"""
