@@ -94,20 +94,9 @@ def study_of_sweep(sweep: Sweep, overrides: Sequence[str], command: str) -> Stud
 def _study(file: Path, benchmark: str, overrides: tuple[str, ...], called: str, folder: Path) -> Study:
     """Cached by what a sweep depends on; names in it are looked up from the current folder."""
     sweep, further = sweep_on(file, benchmark, has_base=base_file(benchmark) is not None)
-    sweep = sweep if has_sound(benchmark) else _without_sound(sweep)
     words = ["mmvad", "sweep", "run", called, "--benchmark", benchmark]
     command = shlex.join([*words, *(["--set", *overrides] if overrides else [])])
     return study_of_sweep(sweep, [*further, *overrides], command)
-
-
-def _without_sound(sweep: Sweep) -> Sweep:
-    """A sweep of `tables.yaml` without the values that a silent benchmark, which has no file of its own, refuses."""
-    key, keys = entry_of_sweep(sweep.file.stem), swept_keys(sweep)
-    left_out = tables().studies[key].needs_audio if key else ()
-    if not left_out or len(keys) != 1:
-        return sweep
-    values = sweep.parameters[keys[0]]["values"]
-    return with_values(sweep, keys[0], [value for value in values if value not in left_out])
 
 
 def _comparison(key: str, entry: ComparisonEntry, overrides: Sequence[str]) -> Comparison:
