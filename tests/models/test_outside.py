@@ -72,6 +72,20 @@ class Unfinished(TwoLayers):
 
 class Odd(TwoLayers):
     facts = "odd"
+
+
+class Turned(TwoLayers):
+    facts = Method("Turned", modalities=("tav",))
+
+
+class NoTotal(TwoLayers):
+    def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
+        return {"bag": super().losses(output, batch)["total"]}
+
+
+class Short(TwoLayers):
+    def scores(self, output: Tensor) -> Scores:
+        return Scores(coarse=output[:, :1].float().sigmoid(), classes=None)
 '''
 
 
@@ -207,13 +221,18 @@ def test_an_entry_point_names_it(elsewhere: Path, monkeypatch: pytest.MonkeyPatc
         ([f"model.name={MODULE}:Plain", "method.width=2"], ["the model has no such settings"]),
         (["method.width=2"], ["the model has no such settings"]),
         (["model.name=broken:Model"], ["broken cannot be imported", "SyntaxError"]),
+        (["model.name=ends:Model"], ["ends cannot be imported", "SystemExit"]),
+        ([f"model.name={MODULE}:Turned"], ["its facts name the modalities ('tav',)", "vat, va, vt, v"]),
+        ([f"model.name={MODULE}:NoTotal"], ["NoTotal: losses gives bag", "`total`"]),
+        ([f"model.name={MODULE}:Short"], ["Short: scores gives `coarse` of shape", "videos, segments"]),
     ],
 )
 def test_what_is_wrong_is_said(
     elsewhere: Path, bank: Path, capsys: pytest.CaptureFixture[str], given: list[str], wanted: list[str]
 ) -> None:
     (elsewhere / "broken.py").write_text("class\n")
-    assert main(["train", f"--data.bank={bank}", "--modalities=v", *(f"--{word}" for word in given)]) == 2
+    (elsewhere / "ends.py").write_text("raise SystemExit(0)\n")
+    assert main(["train", f"--data.bank={bank}", "--modalities=v", "--optim.epochs=1", *map("--{}".format, given)]) == 2
     text = capsys.readouterr().err
     for part in wanted:
         assert part in text

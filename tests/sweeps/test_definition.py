@@ -66,6 +66,14 @@ def test_a_cell_is_base_overlay_values_and_overrides_in_that_order(write) -> Non
     assert configure(sweep, {**first, "loss.fine": True}).loss.fine
 
 
+def test_a_key_and_its_value_may_be_two_words_of_the_command(write) -> None:
+    old, new = "--config=experiments/planted.yaml, --optim.epochs=7", "--config, planted, --optim.epochs, 7"
+    apart, sweep = read_sweep(write(GRID.replace(old, new))), read_sweep(write(GRID))
+    assert [path.resolve() for path in apart.base] == [path.resolve() for path in sweep.base]
+    assert apart.command_values == sweep.command_values == ("optim.epochs=7",)
+    assert read_sweep(write(GRID.replace(old, new)), "xd_violence").base[0].name == "xd_violence.yaml"
+
+
 def test_benchmark_and_seeds_are_replaced(write) -> None:
     file = write(GRID)
     sweep = read_sweep(file, "ucf_crime", (7,))

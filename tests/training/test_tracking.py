@@ -12,6 +12,7 @@ from mmvad.config.load import load_config
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder
 from mmvad.training import tracking
+from mmvad.training.csv_log import CsvLog
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
 from tests.runs import MEASURED, arguments, command, configured
@@ -49,6 +50,15 @@ def test_a_csv_log_goes_on_where_a_run_resumes(bank: Path, tmp_path: Path) -> No
     assert texts[0] == texts[1]
     assert len(texts[0].splitlines()) == 1 + 3
     assert {"val/ap", "loss/total", "test/ap"} <= set(texts[0].splitlines()[0].split(","))
+
+
+@pytest.mark.parametrize("text", ["garbage\n1,2\n", "step,loss\n1.5,2\n", "step,loss\n1,2,3\n", "step,loss\n1,x\n"])
+def test_a_csv_log_that_someone_changed_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "metrics.csv"
+    file.write_text(text)
+    with pytest.raises(UserError, match=r"metrics\.csv: is no log of this run") as caught:
+        CsvLog(file)
+    assert "fix: delete it" in str(caught.value)
 
 
 def test_tensorboard_that_is_not_there_is_named(bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,6 +25,7 @@ from mmvad.models.peers.registry import PEERS
 from mmvad.sections import Section
 
 OURS = "dual_stream"
+MODALITIES = Method("").modalities
 GROUP = "mmvad.models"
 TOLD = ("title", "classes", "reconstruction", "supervision", "published")
 """Facts that a run notes, so that tables need not import its class."""
@@ -113,6 +114,9 @@ def _facts(found: type, where: str) -> Method:
     facts, settings = getattr(found, "facts", Method(found.__name__)), getattr(found, "Settings", None)
     if not isinstance(facts, Method):
         raise UserError(where, f"its facts are a {type(facts).__name__}", expected="facts = Method(title=..., ...)")
+    if not facts.modalities or not {*facts.modalities} <= {*MODALITIES}:
+        expected = f"some of {', '.join(MODALITIES)}, its own first"
+        raise UserError(where, f"its facts name the modalities {facts.modalities!r}", expected=expected)
     if settings is not None and not (isinstance(settings, type) and issubclass(settings, Section)):
         raise UserError(where, "its Settings are no section", expected="class Settings(mmvad.sections.Section)")
     return replace(facts, settings=settings)
@@ -125,7 +129,7 @@ def _imported(name: str, module: str) -> ModuleType:
         sys.path.append(here)
     try:
         return importlib.import_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends Python must not end this command as if it were done
         missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
         near = nearest_name(module, [path.stem for path in Path.cwd().glob("*.py")]) if missing else None
         raise UserError(

@@ -118,6 +118,8 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
         file = own if own.is_file() else file
     content = _read(file)
     _check(content, file)
+    if "command" in content:
+        content["command"] = _in_one_word(content["command"])
     if benchmark is not None:
         _replace_benchmark(content, benchmark)
     if seeds is not None:
@@ -130,6 +132,16 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
     if benchmark is not None:
         _check_base(file, base, benchmark)
     return Sweep(file, content, base, tuple(options))
+
+
+def _in_one_word(words: Sequence[object]) -> list[object]:
+    """The words of `command`, every `--key VALUE` as `--key=VALUE`: an agent's run reads both alike."""
+    joined: list[object] = []
+    for word in words:
+        last = str(joined[-1]) if joined else ""
+        follows = last.startswith("--") and "=" not in last and not str(word).startswith(("--", "${"))
+        joined = [*joined[:-1], f"{last}={word}"] if follows else [*joined, word]
+    return joined
 
 
 def project_file(written: str, sweep_file: Path) -> Path:

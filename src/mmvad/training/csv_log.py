@@ -8,6 +8,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 
+from mmvad.errors import UserError
 from mmvad.system.disk import write_whole
 from mmvad.training.history import as_csv
 
@@ -20,9 +21,7 @@ class CsvLog(Logger):
         self.path = path
         self.rows: dict[int, dict[str, float]] = {}
         if path.is_file():
-            with open(path, newline="", encoding="utf-8") as lines:
-                for row in csv.DictReader(lines):
-                    self.rows[int(row["step"])] = {k: float(v) for k, v in row.items() if k != "step" and v}
+            self.rows = _read(path)
 
     @property
     def name(self) -> str:
@@ -40,3 +39,14 @@ class CsvLog(Logger):
         step = max(self.rows, default=0) if step is None else step
         self.rows.setdefault(step, {}).update({name: float(value) for name, value in metrics.items()})
         write_whole(self.path, as_csv([{"step": each, **self.rows[each]} for each in sorted(self.rows)]).encode())
+
+
+def _read(path: Path) -> dict[int, dict[str, float]]:
+    """What an earlier process logged. Raises UserError for a file that someone else has changed."""
+    try:
+        with open(path, newline="", encoding="utf-8") as lines:
+            rows = list(csv.DictReader(lines))
+        return {int(row.pop("step")): {name: float(text) for name, text in row.items() if text} for row in rows}
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
+        fix = "delete it: the log then begins with the next epoch"
+        raise UserError(path, f"is no log of this run: {error!r}", fix=fix) from None

@@ -110,6 +110,9 @@ class AnomalyModule(lightning.LightningModule):
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         losses = self.losses(self.model, batch)
+        if "total" not in losses:
+            named = f"losses gives {', '.join(losses) or 'nothing'}"
+            raise UserError(type(self.model).__name__, named, expected="`total`, which training lowers")
         self.epoch_losses.add(losses, len(batch.mask))
         return losses["total"]
 
@@ -134,7 +137,17 @@ class AnomalyModule(lightning.LightningModule):
 
     def predict_step(self, batch: Batch, batch_index: int, dataloader_idx: int = 0) -> ChunkScores:
         coarse, classes = (None if s is None else s.cpu() for s in self.model.scores(self.model(batch)))
+        for scores, name in ((coarse, "coarse"), (classes, "classes")):
+            self._check_shape(scores, name, batch)
         return ChunkScores(coarse, classes, batch.mask.sum(dim=1).cpu())
+
+    def _check_shape(self, scores: Tensor | None, name: str, batch: Batch) -> None:
+        """Raises UserError for scores of fewer or more segments than were fed: they would be spread over the video."""
+        rows, last = batch.mask.shape, () if name == "coarse" else (batch.labels.shape[1],)
+        if scores is not None and scores.shape != (*rows, *last):
+            expected = f"{[*rows, *last]}: videos, segments{', classes' * bool(last)}"
+            problem = f"scores gives `{name}` of shape {[*scores.shape]}"
+            raise UserError(type(self.model).__name__, problem, expected=expected)
 
     def on_predict_start(self) -> None:
         torch.manual_seed(self.config.seed)  # for models that score by chance

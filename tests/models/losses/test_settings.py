@@ -73,6 +73,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         (["loss.weights.coarse=-1"], ("loss.weights.coarse = -1",)),
         (["loss.weights.coarse=0"], ("loss.weights.coarse = 0",)),
         (["loss.weights.embed=-1"], ("loss.lambda_embed = -1",)),
+        (["loss.weights.embed=.nan"], ("loss.lambda_embed = nan",)),
         (["loss.weights.coarse=2", "loss.coarse=off"], ("loss.weights.coarse: the term is off", "set loss.coarse")),
         (["loss.weights.fine=2", "modalities=va"], ("loss.weights.fine: the term reads text", "modalities to vat")),
     ],

@@ -141,7 +141,7 @@ def under_saved_names(loss: Any) -> Any:
         return loss
     renamed = {LAMBDAS[name]: value for name, value in weights.items() if name in LAMBDAS and value is not None}
     for key, value in renamed.items():
-        if loss.get(key, value) != value:
+        if key in loss and loss[key] != value:  # a NaN, refused later, is not even itself
             raise ValueError(
                 f"loss.{key}: {loss[key]!r}, but loss.weights.{key.removeprefix('lambda_')}, its other name, "
                 f"is {value!r}; leave one of them out"
