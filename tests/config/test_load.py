@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mmvad.config.load import dump, leaf_keys, load_config, plain
+from mmvad.config.load import dump, leaf_keys, load_config, parse, plain, spelled
 from mmvad.config.schema import Config, Data
 from mmvad.errors import UserError
+from mmvad.tables.frame import flat
 
 ROOT = Path(__file__).resolve().parents[2]
 BASES = ("planted", "ucf_crime", "xd_violence")
@@ -330,3 +334,30 @@ def test_whole_test_videos_are_refused_where_positions_end(over: list[str]) -> N
     with pytest.raises(UserError, match=r"data\.test_span: 'whole'"):
         load_config([], ["data.test_span=whole", *over])
     assert load_config([], ["data.test_span=whole", "model.temporal=conv"]).data.test_span == "whole"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"modalities": "va"},
+        {"optim": {"schedule": "cosine"}},
+        {"loss": {"contrast": False}},
+        {"runtime": {"compile": "off"}},
+        {"model": {"text": {"weights": "a file's name: [1, 2].pt"}}},
+        {"data": {"batch_size": 12}},
+    ],
+)
+def test_a_value_is_spelled_so_that_it_is_read_back(setting: dict[str, Any]) -> None:
+    check_spelled(setting)
+
+
+@given(st.floats(1e-12, 1e3))
+def test_a_number_is_spelled_to_its_last_digit(rate: float) -> None:
+    """A search prints its best settings: the line must be a command for the same run."""
+    check_spelled({"optim": {"learning_rate": rate}})
+
+
+def check_spelled(setting: dict[str, Any]) -> None:
+    key, value = next(iter(flat(setting).items()))
+    (word,) = shlex.split(f"{key}={spelled(value)}")
+    assert load_config([], [word]) == parse(setting)

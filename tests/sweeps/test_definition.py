@@ -174,3 +174,19 @@ def test_a_grid_may_name_every_figure_of_a_report() -> None:
     scores = dict.fromkeys(SCORES, values)
     figures = report_figures({"headline": {"score": "combined"}, "scores": scores})
     assert {*figures, "val/ap", "val/auc"} == set(MEASURED)
+
+
+def test_bounds_are_read_as_lists_are(tmp_path: Path) -> None:
+    """YAML 1.1 takes 1e-5 for a word, and in a list of values the configuration reads it all the same."""
+    file = tmp_path / "mine.yaml"
+    file.write_text(
+        "{program: mmvad, method: bayes, metric: {name: val/ap}, command: [train, --config=planted, '${args}'], "
+        "parameters: {optim.learning_rate: {min: 1e-5, max: 1e-3, distribution: log_uniform_values}}}"
+    )
+    sweep = read_sweep(file)
+    drawn = sweep.ranges()["optim.learning_rate"]
+    assert (drawn.low, drawn.high, drawn.log) == (1e-5, 1e-3, True)
+    assert sweep.content["parameters"]["optim.learning_rate"]["min"] == 1e-5, "so that W&B gets a number too"
+    file.write_text(file.read_text().replace("1e-3", "much"))
+    with pytest.raises(UserError, match="numbers min < max"):
+        read_sweep(file)

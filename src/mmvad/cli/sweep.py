@@ -183,6 +183,7 @@ def _checked(sweep: Sweep, overrides: Sequence[str]) -> str:
 
 
 def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) -> int:
+    from mmvad.config.load import spelled
     from mmvad.sweeps.search import run_search
 
     options = {"workers": args.workers, "limit": args.limit, "retry_failed": args.retry_failed}
@@ -191,7 +192,7 @@ def _run_search(args: argparse.Namespace, sweep: Sweep, overrides: list[str]) ->
     if standing.failed:
         print(f"  fix: the same command with --retry-failed, when the reason is gone ({args.results}/.sweeps/*.log)")
     for trial in best[:5]:
-        settings = "  ".join(f"--{key}={value:.6g}" for key, value in trial.params.items())
+        settings = "  ".join(f"--{key}={spelled(value)}" for key, value in trial.params.items())
         print(f"  {sweep.metric} {trial.value:.4f}   {settings}")
     return int(standing.failed > 0)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -86,6 +88,20 @@ def merge(tree: Tree, over: Tree, where: object, section: type[Config] = Config)
     """Lays `over` on `tree` in place, section by section; unknown keys are errors that name `where`."""
     _check_keys(over, section, leaf_keys(section), where)
     _merge(tree, over)
+
+
+def spelled(value: object) -> str:
+    """A value as a shell and `--key=VALUE` take it: what is then read is the same value, to its last digit."""
+    if isinstance(value, str) and _reads_as_itself(value):
+        return shlex.quote(value)
+    return shlex.quote(json.dumps(value))
+
+
+def _reads_as_itself(text: str) -> bool:
+    try:
+        return yaml.safe_load(text) == text
+    except yaml.YAMLError:
+        return False
 
 
 def leaf_keys(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Any]:

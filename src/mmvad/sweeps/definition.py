@@ -20,7 +20,7 @@ from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import SCORES
 from mmvad.metrics.frame_metrics import HEADINGS
-from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of
+from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of, with_numbers
 
 KEYS = (
     "name",
@@ -117,6 +117,8 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
         own = file.parent / benchmark / file.name
         file = own if own.is_file() else file
     content = _read(file)
+    if isinstance(content.get("parameters"), dict):
+        content["parameters"] = {name: with_numbers(options) for name, options in content["parameters"].items()}
     _check(content, file)
     if "command" in content:
         content["command"] = _in_one_word(content["command"])

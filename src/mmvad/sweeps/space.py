@@ -35,6 +35,20 @@ class Range:
         return trial.suggest_float(key, self.low, self.high, log=self.log, step=self.step)
 
 
+def with_numbers(options: Any) -> Any:
+    """A parameter whose bounds are numbers where YAML 1.1 reads words, as of `min: 1e-5`."""
+    if not isinstance(options, dict):
+        return options
+    return {key: _number(value) if key in {"min", "max", "q"} else value for key, value in options.items()}
+
+
+def _number(value: Any) -> Any:
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
 def is_constant(options: dict[str, Any]) -> bool:
     return "value" in options
 
