@@ -27,6 +27,9 @@ _GAP_SECONDS = 0.05
 _JOINABLE = frozenset({"mpegts", "mpeg"})
 """FFmpeg's names of the containers that stay valid when files are put one behind the other: TS, and PS with VOB."""
 
+_TITLES: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.partition(".")[0]) < 19 else {}
+"""Titles that are no UTF-8 are no reason to refuse a file: PyAV escapes them itself from release 19 on."""
+
 
 @dataclass(frozen=True)
 class MediaInfo:
@@ -191,7 +194,7 @@ def _opened(path: Path) -> Iterator[InputContainer]:
     if not path.stat().st_size:
         raise UserError(path, "is empty (0 bytes)", expected=_VIDEO)
     try:
-        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        container = av.open(f"file:{path}", container_options={"protocol_whitelist": "file"}, **_TITLES)
     except (av.FFmpegError, OSError, ValueError) as error:
         raise UserError(path, _why_unreadable(path, error), expected=_VIDEO) from error
     with container:
