@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.bank.npy import FLOATS, check_finite
+from mmvad.bank.values import FLOATS, check_finite
 from mmvad.benchmarks.benchmark import Event, Split, Video
 from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError
