@@ -107,7 +107,7 @@ def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list
 def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
     banks = _by(records, "bank_hash")
     named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
-    return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
+    return [f"the rows are of different banks, and compare with care: {named}"]
 
 
 def crop_note(records: Mapping[str, Sequence[Record]], base: str | None = None) -> list[str]:
