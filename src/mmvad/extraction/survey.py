@@ -22,7 +22,7 @@ _JOINABLE = frozenset({"mpegts", "mpeg", "matroska,webm"})
 """FFmpeg's names of the containers that stay valid when files are put one behind the other: TS, PS with VOB, MKV."""
 _COUNTED = "avi"
 """The container whose chunks have no stamps: they are counted."""
-_REST = 0.1
+_REST = 0.25
 """Share of a file that may lie behind its last picture and sound without a word: indices, fonts, titles."""
 _CHUNK_HEADER = 8
 """Bytes from where AVI's index says that a chunk lies to its packet."""

@@ -172,31 +172,38 @@ class Steady:
         None says that an item follows the one before it. One stamp alone that jumps is passed over. Where stamps begin
         again, what follows is moved to the end of what came before; a pause stays, but for one longer than any clock.
         """
-        expected, shift = 0.0, 0.0
+        last, length, shift = 0.0, 0.0, 0.0
         for (stamp, duration, item), following in _with_next(timed):
             if stamp is not None:
-                mended, moved = _mended(stamp, following and following[0], expected, duration, shift)
+                mended, moved = _mended(stamp, following and following[0], last, length, shift)
                 self.jumps += mended is None or moved != shift
                 stamp, shift = mended, moved
-            expected = (expected if stamp is None else stamp) + duration
+            last, length = last + length if stamp is None else stamp, duration
             yield stamp, duration, item
 
 
 def _mended(
-    stamp: float, following: float | None, expected: float, duration: float, shift: float
+    stamp: float, following: float | None, last: float, length: float, shift: float
 ) -> tuple[float | None, float]:
-    """The stamp as it can be, None where it is damaged, and by how much stamps are moved from here on."""
-    shown = stamp + shift
-    if abs(shown - expected) <= JUMP_SECONDS:
+    """The stamp as it can be, None where it is damaged, and by how much stamps are moved from here on.
+
+    Args:
+        last, length: of the item before it, the second and the duration, which is not to be relied on.
+    """
+
+    def fits(time: float | None, more: float = 0.0) -> bool:
+        return time is not None and -JUMP_SECONDS <= time - last <= length + more + JUMP_SECONDS
+
+    shown, then = stamp + shift, None if following is None else following + shift
+    if fits(shown):
         return shown, shift
-    returns = following is not None and abs(following + shift - expected - duration) <= JUMP_SECONDS
-    if returns and (shown < expected or (following or 0.0) < stamp):
+    if fits(then, length) and (shown < last or (then or 0.0) < shown):
         return None, shift
-    if abs(stamp - expected) <= JUMP_SECONDS:
+    if fits(stamp):
         return stamp, 0.0
-    if 0 < shown - expected <= LEAP_SECONDS:
+    if 0 < shown - last <= LEAP_SECONDS:
         return shown, shift
-    return expected, expected - stamp
+    return last + length, last + length - stamp
 
 
 def _with_next(items: Iterable[Item]) -> Iterator[tuple[Item, Item | None]]:
