@@ -22,8 +22,8 @@ _JOINABLE = frozenset({"mpegts", "mpeg", "matroska,webm"})
 """FFmpeg's names of the containers that stay valid when files are put one behind the other: TS, PS with VOB, MKV."""
 _COUNTED = "avi"
 """The container whose chunks have no stamps: they are counted."""
-_REST = 0.25
-"""Share of a file that may lie behind its last picture and sound without a word: indices, fonts, titles."""
+_REST, _REST_BYTES = 0.25, 65_536
+"""How much of a file, and at least how many bytes, lie behind its last picture and sound for a word: no mere index."""
 _CHUNK_HEADER = 8
 """Bytes from where AVI's index says that a chunk lies to its packet."""
 
@@ -117,7 +117,7 @@ def _end_of_index(container: InputContainer) -> int:
 
 def _said_of_the_rest(size: int, end: int) -> Iterator[str]:
     """A line on what lies behind the last picture and sound, where it is much, such as another file or zeros."""
-    if end and size - end > _REST * size:
+    if end and size - end > max(_REST * size, _REST_BYTES):
         yield f"the last {100 * (size - end) / size:.0f} % of the file hold no picture and no sound that is read"
 
 
