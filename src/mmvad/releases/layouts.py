@@ -50,13 +50,18 @@ class Layout:
         """Of the arrays in the visual files."""
         return ROWS_CROPS if self.stacked else ROWS
 
+    @property
+    def crops(self) -> int:
+        """How many crops a visual file holds."""
+        return STACKED_CROPS if self.stacked else 1
+
     def crops_of(self, file_name: str) -> tuple[str, tuple[int, ...]] | None:
         """The video and the crops that a file of this name holds; None where the name follows no pattern."""
         match = self.pattern.fullmatch(file_name)
         if match is None:
             return None
         if self.stacked:
-            return match["video"], tuple(range(STACKED_CROPS))
+            return match["video"], tuple(range(self.crops))
         return match["video"], (int(match["crop"] or 0),)
 
     def file_name(self, video: str, crop: int) -> str:
