@@ -137,7 +137,9 @@ def _judged(found: VideoFeatures, undamaged: VideoFeatures) -> str:
         return "noted"
     same = rows.shape == undamaged.visual[0].shape and np.array_equal(rows, undamaged.visual[0])
     heard = (found.audio is None) == (undamaged.audio is None)
-    same = same and heard and (found.audio is None or np.array_equal(found.audio, undamaged.audio))
+    if found.audio is not None and undamaged.audio is not None:
+        same = same and np.array_equal(found.audio, undamaged.audio)
+    same = same and heard
     return "as undamaged" if same and np.array_equal(found.starts, undamaged.starts) else "other, unsaid"
 
 

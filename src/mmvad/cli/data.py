@@ -66,6 +66,11 @@ def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> N
     )
     parser.add_argument("--audio-width", type=int, metavar="N", help="columns of audio files (VGGish 128)")
 
+    parser.add_argument(
+        "--full-list", type=Path, metavar="FILE", help="where all findings go if many share a problem "
+        "(default: NAME.findings.txt in the current folder)",
+    )  # fmt: skip
+
 
 def crop_numbers(text: str) -> tuple[int, ...]:
     """The crops of an option such as "0,5". Raises ArgumentTypeError for anything else."""
@@ -124,5 +129,8 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that both verbs have, as their functions take them."""
+    named = args.path.resolve().name if args.path else Path(args.benchmark).stem
+    full_list = args.full_list or Path(f"{named or 'release'}.findings.txt")
     names = ("lists", "audio", "crops", "subset", "visual_width", "audio_width", "layout")
-    return {name: getattr(args, name) for name in names}
+    return {"full_list": full_list, **{name: getattr(args, name) for name in names}}
