@@ -80,6 +80,18 @@ def test_order_of_videos_changes_nothing(videos: list[DetectionVideo], random: R
     assert detection_map(benchmark, videos) == before
 
 
+def test_a_run_of_one_frame_is_dropped() -> None:
+    """Only where every frame has a row of its own can a run be that short."""
+    rows = np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    edges = np.arange(5)
+    assert plain.runs_of([0.0] * 14 + rows[:, 1].tolist()) == [(1.7, {16, 17})]
+    label, start, end, score = video_runs(np.concatenate([np.zeros((14, 3)), rows]), np.arange(19))
+    kept = label == 1
+    assert (start[kept].tolist(), end[kept].tolist(), score[kept].tolist()) == ([16], [18], [1.7])
+    assert video_runs(rows, edges)[1].tolist() == [2]
+    assert video_runs(rows, edges * 16)[1].tolist() == [1, 0, 2], "a row of 16 frames is long enough"
+
+
 def test_run_lies_strictly_above_the_relative_threshold() -> None:
     # 1 - 0.6 (1 - 0) = 0.4 is not above itself; a constant class makes no run at all.
     label, start, end, score = video_runs(np.array([[0.0, 0.5], [0.4, 0.5], [0.75, 0.5], [1.0, 0.5]]))

@@ -175,3 +175,45 @@ def test_size_of_the_largest_benchmark_takes_under_two_seconds() -> None:
     result = evaluate(benchmark, videos)
     assert time.process_time() - begin < 2.0
     assert result["frames"] == 800 * 182 * 16
+
+
+def by_frame(video: ScoredVideo) -> ScoredVideo:
+    """The same scores, a row a frame."""
+    parts = {name: np.repeat(getattr(video, name), 16, axis=0) for name in ("coarse", "class_probabilities")}
+    return replace(video, **parts, edges=np.arange(16 * video.snippets + 1))
+
+
+def leaves(tree: dict[str, Any], name: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        found |= leaves(value, f"{name}/{key}") if isinstance(value, dict) else {f"{name}/{key}": value}
+    return found
+
+
+def test_a_score_a_frame_has_the_figures_of_a_score_a_snippet(videos: list[ScoredVideo]) -> None:
+    by_snippet, by_frames = (leaves(evaluate(BENCHMARK, made)) for made in (videos, [by_frame(v) for v in videos]))
+    assert (by_snippet.pop("/snippets"), by_frames.pop("/snippets")) == (300, 4800)
+    assert by_frames == pytest.approx(by_snippet, abs=1e-12)
+
+
+def test_rows_of_any_length_are_scored_on_their_frames() -> None:
+    """Rows of 5, 1, 40 and 2 frames; the last one is cut by the end of the video."""
+    edges, coarse = np.array([0, 5, 6, 46, 48]), np.array([0.5, 0.1, 0.9, 0.5], dtype=np.float32)
+    video = ScoredVideo("v", ("A",), (), ((3, 30), (47, 90)), coarse, None, edges=edges)
+    result = evaluate(BENCHMARK, [video])
+    truth = np.zeros(48, dtype=bool)
+    truth[3:30] = truth[47:] = True
+    assert (result["frames"], result["abnormal_frames"]) == (48, truth.sum())
+    expected = average_precision_score(truth, np.repeat(coarse, np.diff(edges)))
+    assert result["scores"]["combined"]["ap"] == pytest.approx(expected, abs=1e-12)
+
+
+def test_a_score_of_its_own_is_not_raised_by_the_classes() -> None:
+    """A method from elsewhere says itself how it ranks frames: 1 - p(normal) is a score beside it."""
+    videos = [replace(made_video(i), combined=np.linspace(0, 1, 30), coarse=None) for i in range(10)]
+    result = evaluate(BENCHMARK, videos)
+    truth, scores = written_out(videos)
+    assert scores["combined"].tolist() == np.repeat(np.linspace(0, 1, 30), 16).tolist() * 10
+    assert result["scores"]["combined"]["auc"] == pytest.approx(roc_auc_score(truth, scores["combined"]), abs=1e-9)
+    assert result["scores"]["fine"]["auc"] == pytest.approx(roc_auc_score(truth, scores["fine"]), abs=1e-9)
+    assert result["scores"]["coarse"]["auc"] is None

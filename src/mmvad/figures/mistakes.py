@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.figures.pictures import Picture, file_name, heat_on, save
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.metrics.frame import snippet_positives
+from mmvad.metrics.frame import row_positives
 
 
 def confusion(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> pd.DataFrame:
@@ -67,8 +67,8 @@ def confusion_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark, na
 
 
 def _frames_by_class(keys: Sequence[str], video: ScoredVideo) -> np.ndarray:
-    """Frames of each class in each snippet, int64 [C, n]; normal first: those in no event."""
-    n = video.snippets
+    """Frames of each class in each row, int64 [C, n]; normal first: those in no event."""
+    edges = video.frame_edges
     spans = [[(e.start, e.end) for e in video.events if e.label == key] for key in keys]
-    abnormal = snippet_positives([span for found in spans[1:] for span in found], n)
-    return np.stack([SNIPPET_FRAMES - abnormal, *(snippet_positives(found, n) for found in spans[1:])])
+    abnormal = row_positives([span for found in spans[1:] for span in found], edges)
+    return np.stack([video.row_frames - abnormal, *(row_positives(found, edges) for found in spans[1:])])

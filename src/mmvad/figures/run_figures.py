@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, snippet_seconds
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.figures.pictures import file_name
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
 from mmvad.metrics.frame import (
     Curve,
     MetricValue,
@@ -22,7 +22,6 @@ from mmvad.metrics.frame import (
     rank,
     roc_auc,
     roc_points,
-    snippet_positives,
 )
 from mmvad.system.disk import disk_errors
 
@@ -75,12 +74,12 @@ def curve_on(
     rate = benchmark.frames_per_second
     truth = [(start / rate, end / rate) for start, end in video.intervals]
     scores = {name: values for name, values in frame_scores([video]).items() if name in names}
-    scores_on(axes, scores, snippet_edges(benchmark, video.snippets), truth)
+    scores_on(axes, scores, row_seconds(benchmark, video), truth)
 
 
-def snippet_edges(benchmark: Benchmark, snippets: int) -> np.ndarray:
-    """Seconds at which a benchmark video's snippets begin, and the last one's end: [n + 1]."""
-    return np.arange(snippets + 1) * snippet_seconds(1, benchmark.frames_per_second)
+def row_seconds(benchmark: Benchmark, video: ScoredVideo) -> np.ndarray:
+    """Seconds at which a benchmark video's rows of scores begin, and the last one's end: [n + 1]."""
+    return video.frame_edges / benchmark.frames_per_second
 
 
 def scores_on(
@@ -118,17 +117,17 @@ def draw_frame_curve(path: Path, videos: Sequence[ScoredVideo], kind: FrameCurve
     Axes are empty where frames are of one class.
     """
     ordered = sorted(videos, key=lambda v: v.name)
-    positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in ordered])
+    positives, frames = abnormal_frames(ordered), np.concatenate([v.row_frames for v in ordered])
     figure = Figure(figsize=(4.5, 4), layout="constrained")
     axes = figure.add_subplot()
-    if positives.any() and (positives < SNIPPET_FRAMES).any():
+    if positives.any() and (positives < frames).any():
         for name, scores in sorted(frame_scores(ordered).items(), key=lambda item: (item[0] == "combined", item[0])):
-            curve = rank(scores, positives, where=name).curve(None)
+            curve = rank(scores, positives, frames, where=name).curve(None)
             label = f"{name} ({kind.called} {100 * (kind.area(curve).value or 0):.1f})"
             # dashed: of a network with one branch the combined score is that branch's
             style = (0, (4, 2)) if name == "combined" else "-"
             axes.plot(*kind.points(curve), color=COLOURS[name], label=label, linewidth=1.2, linestyle=style)
-        share = positives.sum() / (SNIPPET_FRAMES * len(positives))
+        share = positives.sum() / frames.sum()
         chance = [0, 1] if kind.called == "AUC" else [share, share]
         axes.plot([0, 1], chance, color="0.7", linewidth=0.8, label="chance")
         axes.legend(fontsize=8, frameon=False)

@@ -5,9 +5,8 @@ what the papers' text says: abnormal videos only, events cut to the features, me
 Runs and events are intervals of frames, end-exclusive, and all is arithmetic on their ends: no frame is written out.
 
 A class's run in a video is a stretch of snippets whose probability lies strictly above max - 0.6 (max - min) of that
-class in that video. The protocol also drops runs under 2 frames, and a video's runs of a class that overlap a better
-one (NMS at IoU 0.6): neither can occur here, for a run is whole snippets of 16 frames and one threshold makes runs that
-are disjoint.
+class in that video. Runs under 2 frames are dropped, which occurs where every frame has a row of its own. The protocol
+also drops a video's runs of a class that overlap a better one (NMS at IoU 0.6): one threshold makes disjoint runs.
 """
 
 from __future__ import annotations
@@ -17,24 +16,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event, frame_count
-from mmvad.metrics.frame import MetricValue, require_finite
+from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event
+from mmvad.metrics.frame import MetricValue, require_finite, snippet_frame_edges
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 VARIANTS = ("published", "clean")
 
 _RUN_DEPTH = 0.6
 _MEAN_WEIGHT = 0.7
+_SHORTEST_RUN = 2
 
 
 @dataclass(frozen=True)
 class DetectionVideo:
-    """One test video: its events (uncut; none for a normal video) and probabilities [snippets, C], normal first."""
+    """One test video: its events (uncut; none for a normal video) and probabilities [n, C] by row, normal first.
+
+    `edges` are the frames at which rows begin, and the last one's end, int64 [n + 1]; None for snippets of 16 frames.
+    """
 
     name: str
     normal: bool
     events: tuple[Event, ...]
     probabilities: np.ndarray
+    edges: np.ndarray | None = None
+
+    @property
+    def frame_edges(self) -> np.ndarray:
+        return snippet_frame_edges(len(self.probabilities)) if self.edges is None else self.edges
 
 
 @dataclass(frozen=True)
@@ -88,15 +96,18 @@ def detection_map(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> dic
     }
 
 
-def video_runs(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The runs of one video: class, start and end snippet (end-exclusive), score; [r] each, by class, then by time.
+def video_runs(
+    probabilities: np.ndarray, edges: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The runs of one video: class, start and end row (end-exclusive), score; [r] each, by class, then by time.
 
     A run's score is its maximum + 0.7 x the mean of the class's highest floor(frames / 16) frames in the video. With
     16 equal frames a snippet these are as many frames as there are snippets: the highest sixteenth of the snippets,
     the last one in part.
 
     Args:
-        probabilities: [snippets, C], at least one snippet.
+        probabilities: [n, C], at least one row.
+        edges: as `DetectionVideo` has them; runs under 2 frames are left out.
     """
     by_class = np.asarray(probabilities, dtype=np.float64).T
     classes, snippets = by_class.shape
@@ -108,7 +119,21 @@ def video_runs(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.nd
     padded = np.concatenate([by_class, np.full((classes, 1), -np.inf)], axis=1)
     peak = np.maximum.reduceat(padded.ravel(), label * (snippets + 1) + position)[::2] if len(label) else np.empty(0)
     label, start, end = label[::2], position[::2], position[1::2]
-    return label, start, end, peak + _MEAN_WEIGHT * _highest_frames_mean(by_class)[label]
+    if edges is None:
+        return label, start, end, peak + _MEAN_WEIGHT * _highest_frames_mean(by_class)[label]
+    scores = peak + _MEAN_WEIGHT * _highest_row_frames_mean(by_class, np.diff(edges))[label]
+    long = edges[end] - edges[start] >= _SHORTEST_RUN
+    return label[long], start[long], end[long], scores[long]
+
+
+def _highest_row_frames_mean(by_class: np.ndarray, frames: np.ndarray) -> np.ndarray:
+    """Likewise of rows [C, n] that stand for `frames` [n] each: mean of the highest floor(all frames / 16), at least 1."""
+    wanted = max(int(frames.sum()) // SNIPPET_FRAMES, 1)
+    order = np.argsort(-by_class, axis=1, kind="stable")
+    each = frames[order]
+    before = np.cumsum(each, axis=1) - each
+    taken = np.clip(wanted - before, 0, each)
+    return (taken * np.take_along_axis(by_class, order, axis=1)).sum(axis=1) / wanted
 
 
 def _highest_frames_mean(by_class: np.ndarray) -> np.ndarray:
@@ -128,10 +153,11 @@ def _all_runs(videos: Sequence[DetectionVideo], classes: int) -> tuple[Intervals
         if len(shape) != 2 or shape[0] == 0 or shape[1] != classes:
             raise ValueError(f"{video.name}: class probabilities {shape}, expected [snippets, {classes}]")
         require_finite(video.probabilities, f"{video.name}: class probabilities")
-        label, start, end, score = video_runs(video.probabilities)
-        parts.append((np.full(len(label), position), label, start, end, score))
+        label, start, end, score = video_runs(video.probabilities, video.edges)
+        edges = video.frame_edges
+        parts.append((np.full(len(label), position), label, edges[start], edges[end], score))
     video_of, label, start, end, score = (np.concatenate(column) for column in zip(*parts))
-    return Intervals(video_of, label, start * SNIPPET_FRAMES, end * SNIPPET_FRAMES), score
+    return Intervals(video_of, label, start, end), score
 
 
 def _select(intervals: Intervals, keep: np.ndarray) -> Intervals:
@@ -144,7 +170,7 @@ def _published_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) ->
     for position, video in enumerate(videos):
         rows += [(position, benchmark.class_index(e.label, video.name), e.start, e.end) for e in video.events]
         if video.normal and benchmark.normal_events:
-            rows.append((position, 0, 0, frame_count(len(video.probabilities))))
+            rows.append((position, 0, 0, int(video.frame_edges[-1])))
     return _intervals(rows)
 
 
@@ -152,7 +178,7 @@ def _clean_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Int
     """Events of abnormal classes in abnormal videos, cut to the features; one that lies wholly outside is dropped."""
     rows = []
     for position, video in enumerate(videos):
-        frames = frame_count(len(video.probabilities))
+        frames = int(video.frame_edges[-1])
         for event in () if video.normal else video.events:
             label, start, end = benchmark.class_index(event.label, video.name), max(event.start, 0), event.end
             if label and start < min(end, frames):

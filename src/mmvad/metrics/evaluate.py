@@ -1,7 +1,7 @@
 """All figures of a test set as one nested dict of plain values, as a report holds it.
 
 Three frame scores: `coarse`, `fine` (1 - the normal class's probability) and `combined`, the larger of those that were
-trained. The dict's shape is always the same: what cannot be computed is None, and `reasons` beside it says why.
+trained, or the score that a method from elsewhere gives. The dict's shape is always the same: what cannot be computed is None, and `reasons` beside it says why.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import Benchmark, Event, frame_count
+from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.errors import UserError
 from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
-from mmvad.metrics.frame import MetricValue, rank, require_finite, snippet_positives
+from mmvad.metrics.frame import MetricValue, rank, require_finite, row_positives, snippet_frame_edges
 from mmvad.metrics.frame_metrics import CLASS_METRICS, FRAME_METRICS, FrameMetric
 
 SCORES = ("combined", "coarse", "fine")
@@ -30,8 +30,10 @@ class ScoredVideo:
         labels: class keys of the video's label; the normal class alone for a normal video.
         events: events with their class, in frames, uncut.
         intervals: frame ground truth as (start, end) pairs in frames, end-exclusive, uncut.
-        coarse: the coarse branch's probability, float [n] over snippets; None where that branch was not trained.
+        coarse: the coarse branch's probability, float [n] over rows; None where that branch was not trained.
         class_probabilities: softmax over classes, float [n, C], normal first; None likewise.
+        combined: the method's own score, float [n], where it is not the larger one of the two; None where it is.
+        edges: the frames at which rows begin, and the last one's end, int64 [n + 1]; None for snippets of 16 frames.
     """
 
     name: str
@@ -40,11 +42,24 @@ class ScoredVideo:
     intervals: tuple[tuple[int, int], ...]
     coarse: np.ndarray | None
     class_probabilities: np.ndarray | None
+    combined: np.ndarray | None = None
+    edges: np.ndarray | None = None
 
     @property
     def snippets(self) -> int:
-        present = self.coarse if self.coarse is not None else self.class_probabilities
-        return 0 if present is None else len(present)
+        """Rows of scores."""
+        present = (part for part in (self.combined, self.coarse, self.class_probabilities) if part is not None)
+        return len(next(present, ()))
+
+    @property
+    def frame_edges(self) -> np.ndarray:
+        """The frames at which rows begin, and the last one's end, int64 [n + 1]."""
+        return snippet_frame_edges(self.snippets) if self.edges is None else self.edges
+
+    @property
+    def row_frames(self) -> np.ndarray:
+        """Frames of each row, int64 [n]."""
+        return np.diff(self.frame_edges)
 
 
 def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: bool = False) -> dict[str, Any]:
@@ -66,13 +81,13 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
     """
     videos = sorted(videos, key=lambda video: video.name)
     _check(benchmark, videos)
-    positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
+    positives = abnormal_frames(videos)
     scores = frame_scores(videos)
     return {
         "videos": len(videos),
         "abnormal_videos": sum(not _is_normal(benchmark, video) for video in videos),
         "snippets": len(positives),
-        "frames": frame_count(len(positives)),
+        "frames": int(sum(video.frame_edges[-1] for video in videos)),
         "abnormal_frames": int(positives.sum()),
         "scores": {
             name: _score_figures(benchmark, videos, positives, scores[name], name, trapezoid=trapezoid)
@@ -85,8 +100,11 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
 
 
 def frame_scores(videos: Sequence[ScoredVideo]) -> dict[str, np.ndarray]:
-    """The scores that the trained branches give, float64 [snippets of all videos], `combined` always among them."""
+    """The scores that the trained branches give, float64 [rows of all videos], `combined` always among them."""
     scores = {}
+    own = [video.combined for video in videos if video.combined is not None]
+    if own:
+        scores["combined"] = np.concatenate(own).astype(np.float64)
     coarse = [video.coarse for video in videos if video.coarse is not None]
     if coarse:
         scores["coarse"] = np.concatenate(coarse).astype(np.float64)
@@ -94,7 +112,12 @@ def frame_scores(videos: Sequence[ScoredVideo]) -> dict[str, np.ndarray]:
     if fine:
         # Widened before subtracting: in float32, 1 - p would round small differences between snippets into ties.
         scores["fine"] = 1.0 - np.concatenate(fine).astype(np.float64)
-    return {**scores, "combined": np.maximum.reduce(list(scores.values()))}
+    return scores if own else {**scores, "combined": np.maximum.reduce(list(scores.values()))}
+
+
+def abnormal_frames(videos: Sequence[ScoredVideo]) -> np.ndarray:
+    """How many of the frames of each row are abnormal, int64 [rows of all videos]."""
+    return np.concatenate([row_positives(video.intervals, video.frame_edges) for video in videos])
 
 
 def _is_normal(benchmark: Benchmark, video: ScoredVideo) -> bool:
@@ -111,7 +134,7 @@ def _score_figures(
     trapezoid: bool,
 ) -> dict[str, Any]:
     """Figures of one score over all videos, and over each abnormal class's videos together with the normal ones."""
-    ranking = rank(scores, positives, where=f"{name} scores")
+    ranking = rank(scores, positives, np.concatenate([v.row_frames for v in videos]), where=f"{name} scores")
     snippets = [video.snippets for video in videos]
     normal = np.array([_is_normal(benchmark, video) for video in videos])
     whole, abnormal = ranking.curve(), ranking.curve(np.repeat(~normal, snippets))
@@ -159,7 +182,7 @@ def _plain(figures: Mapping[str, MetricValue]) -> dict[str, Any]:
 def _map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, Any]:
     """Both variants of the mAP; without class probabilities every value is None."""
     inputs = [
-        DetectionVideo(video.name, _is_normal(benchmark, video), video.events, video.class_probabilities)
+        DetectionVideo(video.name, _is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
         for video in videos
         if video.class_probabilities is not None
     ]
@@ -195,7 +218,7 @@ def _check(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> None:
     for video in videos:
         _check_labels(benchmark, video)
         _check_outputs(benchmark, video)
-    for branch in ("coarse", "class_probabilities"):
+    for branch in ("combined", "coarse", "class_probabilities"):
         without = [video.name for video in videos if getattr(video, branch) is None]
         if 0 < len(without) < len(videos):
             raise UserError(without[0], f"has no {branch}", expected=f"all {len(videos)} videos with it, or none")
@@ -214,7 +237,7 @@ def _check_outputs(benchmark: Benchmark, video: ScoredVideo) -> None:
     shape = (video.snippets, len(benchmark.classes))
     if not video.snippets:
         raise UserError(video.name, "has no scores", expected="coarse or class_probabilities of at least one snippet")
-    for branch, expected in (("coarse", shape[:1]), ("class_probabilities", shape)):
+    for branch, expected in (("combined", shape[:1]), ("coarse", shape[:1]), ("class_probabilities", shape)):
         output = getattr(video, branch)
         if output is None:
             continue

@@ -1,7 +1,8 @@
 """Frame-level figures: average precision (AP), area under the ROC curve (AUC), and their curves.
 
-A snippet's score counts for its 16 frames, so an item here is a score with so many abnormal and so many normal frames;
-frames are never written out. Counts are integers and figures float64: exact, ties handled as scikit-learn does.
+A row's score counts for its frames (16 of a snippet, 1 where every frame has a score), so an item here is a score with
+so many abnormal and so many normal frames; frames are never written out. Counts are integers and figures float64:
+exact, ties handled as scikit-learn does.
 """
 
 from __future__ import annotations
@@ -88,12 +89,25 @@ def snippet_positives(intervals: Sequence[tuple[int, int]], snippets: int) -> np
 
     Intervals are (start, end) in frames, end-exclusive; they may overlap and pass the video's ends.
     """
-    starts = np.arange(snippets, dtype=np.int64) * SNIPPET_FRAMES
-    counts = np.zeros(snippets, dtype=np.int64)
+    return row_positives(intervals, snippet_frame_edges(snippets))
+
+
+def snippet_frame_edges(snippets: int) -> np.ndarray:
+    """The frame at which each snippet begins, and the last one's end: int64 [snippets + 1]."""
+    return np.arange(snippets + 1, dtype=np.int64) * SNIPPET_FRAMES
+
+
+def row_positives(intervals: Sequence[tuple[int, int]], edges: np.ndarray) -> np.ndarray:
+    """Abnormal frames of each row, int64 [n], given the frames at which rows begin and the last one ends, [n + 1].
+
+    Intervals as `snippet_positives` takes them.
+    """
+    starts, ends = edges[:-1], edges[1:]
+    counts = np.zeros(len(starts), dtype=np.int64)
     covered = 0  # everything before it is counted, so that overlapping intervals count once
     for start, end in sorted(intervals):
         first = max(start, covered)
-        counts += np.clip(np.minimum(starts + SNIPPET_FRAMES, end) - np.maximum(starts, first), 0, None)
+        counts += np.clip(np.minimum(ends, end) - np.maximum(starts, first), 0, None)
         covered = max(covered, end)
     return counts
 
@@ -111,14 +125,17 @@ def require_finite(scores: np.ndarray, where: object) -> None:
 
 
 def rank(
-    scores: np.ndarray, positives: np.ndarray, weight: int = SNIPPET_FRAMES, where: object = "frame scores"
+    scores: np.ndarray,
+    positives: np.ndarray,
+    weight: int | np.ndarray = SNIPPET_FRAMES,
+    where: object = "frame scores",
 ) -> Ranking:
     """Ranks items by falling score.
 
     Args:
         scores: [n], any real dtype.
         positives: how many of the `weight` frames behind each item are abnormal, int [n].
-        weight: frames behind one item: 16 for snippets, 1 for frames or videos.
+        weight: frames behind one item: 16 for snippets, 1 for frames or videos; int [n] where items differ.
         where: what an error names.
 
     Raises:
@@ -129,11 +146,12 @@ def rank(
     positives = np.asarray(positives).astype(np.int64)
     if scores.ndim != 1 or scores.shape != positives.shape:
         raise ValueError(f"{where}: scores {scores.shape} and positives {positives.shape} must be one shape [n]")
-    if len(positives) and not 0 <= positives.min() <= positives.max() <= weight:
-        raise ValueError(f"{where}: positives must lie in 0..{weight}")
+    negatives = weight - positives
+    if len(positives) and min(positives.min(), negatives.min()) < 0:
+        raise ValueError(f"{where}: positives must lie in 0..{np.max(weight)}, the frames behind their item")
     require_finite(scores, where)
     order = np.argsort(-scores)
-    return Ranking(order, scores[order], positives[order], weight - positives[order])
+    return Ranking(order, scores[order], positives[order], negatives[order])
 
 
 def average_precision(curve: Curve) -> MetricValue:

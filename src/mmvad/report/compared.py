@@ -16,7 +16,7 @@ from mmvad.errors import UserError, nearest_name
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name
 from mmvad.figures.pictures import save
-from mmvad.figures.run_figures import curve_on, snippet_edges
+from mmvad.figures.run_figures import curve_on, row_seconds
 from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
@@ -126,10 +126,10 @@ def _shots(media: Path | None, benchmark: Benchmark, video: ScoredVideo) -> list
     if file is None:
         return []
     rate = benchmark.frames_per_second
-    _warn_of_drift(file, video.snippets, rate)
+    _warn_of_drift(file, video, rate)
     truth = [(start / rate, end / rate) for start, end in video.intervals]
     scores = frame_scores([video])["combined"]
-    return shots_of(file, scores, snippet_edges(benchmark, video.snippets), truth, SHOTS)
+    return shots_of(file, scores, row_seconds(benchmark, video), truth, SHOTS)
 
 
 def media_file(folder: Path, name: str) -> Path | None:
@@ -139,13 +139,14 @@ def media_file(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _warn_of_drift(file: Path, snippets: int, rate: float) -> None:
+def _warn_of_drift(file: Path, video: ScoredVideo, rate: float) -> None:
     from mmvad.extraction.media import probe
 
     seconds = probe(file).duration_seconds
-    if seconds and not fill(snippets, rate, seconds):
-        lasts = snippets * SNIPPET_FRAMES / rate
+    frames = int(video.frame_edges[-1])
+    if seconds and not fill(round(frames / SNIPPET_FRAMES), rate, seconds):
+        lasts = frames / rate
         LOG.warning(
-            f"warning: {file}: {snippets} snippets at the benchmark's {rate:g} frames/s last {lasts:.1f} s, the video "
+            f"warning: {file}: {frames} frames at the benchmark's {rate:g} frames/s last {lasts:.1f} s, the video "
             f"{seconds:.1f} s: its frames may show another time than the curve"
         )

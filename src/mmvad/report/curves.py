@@ -12,7 +12,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.figures.pictures import Picture, save
-from mmvad.figures.run_figures import curve_on, snippet_edges, some_videos
+from mmvad.figures.run_figures import curve_on, row_seconds, some_videos
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.tables.choosing import select
 from mmvad.tables.notes import caption_notes
@@ -124,7 +124,7 @@ def draw_over(axes: Axes, benchmark: Benchmark, before: ScoredVideo, after: Scor
     earlier = frame_scores([before])["combined"]
     curve_on(axes, benchmark, after, ["combined"])
     axes.stairs(
-        earlier, snippet_edges(benchmark, len(earlier)), color=BEFORE, linewidth=1.3, baseline=None, label="before"
+        earlier, row_seconds(benchmark, before), color=BEFORE, linewidth=1.3, baseline=None, label="before"
     )
     name_panel(axes, benchmark, after)
 

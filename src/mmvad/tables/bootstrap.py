@@ -12,9 +12,7 @@ from typing import Literal
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.metrics.frame import snippet_positives
+from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
 
 RESAMPLES = 1000
 THRESHOLDS = 1000
@@ -105,12 +103,12 @@ def _mean_over_seeds(figures: Mapping[int, np.ndarray], seeds: list[int], draw: 
 def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
     """Each video's abnormal and normal frames at or above each threshold, float64 [videos, thresholds] each."""
     scores = frame_scores(videos)["combined"]
-    positives = np.concatenate([snippet_positives(video.intervals, video.snippets) for video in videos])
+    positives, frames_of = abnormal_frames(videos), np.concatenate([video.row_frames for video in videos])
     owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])
     position = _threshold_positions(scores, positives)
     shape = (len(videos), int(position.max()) + 1)
     counted = np.zeros((2, *shape))
-    for counts, frames in zip(counted, (positives, SNIPPET_FRAMES - positives)):
+    for counts, frames in zip(counted, (positives, frames_of - positives)):
         np.add.at(counts, (owner, position), frames)
     hits, false_alarms = counted.cumsum(axis=2)
     return hits, false_alarms
