@@ -127,7 +127,7 @@ def video_runs(
 
 
 def _highest_row_frames_mean(by_class: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Likewise of rows [C, n] that stand for `frames` [n] each: mean of the highest floor(all frames / 16), at least 1."""
+    """Likewise of rows [C, n] that stand for `frames` [n] each; at least one frame."""
     wanted = max(int(frames.sum()) // SNIPPET_FRAMES, 1)
     order = np.argsort(-by_class, axis=1, kind="stable")
     each = frames[order]

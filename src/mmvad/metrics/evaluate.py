@@ -1,7 +1,8 @@
 """All figures of a test set as one nested dict of plain values, as a report holds it.
 
 Three frame scores: `coarse`, `fine` (1 - the normal class's probability) and `combined`, the larger of those that were
-trained, or the score that a method from elsewhere gives. The dict's shape is always the same: what cannot be computed is None, and `reasons` beside it says why.
+trained, or the score that a method from elsewhere gives. The dict's shape is always the same: what cannot be computed
+is None, and `reasons` beside it says why.
 """
 
 from __future__ import annotations

@@ -123,9 +123,7 @@ def draw_over(axes: Axes, benchmark: Benchmark, before: ScoredVideo, after: Scor
     """Two runs' combined scores of one video over one another."""
     earlier = frame_scores([before])["combined"]
     curve_on(axes, benchmark, after, ["combined"])
-    axes.stairs(
-        earlier, row_seconds(benchmark, before), color=BEFORE, linewidth=1.3, baseline=None, label="before"
-    )
+    axes.stairs(earlier, row_seconds(benchmark, before), color=BEFORE, linewidth=1.3, baseline=None, label="before")
     name_panel(axes, benchmark, after)
 
 

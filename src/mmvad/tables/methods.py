@@ -94,6 +94,7 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
         select=peer.runs[0]["select"],
         reconstruction=peer.peer.reconstruction,
         quirks=quirks_of(peer.runs[0]),
+        elsewhere=peer.elsewhere,
     )
 
 
