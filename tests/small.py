@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mmvad.bank.bank import BankWriter
 from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.layout import ChooseLayout, Layout, choose_layout

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.benchmarks.benchmark import Event, Video, frame_truth
+from mmvad.benchmarks.benchmark import Event, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
+from mmvad.benchmarks.timeline import frame_truth
 from mmvad.errors import UserError
 
 XD = benchmark("xd_violence")
@@ -125,7 +126,7 @@ def test_the_real_lists_give_the_published_frame_counts(
     folder = field_data / "data" / name
     with open(folder / "test_lengths.csv", newline="") as file:
         snippets = {row["video"]: int(row["snippets"]) for row in csv.DictReader(file)}
-    truths = [frame_truth(v.intervals, snippets[v.name]) for v in read_videos(benchmark(name), folder)["test"]]
+    truths = [frame_truth(v.intervals, 16 * snippets[v.name]) for v in read_videos(benchmark(name), folder)["test"]]
     assert sum(map(len, truths)) == frames
     assert sum(int(truth.sum()) for truth in truths) == abnormal
 

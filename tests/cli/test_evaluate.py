@@ -74,7 +74,7 @@ def test_what_is_refused(
 
 def test_nothing_to_hold_against(finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing says what is true" in refusal(capsys, evaluated(finished.scores))
-    assert "nothing says what is true" in refusal(capsys, evaluated(finished.scores, "--benchmark", "ucf_crime"))
+    assert "says not where the lists" in refusal(capsys, evaluated(finished.scores, "--benchmark", "ucf_crime"))
     words = evaluated(finished.scores, "--benchmark", "ucf_crime", "--lists", tmp_path)
     assert "list of UCF-Crime is missing" in refusal(capsys, words)
     assert "there is no bank" in refusal(capsys, evaluated(finished.scores, "--bank", tmp_path / "none"))

@@ -94,7 +94,7 @@ def test_an_unfinished_run_says_how_far_it_is(
 
 
 def bank_facts():  # type: ignore[no-untyped-def]
-    from mmvad.benchmarks.planted import PLANTED
+    from mmvad.benchmarks.registry import PLANTED
 
     return PLANTED
 

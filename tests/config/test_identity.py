@@ -26,8 +26,8 @@ def identify(*overrides: str, bank: str = "b", text: str | None = "t", precision
 def another_value(key: str, field: Any) -> str:
     """A valid value that is not the default, as it is written on the command line."""
     default = field.default
-    if key == "runtime.loggers":
-        return "[csv]"
+    if key in {"runtime.loggers", "benchmark"}:
+        return {"benchmark": "ucf_crime"}.get(key, "[csv]")
     if key == "data.test_span":
         return "segments"  # `whole` needs another temporal unit
     if str(get_origin(field.annotation)) == "typing.Literal":
@@ -136,7 +136,7 @@ def test_a_key_that_came_later_leaves_older_runs_their_identity() -> None:
     assert "chunk_overlap" not in identity.without_later_keys(tree)["data"]
     assert tree["data"]["chunk_overlap"] == 0
     changed = plain(Config(data={"chunk_overlap": 8}))  # type: ignore[arg-type]
-    assert identity.without_later_keys(changed)["data"] == changed["data"]
+    assert identity.without_later_keys(changed)["data"]["chunk_overlap"] == 8
 
 
 def test_a_peers_later_keys_leave_its_older_runs_their_identity() -> None:
@@ -155,9 +155,9 @@ def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:
 
 
 @pytest.mark.parametrize("override", variants())
-def test_a_recipe_changes_with_all_that_changes_an_identity_but_the_seed(override: str) -> None:
+def test_a_recipe_changes_with_all_that_changes_an_identity_but_seed_and_fold(override: str) -> None:
     changed, base = (recipe(plain(load_config([], [*BASE, *more]))) for more in ([override], []))
-    assert (changed == base) == override.startswith("seed=")
+    assert (changed == base) == override.startswith(("seed=", "data.fold="))
 
 
 def test_a_recipe_knows_no_bank_no_weights_and_no_runtime() -> None:

@@ -11,7 +11,6 @@ from mmvad.config.load import leaf_keys
 from mmvad.config.schema import Config, Data, Loss
 
 CHOICES: dict[str, set[str]] = {
-    "benchmark": {"planted", "ucf_crime", "xd_violence", "demo_clips"},
     "modalities": {"v", "va", "vt", "vat"},
     "model.temporal": {"local_gcn", "local", "global", "gcn", "conv", "none"},
     "model.fusion": {"gated", "concat", "cross_attention", "add", "none"},

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from mmvad.bank.bank import Bank, open_bank
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.config.schema import Config, Data, Model, Quirks, Runtime, Text
 from mmvad.data import datamodule
 from mmvad.data.datamodule import AheadLoader, FeatureDataModule, GatherDataset, OrderedSampler, resident_device

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmvad.bank.bank import Bank, BankVideo, open_bank
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.data.splits import Serving, chunk_samples, label_matrix, training_samples
 from mmvad.errors import UserError
 from tests.plain.network import stretch_means

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.benchmarks.demo_clips import DEMO_CLIPS
+from mmvad.benchmarks.registry import DEMO_CLIPS
 from mmvad.cli.main import main
 from mmvad.demo.scene import HEIGHT, WIDTH, Scene
 from mmvad.demo.script import RATE, Script, write_scripts

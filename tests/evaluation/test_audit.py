@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event, Video, frame_truth
+from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
+from mmvad.benchmarks.timeline import frame_truth
 from mmvad.errors import UserError
 from mmvad.evaluation.audit import LENGTHS, ORDERS, READINGS, Audit, Stretch, audit
 from mmvad.evaluation.known_truths import recognised
@@ -139,9 +140,9 @@ def test_the_real_annotations_give_known_arrays(
     name: str, frames: int, field_truth: Callable[[str], Truth], tmp_path: Path
 ) -> None:
     truth = field_truth(name)
-    np.save(tmp_path / "gt.npy", np.concatenate([frame_truth(v.intervals, v.rows or 0) for v in truth.videos]))
+    np.save(tmp_path / "gt.npy", np.concatenate([frame_truth(v.intervals, 16 * (v.rows or 0)) for v in truth.videos]))
     found = audit(tmp_path / "gt.npy", truth)
-    assert (found.frames, found.equal, found.lengths) == (frames, True, "16 frames a row of features")
+    assert (found.frames, found.equal, found.lengths) == (frames, True, "the frames of its rows of features")
     assert "16 frames a row of the public" in (recognised(name, frames) or "")
 
 
@@ -156,7 +157,7 @@ def test_the_array_of_i3d_features_is_recognised_video_by_video(
         rows = dict(zip(map(str, real["names"]), real["snippets"].tolist()))
     truth = field_truth("ucf_crime")
     rows["Normal_Videos_937_x264"] = truth.by_name["Normal_Videos_937_x264"].rows  # it has no scores
-    np.save(tmp_path / "gt.npy", np.concatenate([frame_truth(v.intervals, rows[v.name]) for v in truth.videos]))
+    np.save(tmp_path / "gt.npy", np.concatenate([frame_truth(v.intervals, 16 * rows[v.name]) for v in truth.videos]))
     found = audit(tmp_path / "gt.npy", truth)
     assert (found.frames, found.equal, found.lengths) == (1_109_680, True, recognised("ucf_crime", 1_109_680))
 

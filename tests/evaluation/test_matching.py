@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 
 from mmvad.benchmarks.benchmark import Event, Video
 from mmvad.benchmarks.lists import read_videos
-from mmvad.benchmarks.ucf_crime import UCF_CRIME
+from mmvad.benchmarks.registry import UCF_CRIME
 from mmvad.errors import UserError
 from mmvad.evaluation.foreign_scores import ForeignScores, VideoScores, read_scores
 from mmvad.evaluation.matching import match

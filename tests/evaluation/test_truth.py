@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.bank.bank import open_bank
-from mmvad.benchmarks.planted import PLANTED
-from mmvad.benchmarks.ucf_crime import UCF_CRIME
+from mmvad.benchmarks.registry import PLANTED, UCF_CRIME
 from mmvad.errors import UserError
 from mmvad.evaluation.truth import Length, read_lengths, truth_of_bank
 from tests.evaluation.made import FRAMES, LENGTHS, ROWS, tiny_truth

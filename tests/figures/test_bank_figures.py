@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mmvad.bank.bank import open_bank
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.bank_figures import class_figure, length_figure, projection_figure
 from mmvad.figures.bank_overview import class_counts, video_table
 from tests.small import write_bank

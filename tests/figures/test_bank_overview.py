@@ -9,8 +9,8 @@ import pytest
 from sklearn.decomposition import PCA
 
 from mmvad.bank.bank import Bank, open_bank
-from mmvad.benchmarks.benchmark import frame_truth
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
+from mmvad.benchmarks.timeline import frame_truth
 from mmvad.figures.bank_overview import class_counts, principal_plane, video_means, video_table
 from tests.small import write_bank
 
@@ -27,7 +27,7 @@ def test_the_table_has_every_video(bank: Bank) -> None:
         row = table[(table["split"] == "test") & (table["video"] == video.name)].iloc[0]
         assert (row["snippets"], row["crops"], row["sound"]) == (video.snippets, 2, video.name != "test01")
         assert row["seconds"] == pytest.approx(video.snippets * 16 / 24)
-        assert row["abnormal_share"] == pytest.approx(frame_truth(video.intervals, video.snippets).mean())
+        assert row["abnormal_share"] == pytest.approx(frame_truth(video.intervals, 16 * video.snippets).mean())
         assert row["normal"] == (video.labels == ("normal",))
     assert table.loc[table["split"] == "train", "abnormal_share"].isna().all()
 

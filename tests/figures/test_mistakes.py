@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Event
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.mistakes import class_figures, confusion, confusion_figure, error_shares
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.tables.frame import collect

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.run_figures import FRAME_CURVES, draw_figures, draw_frame_curve
 from mmvad.metrics.evaluate import ScoredVideo
 from tests.tables.made_up import scored

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from mmvad.benchmarks.benchmark import Benchmark, Event, frame_truth
+from mmvad.benchmarks.benchmark import Benchmark, Event
+from mmvad.benchmarks.timeline import frame_truth
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import SCORES, ScoredVideo, evaluate, frame_scores
 from tests.metrics.field import field_benchmark, field_videos, reference, tiny_benchmark
@@ -38,7 +39,7 @@ def videos() -> list[ScoredVideo]:
 
 
 def written_out(videos: list[ScoredVideo]) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    truth = np.concatenate([frame_truth(v.intervals, v.snippets) for v in videos])
+    truth = np.concatenate([frame_truth(v.intervals, 16 * v.snippets) for v in videos])
     return truth, {name: np.repeat(scores, 16) for name, scores in frame_scores(videos).items()}
 
 
@@ -61,7 +62,7 @@ def test_frame_figures_are_those_of_written_out_frames(videos: list[ScoredVideo]
 def test_counts_and_shape_of_the_result(videos: list[ScoredVideo]) -> None:
     result = evaluate(BENCHMARK, videos)
     assert (result["videos"], result["abnormal_videos"], result["snippets"], result["frames"]) == (10, 6, 300, 4800)
-    assert result["abnormal_frames"] == sum(int(frame_truth(v.intervals, v.snippets).sum()) for v in videos)
+    assert result["abnormal_frames"] == sum(int(frame_truth(v.intervals, 16 * v.snippets).sum()) for v in videos)
     assert json.loads(json.dumps(result, allow_nan=False)) == result
     assert [*result["map"]["published"]] == [*THRESHOLDS, "reasons", "classes"]
     assert [*result["map"]["published"]["classes"]] == list(KEYS)

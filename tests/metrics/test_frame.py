@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
-from mmvad.benchmarks.benchmark import frame_truth
+from mmvad.benchmarks.timeline import frame_truth
 from mmvad.errors import UserError
 from mmvad.metrics.frame import (
     average_precision,
@@ -30,14 +30,14 @@ SCORES = st.lists(TIED | st.floats(0, 1, width=32), min_size=1, max_size=8)
 @given(INTERVALS, st.integers(0, 8))
 @settings(deadline=None)
 def test_snippet_positives_are_the_frame_truth_counted(intervals: list[tuple[int, int]], snippets: int) -> None:
-    expected = frame_truth(intervals, snippets).reshape(-1, 16).sum(axis=1)
+    expected = frame_truth(intervals, 16 * snippets).reshape(-1, 16).sum(axis=1)
     assert snippet_positives(intervals, snippets).tolist() == expected.tolist()
 
 
 @given(SCORES, INTERVALS)
 @settings(max_examples=200, deadline=None)
 def test_figures_are_those_of_written_out_frames(scores: list[float], intervals: list[tuple[int, int]]) -> None:
-    truth = frame_truth(intervals, len(scores))
+    truth = frame_truth(intervals, 16 * len(scores))
     curve = rank(np.array(scores), snippet_positives(intervals, len(scores))).curve()
     ap, auc = average_precision(curve), roc_auc(curve)
     if truth.all() or not truth.any():
@@ -54,7 +54,7 @@ def test_figures_are_those_of_written_out_frames(scores: list[float], intervals:
 @given(SCORES, INTERVALS)
 @settings(max_examples=100, deadline=None)
 def test_trapezoids_are_scikit_learns(scores: list[float], intervals: list[tuple[int, int]]) -> None:
-    truth = frame_truth(intervals, len(scores))
+    truth = frame_truth(intervals, 16 * len(scores))
     found = trapezoid_precision(rank(np.array(scores), snippet_positives(intervals, len(scores))).curve())
     if truth.all() or not truth.any():
         assert found.value is None

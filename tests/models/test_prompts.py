@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from mmvad.benchmarks.ucf_crime import UCF_CRIME
+from mmvad.benchmarks.registry import UCF_CRIME
 from mmvad.models.prompts import ContextPrompt, FeedForward, PromptSentences, VisualPrompt, anomaly_vector
 from mmvad.models.text_encoder import QuickGELU
 from tests.plain import network as plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mmvad.benchmarks.ucf_crime import UCF_CRIME
+from mmvad.benchmarks.registry import UCF_CRIME
 from mmvad.models.prompts import PromptSentences
 from mmvad.models.sentence_tree import MOST_BRANCHES, MOST_TOKENS, SentenceForest, SentenceTree, grow_forest
 from mmvad.models.text_encoder import build_text_encoder

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mmvad.bank.index import BankVideo
 from mmvad.benchmarks.benchmark import Event
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.metrics.detection import video_runs
 from mmvad.predict.events import ABNORMAL, detect_events, union_seconds
 from mmvad.predict.truth import bank_truth

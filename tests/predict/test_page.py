@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.errors import UserError
 from mmvad.predict import page
 from mmvad.predict.page import page_data, write_page

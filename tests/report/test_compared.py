@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.cli.main import main
 from mmvad.figures.strip import Shot, frames_above, is_abnormal, shot_times
 from mmvad.metrics.evaluate import frame_scores

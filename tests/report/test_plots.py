@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.pictures import Picture
 from mmvad.report.curves import chosen_videos, context_prompt_figure, qualitative_figure
 from mmvad.report.plots import lambda_figure, prompt_figure

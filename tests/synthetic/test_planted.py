@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from mmvad.bank.bank import Bank, SplitBank, open_bank, verify_bank
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Split
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.benchmark import Split
+from mmvad.benchmarks.registry import PLANTED
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.metrics.frame import average_precision, rank, snippet_positives
 from mmvad.synthetic.planted import RECIPE, draw_events, lookalike, noise, text_directions, video_length, write_planted

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from mmvad.bank.bank import open_bank
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.cli.main import main
 from mmvad.config.load import load_config
 from mmvad.config.optim import Optim

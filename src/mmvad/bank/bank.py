@@ -19,7 +19,7 @@ import numpy as np
 from mmvad.bank.index import FORMAT, BankVideo, Rows, content_hash, from_record, rows_digest
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Split
-from mmvad.benchmarks.registry import benchmark
+from mmvad.benchmarks.registry import benchmark, remember
 from mmvad.errors import UserError, nearest_name
 
 __all__ = ["Bank", "BankVideo", "BankWriter", "SplitBank", "is_bank", "open_bank", "verify_bank"]
@@ -107,7 +107,9 @@ def open_bank(path: Path | str) -> Bank:
     if not {"benchmark", "content_hash"} <= manifest.keys():
         raise UserError(path / "manifest.json", "names no benchmark or no content hash", fix=_AGAIN)
     train, test = (_open_split(path / split) for split in get_args(Split))
-    return Bank(path, benchmark(manifest["benchmark"]).name, manifest, train, test)
+    facts = manifest.get("definition")
+    known = remember(facts, path / "manifest.json") if facts else benchmark(manifest["benchmark"])
+    return Bank(path, known.name, manifest, train, test)
 
 
 def verify_bank(path: Path | str) -> str:

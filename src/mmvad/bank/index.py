@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.bank.npy import FLOATS, check_finite
+from mmvad.bank.values import FLOATS, check_finite
 from mmvad.benchmarks.benchmark import Event, Split, Video
+from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError
 
 FORMAT = 1
@@ -30,6 +31,7 @@ class BankVideo:
         events: annotated events in frames, uncut (test split).
         intervals: frame ground truth in frames, end-exclusive, uncut (test split).
         digest: SHA-256 of its visual rows, then its audio rows.
+        timing: which frames its rows stand for.
     """
 
     name: str
@@ -41,6 +43,12 @@ class BankVideo:
     events: tuple[Event, ...]
     intervals: tuple[tuple[int, int], ...]
     digest: str = ""
+    timing: Timing = PUBLISHED
+
+    @property
+    def edges(self) -> np.ndarray | None:
+        """Frames at which its rows begin, and the last one's end, int64 [snippets + 1]; None for 16 frames a row."""
+        return self.timing.edges(self.snippets)
 
 
 @dataclass(frozen=True)
@@ -138,6 +146,7 @@ def bank_video(video: Video, packed: Packed, visual_start: int, audio_start: int
         video.events,
         video.intervals,
         packed.digest,
+        video.timing,
     )
 
 
@@ -145,7 +154,8 @@ def to_record(video: BankVideo) -> dict[str, Any]:
     """The record as plain JSON values."""
     record = dict(video.__dict__)
     record["events"] = [[event.label, event.start, event.end] for event in video.events]
-    return record
+    timing = record.pop("timing").record()
+    return record | ({"timing": timing} if timing else {})  # banks of 16 frames a row stay as they always were
 
 
 def from_record(record: dict[str, Any]) -> BankVideo:
@@ -160,4 +170,5 @@ def from_record(record: dict[str, Any]) -> BankVideo:
         events=tuple(Event(label, int(start), int(end)) for label, start, end in record["events"]),
         intervals=tuple((int(start), int(end)) for start, end in record["intervals"]),
         digest=str(record["digest"]),
+        timing=Timing(**record.get("timing", {})),
     )

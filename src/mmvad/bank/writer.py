@@ -68,7 +68,7 @@ class BankWriter:
     def __init__(
         self,
         path: Path | str,
-        benchmark_name: str,
+        benchmark_name: str | Path,
         how: Mapping[str, Any],
         dtype: str | None = None,
         *,
@@ -259,6 +259,7 @@ class BankWriter:
         audio = self._rows.get("audio")
         return {
             "benchmark": self.benchmark.name,
+            **({"definition": self.benchmark.facts} if self.benchmark.own else {}),
             "format": FORMAT,
             "content_hash": content_hash(self.benchmark.name, self._rows["visual"], audio, splits),
             "dtype": {modality: rows.dtype for modality, rows in self._rows.items()},

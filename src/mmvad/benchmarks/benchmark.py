@@ -1,21 +1,19 @@
 """What a benchmark is: its classes, its official counts, its frames; a video's label and its annotated events.
 
-Facts and arithmetic only: no tensors, no torch. Snippet, frame and second arithmetic lives here and nowhere else.
+Facts only: no tensors, no torch. `timeline.py` has the arithmetic of rows, frames and seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
+from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError, nearest_name
 
 if TYPE_CHECKING:
-    import numpy as np
-
-SNIPPET_FRAMES = 16
-"""Frames that one snippet (one feature row) stands for."""
+    from mmvad.benchmarks.definition import Definition
 
 Split = Literal["train", "test"]
 
@@ -46,6 +44,7 @@ class Video:
             for a normal video.
         events: events with their class, uncut (test split; empty in training).
         intervals: frame ground truth as (start, end) pairs, end-exclusive, uncut (test split).
+        timing: which frames its rows of features stand for.
     """
 
     name: str
@@ -53,11 +52,12 @@ class Video:
     labels: tuple[str, ...]
     events: tuple[Event, ...] = ()
     intervals: tuple[tuple[int, int], ...] = ()
+    timing: Timing = PUBLISHED
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The facts of one benchmark.
+    """The facts of one benchmark, as its file says them.
 
     Attributes:
         classes: the normal class first.
@@ -66,17 +66,58 @@ class Benchmark:
         headline: the metric that the benchmark is known for, `ap` or `auc`.
         audio: whether a release has sound: `required`, `optional` or `none` are the values of `data.audio`.
         normal_events: the published mAP gives every normal video one event of the normal class over all its frames.
+        definition: its file, as it was read.
+        folder: where a user's file lies, from which its places are seen; None for a benchmark that comes with mmvad.
+        fold: which of its splits is meant, where it has several.
     """
 
     name: str
     title: str
     classes: tuple[AnomalyClass, ...]
     frames_per_second: float
-    official_counts: dict[str, int]
+    official_counts: dict[Split, int]
     test_crop: int
     headline: Literal["ap", "auc"]
     audio: Literal["required", "optional", "none"]
     normal_events: bool
+    definition: Definition | None = None
+    folder: Path | None = None
+    fold: str | None = None
+
+    @property
+    def own(self) -> bool:
+        """Whether it is a user's."""
+        return self.folder is not None
+
+    @property
+    def settings(self) -> str:
+        """The benchmark whose base configuration and sweeps its runs begin with."""
+        return self.definition.settings if self.own and self.definition else self.name
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What its file says of it, without the places of files: enough to read a bank or a run without the file."""
+        places = {"videos", "events", "features"}
+        return self.definition.model_dump(mode="json", exclude_defaults=True, exclude=places) if self.definition else {}
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What of a user's file decides a run's numbers besides the bank."""
+        classes = [[c.key, c.prompt] for c in self.classes]
+        return {"classes": classes, "headline": self.headline, "normal_events": self.normal_events}
+
+    @property
+    def folds(self) -> tuple[str, ...]:
+        """Names of its splits, where it has several."""
+        return self.definition.folds if self.definition else ()
+
+    def in_fold(self, fold: str) -> Benchmark:
+        """The benchmark in one of its folds. Raises UserError, with the nearest, for one that it does not have."""
+        if fold not in self.folds:
+            expected = f"one of {', '.join(self.folds)}" if self.folds else f"none: {self.title} has one split"
+            nearest = nearest_name(fold, self.folds)
+            raise UserError("data.fold", f"{self.title} has no fold {fold!r}", expected=expected, nearest=nearest)
+        return replace(self, fold=fold)
 
     @property
     def class_keys(self) -> tuple[str, ...]:
@@ -96,23 +137,3 @@ class Benchmark:
                 nearest=nearest_name(key, self.class_keys),
             )
         return self.class_keys.index(key)
-
-
-def frame_count(snippets: int) -> int:
-    """Frames that a video of so many snippets is scored on."""
-    return snippets * SNIPPET_FRAMES
-
-
-def frame_truth(intervals: Sequence[tuple[int, int]], snippets: int) -> np.ndarray:
-    """Ground truth of one video: bool [16 * snippets]; intervals are end-exclusive and cut to the video."""
-    import numpy as np  # here alone, so that a configuration, which knows the benchmarks, is read without it
-
-    truth = np.zeros(frame_count(snippets), dtype=bool)
-    for start, end in intervals:
-        truth[max(start, 0) : max(end, 0)] = True
-    return truth
-
-
-def snippet_seconds(index: int, frames_per_second: float) -> float:
-    """The second at which a snippet begins."""
-    return index * SNIPPET_FRAMES / frames_per_second

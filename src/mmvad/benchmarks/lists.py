@@ -15,6 +15,7 @@ from typing import get_args
 from mmvad.benchmarks import ucf_crime, xd_violence
 from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
 from mmvad.benchmarks.lines import Line, read_text, video_name
+from mmvad.benchmarks.own_lists import read_own_videos
 from mmvad.errors import UserError, nearest_name
 
 FOLDERS = (".", "annotations", "list", "lists")
@@ -38,16 +39,20 @@ Labels = dict[str, tuple[str, ...]]
 Intervals = tuple[tuple[int, int], ...]
 
 
-def read_videos(benchmark: Benchmark, lists: Path) -> dict[Split, list[Video]]:
+def read_videos(benchmark: Benchmark, lists: Path | None) -> dict[Split, list[Video]]:
     """The videos of both splits, in the lists' order, the test videos with events and intervals.
 
     `lists` is the folder of the list and annotation files, or one that holds them in `annotations/`, `list/` or
     `lists/`. Raises UserError, naming file and line, for whatever is missing, malformed or contradictory.
     """
+    if benchmark.own:
+        return read_own_videos(benchmark, lists)
     if benchmark.name not in SPLIT_FILES:
         raise UserError(
             benchmark.name, "this benchmark has no list files: it is made", expected="ucf_crime, xd_violence"
         )
+    if lists is None:
+        raise UserError("--lists", f"says not where the lists of {benchmark.title} are", expected="their folder")
     labels = {split: read_labels(benchmark, split, lists) for split in get_args(Split)}
     both = next((name for name in labels["test"] if name in labels["train"]), None)
     if both:

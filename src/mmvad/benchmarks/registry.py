@@ -1,26 +1,121 @@
-"""The benchmarks by name."""
+"""The benchmarks by name: those that come with mmvad, and those whose file was read in this process.
+
+Both are made of the same kind of file; the shipped ones lie in `definitions/`.
+"""
 
 from __future__ import annotations
 
-from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.benchmarks.demo_clips import DEMO_CLIPS
-from mmvad.benchmarks.planted import PLANTED
-from mmvad.benchmarks.ucf_crime import UCF_CRIME
-from mmvad.benchmarks.xd_violence import XD_VIOLENCE
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark
+from mmvad.benchmarks.definition import Definition, parse_definition, read_definition
 from mmvad.errors import UserError, nearest_name
 
-BENCHMARKS: dict[str, Benchmark] = {b.name: b for b in (PLANTED, UCF_CRIME, XD_VIOLENCE, DEMO_CLIPS)}
+_SHIPPED = Path(__file__).parent / "definitions"
+_own: dict[str, Benchmark] = {}
 
 
-def benchmark(name: str) -> Benchmark:
-    """The facts of the benchmark of that name. Raises UserError, with the nearest name, for an unknown one."""
-    if name not in BENCHMARKS:
-        key = name.lower().replace("-", "_")
-        by_start = next((b for b in BENCHMARKS if key and b.startswith(key)), None)
-        raise UserError(
-            "benchmark",
-            f"unknown benchmark {name!r}",
-            expected=f"one of {', '.join(BENCHMARKS)}",
-            nearest=by_start or nearest_name(key, BENCHMARKS),
-        )
-    return BENCHMARKS[name]
+def _made_of(definition: Definition, folder: Path | None = None) -> Benchmark:
+    return Benchmark(
+        name=str(definition.name),
+        title=definition.title,
+        classes=tuple(AnomalyClass(key, prompt) for key, prompt in definition.classes.items()),
+        frames_per_second=definition.frames_per_second,
+        official_counts={"train": 0, "test": 0, **definition.official_counts},
+        test_crop=definition.test_crop,
+        headline=definition.headline,
+        audio=definition.audio,
+        normal_events=definition.normal_events,
+        definition=definition,
+        folder=folder,
+    )
+
+
+_FIRST = ("planted", "ucf_crime", "xd_violence", "demo_clips")
+BENCHMARKS: dict[str, Benchmark] = {
+    name: _made_of(read_definition(_SHIPPED / f"{name}.yaml"))
+    for name in dict.fromkeys((*_FIRST, *sorted(file.stem for file in _SHIPPED.glob("*.yaml"))))
+}
+PLANTED, UCF_CRIME, XD_VIOLENCE, DEMO_CLIPS = (BENCHMARKS[name] for name in _FIRST)
+
+
+def benchmark(written: str | Path, fold: str | None = None) -> Benchmark:
+    """The benchmark that a name or the path of a user's file means.
+
+    A name is a shipped benchmark, one whose file was read before, or a file NAME.yaml of the current folder.
+
+    Args:
+        fold: which of its splits, where it has several.
+
+    Raises UserError, with the nearest name, for an unknown one, and for whatever is wrong in a file.
+    """
+    name = str(written)
+    found = BENCHMARKS.get(name) or _read(name) or _own.get(name)
+    if found is None:
+        raise _unknown(name)
+    return found if fold is None else found.in_fold(fold)
+
+
+def own_benchmark(name: str) -> Benchmark | None:
+    """The user's benchmark of that name, whose file was read before; None for one that comes with mmvad."""
+    return _own.get(name)
+
+
+def remember(facts: Mapping[str, Any], where: Path) -> Benchmark:
+    """The benchmark that a bank or a run was made for, from its facts there; one whose file was read goes before it.
+
+    Raises UserError, naming `where`, for facts that are malformed.
+    """
+    made = _made_of(parse_definition(dict(facts), where), where.parent)
+    return BENCHMARKS.get(made.name) or _own.setdefault(made.name, made)
+
+
+def _read(name: str) -> Benchmark | None:
+    """The benchmark of a user's file; None where no file is meant."""
+    path = Path(name)
+    is_path = path.suffix in {".yaml", ".yml"} or os.sep in name
+    file = path if is_path else Path(f"{name}.yaml")
+    if not file.is_file():
+        if is_path:
+            raise _no_file(path)
+        return None
+    if not is_path and not _is_definition(file):
+        return None
+    made = _made_of(read_definition(file), file.resolve().parent)
+    if made.name in BENCHMARKS:
+        fix = f"give it a name of its own, such as `name: my_{made.name}`"
+        raise UserError(file, f"calls itself {made.name}, as a benchmark that comes with mmvad does", fix=fix)
+    _own[made.name] = made
+    return made
+
+
+def _is_definition(file: Path) -> bool:
+    """Whether a file that is only meant by its name is a benchmark's: a configuration may be called so too."""
+    text = file.read_text(encoding="utf-8", errors="replace")
+    return any(line.startswith("classes:") for line in text.splitlines())
+
+
+def _no_file(path: Path) -> UserError:
+    beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    nearest = nearest_name(path.name, beside)
+    return UserError(
+        path,
+        "no such file",
+        expected=f"a benchmark's YAML file, or one of {', '.join(BENCHMARKS)}",
+        nearest=str(path.with_name(nearest)) if nearest else None,
+    )
+
+
+def _unknown(name: str) -> UserError:
+    key = name.lower().replace("-", "_")
+    known = [*BENCHMARKS, *_own]
+    by_start = next((b for b in known if key and b.startswith(key)), None)
+    return UserError(
+        "benchmark",
+        f"unknown benchmark {name!r}",
+        expected=f"one of {', '.join(known)}, or the path of a benchmark's file",
+        nearest=by_start or nearest_name(key, known),
+    )

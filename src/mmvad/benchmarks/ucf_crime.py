@@ -1,4 +1,4 @@
-"""UCF-Crime: its facts, its split lists (`folder/video.mp4`), its annotation file.
+"""UCF-Crime: its split lists (`folder/video.mp4`), its annotation file.
 
 `Temporal_Anomaly_Annotation.txt` has one line a test video: name, class, then two pairs of frames, -1 for absent, with
 two spaces between the fields.
@@ -9,37 +9,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
+from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.lines import Line, frame_number, frame_span, read_lines, video_name
+from mmvad.benchmarks.registry import UCF_CRIME
 from mmvad.errors import UserError
-
-UCF_CRIME = Benchmark(
-    name="ucf_crime",
-    title="UCF-Crime",
-    classes=(
-        AnomalyClass("Normal", "normal"),
-        AnomalyClass("Abuse", "abuse"),
-        AnomalyClass("Arrest", "arrest"),
-        AnomalyClass("Arson", "arson"),
-        AnomalyClass("Assault", "assault"),
-        AnomalyClass("Burglary", "burglary"),
-        AnomalyClass("Explosion", "explosion"),
-        AnomalyClass("Fighting", "fighting"),
-        AnomalyClass("RoadAccidents", "road accidents"),
-        AnomalyClass("Robbery", "robbery"),
-        AnomalyClass("Shooting", "shooting"),
-        AnomalyClass("Shoplifting", "shoplifting"),
-        AnomalyClass("Stealing", "stealing"),
-        AnomalyClass("Vandalism", "vandalism"),
-    ),
-    frames_per_second=30.0,
-    official_counts={"train": 1610, "test": 290},
-    test_crop=5,
-    headline="auc",
-    audio="optional",
-    normal_events=False,
-)
-
 
 _NORMAL = re.compile(r"(training_|testing_)?normal([_ ].*)?", re.IGNORECASE)
 
@@ -47,17 +20,17 @@ _NORMAL = re.compile(r"(training_|testing_)?normal([_ ].*)?", re.IGNORECASE)
 EVENTS_LINE = "name, class, start, end, start, end (-1: absent)"
 
 
-def class_of_folder(folder: str, where: object) -> str:
+def class_of_folder(folder: str, where: object, benchmark: Benchmark = UCF_CRIME) -> str:
     """The class key of a class folder; both `..._Normal_Videos_Anomaly` folders are the normal class.
 
     Raises UserError, naming `where`, for an unknown folder.
     """
-    key = UCF_CRIME.normal if _NORMAL.fullmatch(folder) else folder
-    UCF_CRIME.class_index(key, where)
+    key = benchmark.normal if _NORMAL.fullmatch(folder) else folder
+    benchmark.class_index(key, where)
     return key
 
 
-def read_split(path: Path) -> dict[str, tuple[str, ...]]:
+def read_split(path: Path, benchmark: Benchmark = UCF_CRIME) -> dict[str, tuple[str, ...]]:
     """Labels by video from a split list, one `folder/video.mp4` a line. Raises UserError naming file and line."""
     found: dict[str, tuple[str, ...]] = {}
     for line in read_lines(path):
@@ -67,11 +40,11 @@ def read_split(path: Path) -> dict[str, tuple[str, ...]]:
         name = video_name(file)
         if name in found:
             raise UserError(line, f"the video {name} a second time", expected="one line a video")
-        found[name] = (class_of_folder(folder.split("/")[-1], line),)
+        found[name] = (class_of_folder(folder.split("/")[-1], line, benchmark),)
     return found
 
 
-def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
+def read_events(path: Path, benchmark: Benchmark = UCF_CRIME) -> dict[str, tuple[Event, ...]]:
     """Events by test video, none for a normal one. Raises UserError, naming file and line, for a malformed line."""
     found: dict[str, tuple[Event, ...]] = {}
     for line in read_lines(path):
@@ -81,15 +54,15 @@ def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
         name = video_name(fields[0])
         if name in found:
             raise UserError(line, f"the video {name} a second time", expected="one line a video")
-        found[name] = _events(fields[1], fields[2:], line)
+        found[name] = _events(benchmark, fields[1], fields[2:], line)
     return found
 
 
-def _events(key: str, frames: list[str], line: Line) -> tuple[Event, ...]:
-    UCF_CRIME.class_index(key, line)
+def _events(benchmark: Benchmark, key: str, frames: list[str], line: Line) -> tuple[Event, ...]:
+    benchmark.class_index(key, line)
     pairs = [(frames[0], frames[1]), (frames[2], frames[3])]
     # absent is -1 twice: half a pair is a mistake that frame_span reports
     present = [pair for pair in pairs if not all(frame_number(frame, line, EVENTS_LINE) == -1 for frame in pair)]
-    if present and key == UCF_CRIME.normal:
+    if present and key == benchmark.normal:
         raise UserError(line, f"an event of the normal class {key!r}", expected="-1 in all four places")
     return tuple(Event(key, *frame_span(start, end, line, EVENTS_LINE)) for start, end in present)

@@ -1,4 +1,4 @@
-"""XD-Violence: its facts, its label strings, its two annotation files.
+"""XD-Violence: its label strings, its two annotation files.
 
 `annotations.txt` holds pairs of frames (the frame ground truth), `annotations_multiclasses.txt` holds triples of class,
 start and end (the events that mAP is computed on). They differ by some frames, some names end in `.mp4`, events
@@ -11,29 +11,10 @@ import re
 from pathlib import Path
 from typing import TypeVar
 
-from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
+from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.lines import Line, frame_span, read_lines, video_name
+from mmvad.benchmarks.registry import XD_VIOLENCE
 from mmvad.errors import UserError
-
-XD_VIOLENCE = Benchmark(
-    name="xd_violence",
-    title="XD-Violence",
-    classes=(
-        AnomalyClass("A", "normal"),
-        AnomalyClass("B1", "fighting"),
-        AnomalyClass("B2", "shooting"),
-        AnomalyClass("B4", "riot"),
-        AnomalyClass("B5", "abuse"),
-        AnomalyClass("B6", "car accident"),
-        AnomalyClass("G", "explosion"),
-    ),
-    frames_per_second=24.0,
-    official_counts={"train": 3954, "test": 800},
-    test_crop=0,
-    headline="ap",
-    audio="required",
-    normal_events=True,
-)
 
 _Value = TypeVar("_Value")
 _LABEL_SUFFIX = re.compile(r"_label_([^_]+)$")
@@ -49,16 +30,16 @@ def label_in_name(name: str) -> str | None:
     return match.group(1) if match else None
 
 
-def parse_label(label: str, where: object) -> tuple[str, ...]:
+def parse_label(label: str, where: object, benchmark: Benchmark = XD_VIOLENCE) -> tuple[str, ...]:
     """The class keys of a label string such as "B2-G-0", "G-B2-0", "B1" or "A", in the benchmark's order.
 
     Raises UserError, naming `where`, for an unknown class, for no class, and for the normal class beside others.
     """
     parts = [part for part in label.strip().split("-") if part != "0"]
     for part in parts:
-        XD_VIOLENCE.class_index(part, where)
-    keys = tuple(key for key in XD_VIOLENCE.class_keys if key in parts)
-    if not keys or (XD_VIOLENCE.normal in keys and len(keys) > 1):
+        benchmark.class_index(part, where)
+    keys = tuple(key for key in benchmark.class_keys if key in parts)
+    if not keys or (benchmark.normal in keys and len(keys) > 1):
         raise UserError(where, f"label {label!r}", expected="A alone, or one to three classes such as B1-B2-0")
     return keys
 
@@ -85,7 +66,7 @@ def read_intervals(path: Path) -> dict[str, tuple[tuple[int, int], ...]]:
     return found
 
 
-def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
+def read_events(path: Path, benchmark: Benchmark = XD_VIOLENCE) -> dict[str, tuple[Event, ...]]:
     """Events with their class by video from `annotations_multiclasses.txt`: name, then triples of class, start, end.
 
     Raises UserError, naming file and line, for an unknown class, a malformed number, half a triple or a repeated video.
@@ -93,12 +74,12 @@ def read_events(path: Path) -> dict[str, tuple[Event, ...]]:
     found: dict[str, tuple[Event, ...]] = {}
     for line, fields in _records(path, 3, EVENTS_LINE):
         triples = zip(fields[1::3], fields[2::3], fields[3::3])
-        _keep(found, video_name(fields[0]), tuple(_event(*triple, line) for triple in triples), line)
+        _keep(found, video_name(fields[0]), tuple(_event(benchmark, *triple, line) for triple in triples), line)
     return found
 
 
-def _event(key: str, start: str, end: str, line: Line) -> Event:
-    if XD_VIOLENCE.class_index(key, line) == 0:
+def _event(benchmark: Benchmark, key: str, start: str, end: str, line: Line) -> Event:
+    if benchmark.class_index(key, line) == 0:
         raise UserError(line, f"an event of the normal class {key!r}", expected="a class of anomaly, B1 to G")
     return Event(key, *frame_span(start, end, line, EVENTS_LINE))
 

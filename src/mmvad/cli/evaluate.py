@@ -39,7 +39,8 @@ def add_evaluate_parser(subparsers: Any) -> None:
 
 def add_truth_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options that say what is held against; `truth_of` reads them."""
-    parser.add_argument("--benchmark", metavar="B", help="such as ucf_crime (default: the bank's)")
+    parser.add_argument("--benchmark", metavar="B", help="a name, or a benchmark's YAML file (default: the bank's)")
+    parser.add_argument("--fold", metavar="F", help="which of the benchmark's splits, where it has several")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--lists", type=Path, metavar="DIR", help="folder of the benchmark's lists and annotations")
     where.add_argument("--bank", type=Path, metavar="BANK", help="a bank, whose test split has the truth")
@@ -59,19 +60,23 @@ def truth_of(options: argparse.Namespace) -> Truth:
         from mmvad.bank.bank import open_bank
 
         bank = open_bank(options.bank)
-        return truth_of_bank(benchmark(options.benchmark or bank.benchmark), bank, lengths)
-    if not options.benchmark or not options.lists:
+        return truth_of_bank(benchmark(options.benchmark or bank.benchmark, options.fold), bank, lengths)
+    if not options.benchmark:
         fix = "--benchmark ucf_crime --lists DIR, the folder of its lists and annotations; or --bank BANK"
         raise UserError("command line", "nothing says what is true", expected="a benchmark's lists, or a bank", fix=fix)
     from mmvad.benchmarks.lists import read_videos
 
-    named = benchmark(options.benchmark)
+    named = benchmark(options.benchmark, options.fold)
+    if named.folds and not named.fold:
+        fix = f"say which: --fold {named.folds[0]}"
+        raise UserError("--benchmark", f"{named.title} has several splits", expected=", ".join(named.folds), fix=fix)
     return truth_of_lists(named, read_videos(named, options.lists), options.lists, lengths)
 
 
 def run_evaluate(options: argparse.Namespace) -> int:
     """Evaluates, prints, and leaves a run folder where one is asked for."""
     _check_words(options)
+    from mmvad.benchmarks.timeline import PUBLISHED
     from mmvad.evaluation.foreign_scores import read_scores
     from mmvad.evaluation.matching import match
     from mmvad.evaluation.run_folder import Described, foreign_report, write_foreign_run
@@ -83,7 +88,8 @@ def run_evaluate(options: argparse.Namespace) -> int:
     scores = read_scores(options.scores, truth)
     matched = match(scores, truth, subset=options.subset, per=options.per)
     report = foreign_report(scores, truth, matched, described)
-    unit = "row of 16 frames" if matched.per == "row" else "frame"
+    of_16 = all(video.timing == PUBLISHED for video in truth.videos)
+    unit = "frame" if matched.per == "frame" else "row of 16 frames" if of_16 else "row"
     print(
         f"{options.scores}: {len(matched.videos)} test videos of {truth.benchmark.title}, held against {truth.source}"
     )

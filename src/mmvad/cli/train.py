@@ -61,9 +61,9 @@ def run_train(options: argparse.Namespace) -> int:
         print(dump(config), end="")
         return 0
     _warn_of_unread([text.partition("=")[0] for text in options.overrides], config.model.name)
-    from mmvad.bank.bank import open_bank
+    from mmvad.data.opening import bank_of
 
-    open_bank(config.data.bank)  # a wrong path is refused before torch is waited for
+    bank_of(config)  # a wrong path is refused before torch is waited for
 
     from mmvad.report.terminal import print_report
     from mmvad.training.train import train

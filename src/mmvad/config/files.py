@@ -7,26 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from mmvad.benchmarks.registry import benchmark, remember
 from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError
+from mmvad.system.plain_yaml import load_yaml
 
 Tree = dict[str, Any]
 BASE = "base"
 """The key under which a file names the one beneath it: a path as seen from its own folder, or a name."""
-
-
-class UniqueKeys(yaml.SafeLoader):
-    """YAML of plain values in which a key that stands twice is an error: the second would hide the first."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        double = next((i for i, key in enumerate(keys) if key in keys[:i]), None)
-        if double is not None:
-            mark = node.value[double][0].start_mark
-            raise yaml.constructor.ConstructorError(None, None, f"the key {keys[double]!r} stands twice", mark)
-        return super().construct_mapping(node, deep)
 
 
 def read_layers(files: Sequence[Path]) -> list[tuple[Path, Tree]]:
@@ -77,7 +65,14 @@ def _base_of(file: Path, written: object) -> Path:
 
 
 def _benchmark(chain: Sequence[tuple[Path, Tree]]) -> object:
-    return next((tree["benchmark"] for _, tree in reversed(chain) if "benchmark" in tree), None)
+    return next((named_benchmark(tree["benchmark"]) for _, tree in reversed(chain) if "benchmark" in tree), None)
+
+
+def named_benchmark(written: object) -> object:
+    """The name of the benchmark that a configuration's `benchmark` means; what is written where it means none."""
+    if isinstance(written, dict):
+        return remember(written, Path("configuration")).name
+    return benchmark(written).name if isinstance(written, str) else written
 
 
 def _check_benchmarks(chains: Sequence[Sequence[tuple[Path, Tree]]]) -> None:
@@ -103,28 +98,3 @@ def read_yaml(file: Path) -> Tree:
     if content is not None and not isinstance(content, dict):
         raise UserError(file, f"holds a {type(content).__name__}", expected="a mapping of keys to values")
     return content or {}
-
-
-def load_yaml(file: Path) -> Any:
-    """What a file of plain YAML holds, each key once.
-
-    Raises FileNotFoundError, and UserError, naming the line, for what cannot be read as such.
-    """
-    try:
-        return yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
-    except FileNotFoundError:
-        raise
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(file, f"cannot be read: {error}", expected="a YAML file in UTF-8") from None
-    except yaml.MarkedYAMLError as error:
-        raise _invalid(file, error) from None
-    except yaml.YAMLError as error:
-        raise UserError(file, f"is no valid YAML: {' '.join(str(error).split())}") from None
-
-
-def _invalid(file: Path, error: yaml.MarkedYAMLError) -> UserError:
-    mark = error.problem_mark or error.context_mark
-    where = f"{file}, line {mark.line + 1}" if mark else file
-    what = ", ".join(part for part in (error.context, error.problem) if part)
-    tab = "'\\t'" in what
-    return UserError(where, f"is no valid YAML: {what}", fix="indent with spaces: YAML takes no tabs" if tab else None)

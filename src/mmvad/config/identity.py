@@ -6,6 +6,7 @@ import copy
 import hashlib
 import json
 
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import METHOD, Tree, plain
 from mmvad.config.schema import Config
 from mmvad.models.losses.settings import LATER_WEIGHTS
@@ -18,6 +19,7 @@ SCHEMA_VERSION = 2
 
 _LATER = {
     "data.chunk_overlap": 0,
+    "data.fold": "",
     "optim.schedule_by": "epochs",
     "optim.warmup": 0.0,
     **LATER_WEIGHTS,
@@ -53,22 +55,25 @@ def run_identity(config: Config, bank_hash: str, text_hash: str | None, precisio
 
     That is the resolved configuration without `runtime`, but with the precision in use; the bank's content in place of
     its path; the text weights' content in place of their name; and the schema version. Of the models' settings only
-    those of `model.name` count.
+    those of `model.name` count; of a user's benchmark, its classes, prompts and headline.
     """
     tree = _deciding(plain(config))
     tree["model"]["text"]["weights"] = text_hash
     tree |= {"precision": precision, "bank": bank_hash, "schema": SCHEMA_VERSION}
+    if (own := own_benchmark(config.benchmark)) is not None:
+        tree["benchmark_facts"] = own.deciding
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
 def recipe(tree: Tree) -> str:
-    """SHA-256 over what runs of one row of a table share: a run's identity without its seed, bank, text and precision.
+    """SHA-256 over what runs of one row of a table share: an identity without seed, fold, bank, text and precision.
 
     Args:
         tree: a resolved configuration, of any age, as it stands in a run's `config.yaml` or `report.json`.
     """
     tree = _deciding(tree)
     del tree["seed"], tree["model"]["text"]["weights"]
+    tree["data"].pop("fold", None)
     return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()
 
 
@@ -108,4 +113,5 @@ def is_read(key: str, model: str) -> bool:
 def run_name(config: Config, identity: str) -> str:
     """The run folder's name: readable first, then the start of the identity."""
     model = "" if config.model.name == OURS else f"{short_name(config.model.name)}-"
-    return f"{config.benchmark}-{model}{config.modalities}-s{config.seed}-{identity[:12]}"
+    fold = f"f{config.data.fold}-" if config.data.fold else ""
+    return f"{config.benchmark}-{fold}{model}{config.modalities}-s{config.seed}-{identity[:12]}"

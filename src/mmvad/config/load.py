@@ -13,7 +13,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from mmvad.config.files import Tree, read_layers
+from mmvad.benchmarks.registry import own_benchmark
+from mmvad.config.files import Tree, named_benchmark, read_layers
 from mmvad.config.outside import config_type
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
@@ -52,6 +53,7 @@ def load_config(
     layers += [
         (where, _override(text, where)) for where, texts in (settings, ("command line", overrides)) for text in texts
     ]
+    layers = _with_own_data(layers, len(layers) - len(settings[1]) - len(overrides))
     section = config_type(_named_model([layer for _, layer in layers]))
     layers = [(where, _under_saved_names(layer, where)) for where, layer in layers]
     for where, layer in layers:
@@ -73,7 +75,13 @@ def parse(tree: Tree, layers: Sequence[tuple[object, Tree]] = ()) -> Config:
 
 def dump(config: Config) -> str:
     """The resolved configuration as YAML, every key written out."""
-    return yaml.safe_dump(plain(config), sort_keys=False)
+    return yaml.safe_dump(whole(config), sort_keys=False)
+
+
+def whole(config: Config) -> Tree:
+    """The resolved configuration with what a user's benchmark is in place of its name: enough without its file."""
+    own = own_benchmark(config.benchmark)
+    return plain(config) | ({"benchmark": own.facts} if own else {})
 
 
 def plain(config: Config) -> Tree:
@@ -95,6 +103,22 @@ def spelled(value: object) -> str:
     if isinstance(value, str) and _reads_as_itself(value):
         return shlex.quote(value)
     return shlex.quote(json.dumps(value))
+
+
+def _with_own_data(layers: list[tuple[object, Tree]], files: int) -> list[tuple[object, Tree]]:
+    """The layers with what a user's benchmark says of data, where one is named: over files for another benchmark.
+
+    Args:
+        files: how many layers are files; what is set behind them goes before the benchmark's word.
+    """
+    named = [(i, layer["benchmark"]) for i, (_, layer) in enumerate(layers) if "benchmark" in layer]
+    name = named_benchmark(named[-1][1]) if named else None
+    known = own_benchmark(name) if isinstance(name, str) else None
+    if known is None:
+        return layers
+    first = min([i for i, value in named if named_benchmark(value) == name] + [files])
+    said = {"bank": f"banks/{known.name}", "audio": known.audio, "test_crop": known.test_crop}
+    return [*layers[:first], (f"benchmark {known.name}", {"data": said}), *layers[first:]]
 
 
 def _reads_as_itself(text: str) -> bool:

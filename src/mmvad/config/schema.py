@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from mmvad.benchmarks.registry import BENCHMARKS
+from mmvad.config.files import named_benchmark
 from mmvad.config.optim import Optim
 from mmvad.models.losses.settings import Loss
 from mmvad.models.method import Method
@@ -75,6 +75,8 @@ class Data(Section):
     """a video without sound is an error, has its gate closed, or no sound is read at all"""
     chunk_overlap: Annotated[int, Field(ge=0)] = 0
     """snippets that neighbouring chunks of a long video share at test, averaged there; 0 is the published protocol"""
+    fold: Annotated[str, BeforeValidator(str)] = ""
+    """which split of a benchmark that has several; its bank is the folder of that name in `data.bank`"""
     test_crop: Annotated[int, Field(ge=0)] = 0
     """the crop that is tested"""
     validation_share: Share = 0.0
@@ -132,8 +134,8 @@ CHOSEN: Mapping[str, str] = MappingProxyType(
 
 
 class Config(Section):
-    benchmark: Literal[*BENCHMARKS] = "planted"  # type: ignore[valid-type]
-    """what is trained and tested on"""
+    benchmark: Annotated[str, BeforeValidator(named_benchmark)] = "planted"
+    """what is trained and tested on: planted, ucf_crime, xd_violence, or the path of a benchmark's own file"""
     seed: Annotated[int, Field(ge=0, lt=2**32), NoSwitch] = 0
     """of every source of chance in training"""
     modalities: Literal["v", "va", "vt", "vat"] = "vat"

@@ -2,21 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 from mmvad.bank.bank import Bank, open_bank
+from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
 
 
-def bank_of(config: Config) -> Bank:
+def bank_path(config: Config) -> Path:
+    """Where the configuration's bank lies: `data.bank`, or of several folds the folder of `data.fold` in it.
+
+    Raises UserError for a fold that the benchmark does not have, and where it has several and none is chosen.
+    """
+    known, fold = benchmark(config.benchmark), config.data.fold
+    folds = known.folds
+    if fold and fold not in folds:
+        known.in_fold(fold)
+    if folds and not fold:
+        fix = f"set data.fold={folds[0]}, or sweep over it: data.fold: {{values: [{', '.join(folds)}]}}"
+        raise UserError("data.fold", f"{known.title} has several splits and none is chosen", fix=fix)
+    return config.data.bank / fold if fold else config.data.bank
+
+
+def bank_of(config: Config, opened: Callable[[Path], Bank] = open_bank) -> Bank:
     """The bank at `data.bank`. Raises UserError where it is another benchmark's, or has no sound and sound is read."""
-    bank = open_bank(config.data.bank)
+    bank = opened(bank_path(config))
     if bank.benchmark != config.benchmark:
         raise UserError(
-            f"data.bank: {config.data.bank}",
+            f"data.bank: {bank.path}",
             f"is a bank of {bank.benchmark}",
             expected=f"a bank of {config.benchmark}",
             fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
         )
+    _check_classes(config, bank)
     if config.uses_audio and not bank.train.audio_width:
         raise UserError(
             f"modalities: {config.modalities}",
@@ -25,3 +45,15 @@ def bank_of(config: Config) -> Bank:
             fix=f"set modalities={config.modalities.replace('a', '')}",
         )
     return bank
+
+
+def _check_classes(config: Config, bank: Bank) -> None:
+    """Raises UserError where a user's benchmark has got other classes since its bank was made."""
+    keys, made = benchmark(config.benchmark).class_keys, tuple(bank.manifest.get("definition", {}).get("classes", ()))
+    if made and made != keys:
+        raise UserError(
+            f"data.bank: {bank.path}",
+            f"was made when {config.benchmark} had the classes {', '.join(made)}",
+            expected=f"{', '.join(keys)}, as the benchmark's file says now",
+            fix=f"import it again: mmvad data import {config.benchmark}.yaml --out {bank.path} --overwrite",
+        )

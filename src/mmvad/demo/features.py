@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mmvad.bank.bank import is_bank, open_bank
 from mmvad.bank.writer import BankWriter
-from mmvad.benchmarks.demo_clips import DEMO_CLIPS
+from mmvad.benchmarks.registry import DEMO_CLIPS
 from mmvad.demo.script import Script
 from mmvad.errors import UserError
 from mmvad.system.progress import track

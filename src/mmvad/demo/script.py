@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmvad.benchmarks.benchmark import Event, Split, Video
-from mmvad.benchmarks.demo_clips import DEMO_CLIPS
+from mmvad.benchmarks.registry import DEMO_CLIPS
 
 RATE = DEMO_CLIPS.frames_per_second
 SHORTEST, LONGEST = 12.0, 18.0

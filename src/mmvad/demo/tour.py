@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmvad.benchmarks.demo_clips import DEMO_CLIPS
+from mmvad.benchmarks.registry import DEMO_CLIPS
 from mmvad.config.load import parse
 from mmvad.config.schema import Config
 from mmvad.demo.features import write_bank

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES, frame_truth
 from mmvad.errors import UserError
 from mmvad.evaluation.arrays import Arrays, cut, end_to_end, known_name, read_arrays
 from mmvad.evaluation.known_truths import KNOWN, KnownTruth, recognised
@@ -25,7 +25,7 @@ def _whole_rows(video: TruthVideo, *, shift: int) -> int | None:
 
 
 LENGTHS: Mapping[str, LengthOf] = {
-    "16 frames a row of features": lambda v: None if v.rows is None else v.rows * SNIPPET_FRAMES,
+    "the frames of its rows of features": lambda v: v.row_frames,
     "the frames of the files": lambda v: v.frames,
     "the frames of the files, cut to whole rows of 16": lambda v: _whole_rows(v, shift=0),
     "the frames of the files, filled up to whole rows of 16": lambda v: _whole_rows(v, shift=15),
@@ -234,22 +234,15 @@ def _ours(video: TruthVideo) -> Spans:
     return video.intervals
 
 
-def _frames(spans: Spans, frames: int) -> np.ndarray:
-    marked = np.zeros(frames, dtype=bool)
-    for start, end in spans:
-        marked[max(start, 0) : max(end, 0)] = True
-    return marked
-
-
 def _differing(
     videos: Sequence[TruthVideo], parts: Sequence[np.ndarray], reading: Callable[[TruthVideo], Spans]
 ) -> int:
-    return sum(int((part != _frames(reading(video), len(part))).sum()) for video, part in zip(videos, parts))
+    return sum(int((part != frame_truth(reading(video), len(part))).sum()) for video, part in zip(videos, parts))
 
 
 def _stretches(video: TruthVideo, part: np.ndarray) -> tuple[Stretch, ...]:
     """The differing frames as stretches of one side."""
-    side = part.astype(np.int8) - _frames(video.intervals, len(part)).astype(np.int8)
+    side = part.astype(np.int8) - frame_truth(video.intervals, len(part)).astype(np.int8)
     borders = np.flatnonzero(np.diff(side, prepend=0, append=0))
     pairs = itertools.pairwise(borders.tolist())
     return tuple(Stretch(start, end, in_array=bool(side[start] > 0)) for start, end in pairs if side[start])

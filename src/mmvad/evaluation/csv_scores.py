@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
+from mmvad.benchmarks.benchmark import Benchmark
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError, nearest_name
 
 COUNTS = ("row", "snippet", "frame")

@@ -128,17 +128,16 @@ def _cut_parts(joined: EndToEnd, truth: Truth, path: Path) -> dict[tuple[str, st
 
 
 def _lengths_of_truth(truth: Truth, total: int, path: Path) -> tuple[int, ...]:
-    """How long each test video is in an array of so many entries: rows, 16 frames a row, or frames of the file."""
-    rows, frames = [v.rows for v in truth.videos], [v.frames for v in truth.videos]
-    known = [n for n in rows if n is not None], [n for n in frames if n is not None]
-    candidates = [known[0], [16 * n for n in known[0]], known[1]]
+    """How long each test video is in an array of so many entries: rows, their frames, or frames of the file."""
+    each = [[v.rows for v in truth.videos], [v.row_frames for v in truth.videos], [v.frames for v in truth.videos]]
+    candidates = [[n for n in lengths if n is not None] for lengths in each if None not in lengths]
     for lengths in candidates:
-        if len(lengths) == len(truth.videos) and sum(lengths) == total:
+        if sum(lengths) == total:
             return tuple(lengths)
-    sums = [str(sum(n)) for n in candidates if len(n) == len(truth.videos)]
+    sums = list(dict.fromkeys(f"{sum(n):,}" for n in candidates))
     raise UserError(
         path,
-        f"{total} scores end to end, and nothing says where a video ends",
+        f"{total:,} scores end to end, and nothing says where a video ends",
         expected=f"{' or '.join(sums)}, as {truth.source} has it" if sums else "names and snippets beside the scores",
         fix="save names and snippets too (npz), or one array a video; or give the lengths: --bank BANK, --lengths CSV",
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, frame_count
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError, nearest_name
 from mmvad.evaluation.arrays import names_in_words
 from mmvad.evaluation.foreign_scores import ForeignScores, Per, VideoScores
@@ -104,7 +104,7 @@ def _told(pairs: Sequence[Pair], scores: ForeignScores) -> tuple[Per, str]:
     raise UserError(
         scores.path,
         f"{video.name} has {n} scores{known}: a score a row or a score a frame?",
-        expected=f"as many scores as rows of {SNIPPET_FRAMES} frames, or as frames, in nearly every video",
+        expected="as many scores as rows, or as frames, in nearly every video",
         fix="say which: --per row or --per frame",
     )
 
@@ -115,41 +115,48 @@ def _share(pairs: Sequence[Pair], fits: Callable[[TruthVideo, int], bool]) -> fl
 
 def _fits_rows(video: TruthVideo, entries: int) -> bool:
     """As many entries as rows, give or take the last one: extractors differ in what they do with a rest."""
-    rows = video.rows if video.rows is not None else (video.frames or 0) // SNIPPET_FRAMES
-    return abs(entries - rows) <= 1
+    rows = _rows(video)
+    return rows is None or abs(entries - rows) <= 1
 
 
 def _fits_frames(video: TruthVideo, entries: int) -> bool:
     """As many entries as frames, give or take one row."""
-    frames = video.frames if video.frames is not None else frame_count(video.rows or 0)
-    return abs(entries - frames) <= SNIPPET_FRAMES
+    frames = _frames(video)
+    return frames is not None and abs(entries - frames) <= SNIPPET_FRAMES
+
+
+def _rows(video: TruthVideo) -> int | None:
+    """Rows of the video; None where any number of them may share it, or where its length is not known."""
+    shares = video.timing.frames is not None and video.timing.row_frames is None
+    if video.rows is not None or shares or video.frames is None:
+        return video.rows
+    return int(video.frames / (video.timing.row_frames or SNIPPET_FRAMES))
+
+
+def _frames(video: TruthVideo) -> int | None:
+    return video.frames if video.frames is not None else video.row_frames
 
 
 def _length_notes(pairs: Sequence[Pair], per: Per, scores: ForeignScores) -> list[str]:
     """Which videos are longer or shorter than in the truth. Raises UserError where that is more than a row."""
     fits, unit = (_fits_rows, "rows") if per == "row" else (_fits_frames, "frames")
-    expected = {video.name: _expected(video, per) for video, _ in pairs}
+    expected = {video.name: _rows(video) if per == "row" else _frames(video) for video, _ in pairs}
     wrong = [(v, n) for v, n in pairs if expected[v.name] is not None and not fits(v, n)]
     if wrong:
         video, n = wrong[0]
         raise UserError(
             scores.path,
             f"{len(wrong)} of {len(pairs)} videos have another number of {unit}: {video.name} has {n}",
-            expected=f"{expected[video.name]}, give or take one row of {SNIPPET_FRAMES} frames",
-            fix="look whether the scores are of these videos, and say what an entry is: --per row or --per frame",
+            expected=f"{expected[video.name]}, give or take one row",
+            fix="look whether the scores are of these videos, and what an entry is: --per row or --per frame",
         )
-    other = [(v.name, n) for v, n in pairs if expected[v.name] not in {None, n}]
+    exact = [(v, n) for v, n in pairs if per == "frame" or v.rows is not None]  # a rest may be a row or none
+    other = [(v.name, n) for v, n in exact if expected[v.name] not in {None, n}]
     if not other:
         return []
     name, n = other[0]
     some = f"{len(other)} of {len(pairs)} videos have other {unit} than here, by one row at most"
     return [f"{some} ({name}: {n}, here {expected[name]})"]
-
-
-def _expected(video: TruthVideo, per: Per) -> int | None:
-    if per == "row":
-        return video.rows if video.rows is not None else video.frames and video.frames // SNIPPET_FRAMES
-    return video.frames if video.frames is not None else video.rows and frame_count(video.rows)
 
 
 def _missing_note(missing: Sequence[str], wanted: int) -> list[str]:
@@ -159,6 +166,6 @@ def _missing_note(missing: Sequence[str], wanted: int) -> list[str]:
 
 
 def _joined(video: TruthVideo, own: VideoScores, per: Per) -> ScoredVideo:
-    edges = np.arange(own.length + 1, dtype=np.int64) if per == "frame" else None
+    edges = np.arange(own.length + 1, dtype=np.int64) if per == "frame" else video.timing.edges(own.length)
     coarse, classes, combined = own.coarse, own.classes, own.combined
     return ScoredVideo(video.name, video.labels, video.events, video.intervals, coarse, classes, combined, edges)

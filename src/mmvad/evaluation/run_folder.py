@@ -9,7 +9,7 @@ import hashlib
 import json
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ import numpy as np
 
 from mmvad import __version__
 from mmvad.benchmarks.benchmark import Event
+from mmvad.benchmarks.registry import remember
+from mmvad.benchmarks.timeline import Timing
 from mmvad.config.identity import SCHEMA_VERSION
 from mmvad.errors import UserError
 from mmvad.evaluation.foreign_scores import ForeignScores
@@ -75,6 +77,7 @@ def foreign_report(scores: ForeignScores, truth: Truth, matched: Matched, descri
             "modalities": described.modalities,
             "model": {"name": f"{PREFIX}{described.name}"},
             "select": _SELECT,
+            **({"data": {"fold": truth.benchmark.fold}} if truth.benchmark.fold else {}),
         },
         "select": _SELECT,
         "features": described.features or "-",
@@ -102,7 +105,7 @@ def write_foreign_run(path: Path, report: dict[str, Any], truth: Truth, matched:
         _refuse_another(folder, report["identity"])
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
-        write_json(folder.truth, _truth_record(matched))
+        write_json(folder.truth, _truth_record(truth, matched))
         write_scores(folder.scores, matched.videos)
         title = f"scores from elsewhere: {report['foreign']['title']} ({report['foreign']['scores_from']})"
         draw_figures(folder.figures, truth.benchmark, matched.videos, title)
@@ -134,8 +137,17 @@ def _refuse_another(folder: RunFolder, identity: str) -> None:
         raise UserError(folder.path, problem, expected="a new folder, or the same scores again", fix=fix)
 
 
-def _truth_record(matched: Matched) -> dict[str, Any]:
+def remember_benchmark(folder: RunFolder) -> None:
+    """Makes a user's benchmark known, of whose scores the folder is, without its file."""
+    facts = read_json(folder.truth).get("definition")
+    if facts:
+        remember(facts, folder.truth)
+
+
+def _truth_record(truth: Truth, matched: Matched) -> dict[str, Any]:
+    timings = {video.name: video.timing.record() for video in truth.videos}
     return {
+        **({"definition": truth.benchmark.facts} if truth.benchmark.own else {}),
         "per": matched.per,
         "videos": [
             {
@@ -143,6 +155,7 @@ def _truth_record(matched: Matched) -> dict[str, Any]:
                 "labels": video.labels,
                 "events": [[event.label, event.start, event.end] for event in video.events],
                 "intervals": video.intervals,
+                **({"timing": timings[video.name]} if timings[video.name] else {}),
             }
             for video in matched.videos
         ],
@@ -157,9 +170,8 @@ def _scored(record: dict[str, Any], arrays: Any, per: str) -> ScoredVideo:
     if not video.snippets:
         raise ValueError(f"no scores of {video.name}")
     if per == "row":
-        return video
-    edges = np.arange(video.snippets + 1, dtype=np.int64)
-    return ScoredVideo(video.name, video.labels, events, intervals, coarse, classes, combined, edges)
+        return replace(video, edges=Timing(**record.get("timing", {})).edges(video.snippets))
+    return replace(video, edges=np.arange(video.snippets + 1, dtype=np.int64))
 
 
 def _manifest(report: dict[str, Any], truth: Truth) -> dict[str, Any]:

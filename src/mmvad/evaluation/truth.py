@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from mmvad.bank.bank import Bank
+from mmvad.bank.bank import Bank, BankVideo
 from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
 from mmvad.benchmarks.lines import read_text, video_name
+from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError
 
 
@@ -22,8 +23,9 @@ class TruthVideo:
 
     Attributes:
         intervals: frame ground truth as (start, end) pairs, end-exclusive, uncut.
-        rows: of features, 16 frames each; None where it is not known.
+        rows: of features; None where it is not known.
         frames: of the video file; None where it is not known.
+        timing: which frames rows stand for.
     """
 
     name: str
@@ -32,6 +34,12 @@ class TruthVideo:
     intervals: tuple[tuple[int, int], ...]
     rows: int | None = None
     frames: int | None = None
+    timing: Timing = PUBLISHED
+
+    @property
+    def row_frames(self) -> int | None:
+        """Frames that its rows are scored on; None where they are not known."""
+        return None if self.rows is None else int(self.timing.borders(self.rows)[-1])
 
 
 @dataclass(frozen=True)
@@ -71,16 +79,16 @@ def truth_of_bank(benchmark: Benchmark, bank: Bank, lengths: Mapping[str, Length
     if bank.benchmark != benchmark.name:
         raise UserError(bank.path, f"is a bank of {bank.benchmark}", expected=f"one of {benchmark.name}")
     known = lengths or {}
-    videos = tuple(
-        TruthVideo(v.name, v.labels, v.events, v.intervals, v.snippets, known.get(v.name, Length(None, None)).frames)
-        for v in bank.test.videos
-    )
+    videos = tuple(_with_length(v, known.get(v.name, Length(None, None)), v.snippets) for v in bank.test.videos)
     training = frozenset(video.name for video in bank.train.videos)
     return Truth(benchmark, videos, training, f"the bank {bank.path}", bank.content_hash, bank.path)
 
 
 def truth_of_lists(
-    benchmark: Benchmark, videos: Mapping[Split, Sequence[Video]], lists: Path, lengths: Mapping[str, Length] | None
+    benchmark: Benchmark,
+    videos: Mapping[Split, Sequence[Video]],
+    lists: Path | None,
+    lengths: Mapping[str, Length] | None = None,
 ) -> Truth:
     """The test split of a benchmark's own lists. Raises UserError where a table of lengths lacks a video."""
     known = lengths or {}
@@ -89,7 +97,8 @@ def truth_of_lists(
         raise UserError("--lengths", f"says nothing of {len(absent)} test videos: {absent[0]}", expected="all of them")
     made = tuple(_with_length(video, known.get(video.name, Length(None, None))) for video in videos["test"])
     training = frozenset(video.name for video in videos["train"])
-    return Truth(benchmark, made, training, f"the lists in {lists}", _hash(benchmark, made))
+    source = f"the lists in {lists}" if lists else f"the tables of {benchmark.title}"
+    return Truth(benchmark, made, training, source, _hash(benchmark, made))
 
 
 def read_lengths(path: Path) -> dict[str, Length]:
@@ -118,14 +127,17 @@ def _count(text: str | None, where: str) -> int:
     return int(text)
 
 
-def _with_length(video: Video, length: Length) -> TruthVideo:
-    return TruthVideo(video.name, video.labels, video.events, video.intervals, length.rows, length.frames)
+def _with_length(video: Video | BankVideo, length: Length, rows: int | None = None) -> TruthVideo:
+    """The video with what is known of its length: what a bank or the benchmark says goes before a table."""
+    frames = video.timing.frames if video.timing.frames is not None else length.frames
+    rows = rows if rows is not None else length.rows
+    return TruthVideo(video.name, video.labels, video.events, video.intervals, rows, frames, video.timing)
 
 
 def _hash(benchmark: Benchmark, videos: Sequence[TruthVideo]) -> str:
     """SHA-256 of what scores are held against, in the order of names."""
     content = [
-        [v.name, v.labels, [[e.label, e.start, e.end] for e in v.events], v.intervals]
+        [v.name, v.labels, [[e.label, e.start, e.end] for e in v.events], v.intervals, v.timing.record()]
         for v in sorted(videos, key=lambda v: v.name)
     ]
     return hashlib.sha256(json.dumps([benchmark.name, content]).encode()).hexdigest()

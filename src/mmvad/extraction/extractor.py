@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 
 import mmvad
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.extraction import media
 from mmvad.extraction.clip import build_image_encoder
 from mmvad.extraction.crops import POLICIES, crop_frame

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.bank.npy import read_header
 from mmvad.benchmarks.benchmark import Benchmark, Video
 from mmvad.errors import UserError, nearest_name
 from mmvad.extraction.extractor import VideoFeatures
 from mmvad.extraction.video_files import video_name
+from mmvad.releases.arrays.reading import read_header
 from mmvad.releases.layouts import AUDIO, LAYOUTS
 from mmvad.system.disk import disk_errors, write_all, write_whole
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 
 SLACK_SECONDS = 0.1
 """By which a file's own account of its length is off."""

@@ -33,7 +33,7 @@ def length_figure(folder: Path, table: pd.DataFrame, benchmark: Benchmark) -> Pi
     for which in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
         which(LogFormatter(labelOnlyBase=False, minor_thresholds=(2, 0.5)))
     axes.legend(frameon=False, fontsize=9)
-    caption = f"{len(table)} videos, median {table['snippets'].median():.0f} snippets of 16 frames."
+    caption = f"{len(table)} videos, median {table['snippets'].median():.0f} snippets."
     return Picture(f"Lengths ({benchmark.title})", caption, save(figure, folder, f"lengths_{benchmark.name}"))
 
 

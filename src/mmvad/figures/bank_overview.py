@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from mmvad.bank.bank import Bank, BankVideo
-from mmvad.benchmarks.benchmark import Split, frame_count, snippet_seconds
+from mmvad.benchmarks.benchmark import Split
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.metrics.frame import snippet_positives
+from mmvad.metrics.frame import row_positives
 
 Modality = Literal["visual", "audio"]
 SPLITS: tuple[Split, ...] = ("train", "test")
@@ -33,7 +33,7 @@ def video_table(bank: Bank) -> pd.DataFrame:
                     "classes": "+".join(video.labels),
                     "normal": video.labels == (spec.normal,),
                     "snippets": video.snippets,
-                    "seconds": snippet_seconds(video.snippets, spec.frames_per_second),
+                    "seconds": video.timing.duration(video.snippets, spec.frames_per_second),
                     "crops": len(video.crops),
                     "sound": video.audio_start is not None,
                     "abnormal_share": _abnormal_share(video) if split == "test" else None,
@@ -76,4 +76,5 @@ def principal_plane(points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _abnormal_share(video: BankVideo) -> float:
-    return float(snippet_positives(video.intervals, video.snippets).sum()) / frame_count(video.snippets)
+    edges = video.timing.borders(video.snippets)
+    return float(row_positives(video.intervals, edges).sum()) / int(edges[-1])

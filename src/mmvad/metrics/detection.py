@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, Event
+from mmvad.benchmarks.benchmark import Benchmark, Event
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.metrics.frame import MetricValue, require_finite, snippet_frame_edges
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -127,7 +128,7 @@ def video_runs(
 
 
 def _highest_row_frames_mean(by_class: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """Likewise of rows [C, n] that stand for `frames` [n] each; at least one frame."""
+    """Likewise of rows [C, n] that stand for `frames` [n] each: mean of the highest floor(frames / 16), at least 1."""
     wanted = max(int(frames.sum()) // SNIPPET_FRAMES, 1)
     order = np.argsort(-by_class, axis=1, kind="stable")
     each = frames[order]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import PUBLISHED, SNIPPET_FRAMES
 from mmvad.errors import UserError
 
 
@@ -94,7 +94,7 @@ def snippet_positives(intervals: Sequence[tuple[int, int]], snippets: int) -> np
 
 def snippet_frame_edges(snippets: int) -> np.ndarray:
     """The frame at which each snippet begins, and the last one's end: int64 [snippets + 1]."""
-    return np.arange(snippets + 1, dtype=np.int64) * SNIPPET_FRAMES
+    return PUBLISHED.borders(snippets)
 
 
 def row_positives(intervals: Sequence[tuple[int, int]], edges: np.ndarray) -> np.ndarray:

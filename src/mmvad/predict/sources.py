@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmvad.bank.npy import load_rows, read_header
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import video_name
+from mmvad.releases.arrays.axes import ROWS
+from mmvad.releases.arrays.reading import load_rows, read_header
 from mmvad.releases.joining import join_audio
 
 if TYPE_CHECKING:
@@ -95,15 +96,15 @@ def from_files(
     """Reads precomputed features; snippet i lies at 16 i / rate seconds.
 
     Args:
-        visual: by crop, .npy of [n, d].
-        audio: .npy of [n, d_a] (one row more or less is joined), or None.
+        visual: by crop, a file of [n, d].
+        audio: a file of [n, d_a] (one row more or less is joined), or None.
         media: the video itself, for frames and page, and for its rate, if at that the features fill it.
         usual: the benchmark's frame rate.
         fps: the videos' frame rate by the user's own word.
 
     Raises UserError, naming the file, for what is no such array or does not fit the others.
     """
-    crops = {crop: np.asarray(load_rows(read_header(path)), dtype=np.float32) for crop, path in visual.items()}
+    crops = {crop: _rows(path) for crop, path in visual.items()}
     first, count = next(iter(visual.items())), len(next(iter(crops.values())))
     for crop, rows in crops.items():
         if len(rows) != count:
@@ -111,9 +112,13 @@ def from_files(
             raise UserError(visual[crop], f"{len(rows)} snippets", expected=expected)
     sound = None
     if audio is not None:
-        sound = join_audio(np.asarray(load_rows(read_header(audio)), dtype=np.float32), count, audio, first[1])
+        sound = join_audio(_rows(audio), count, audio, first[1])
     rate, notes = _rate(count, usual, fps, media)
     return Source(name, crops, sound, np.arange(count + 1) * SNIPPET_FRAMES / rate, media, notes)
+
+
+def _rows(path: Path) -> np.ndarray:
+    return np.asarray(load_rows(read_header(path, axes=ROWS)), dtype=np.float32)
 
 
 def _rate(snippets: int, usual: float, fps: float | None, media: Path | None) -> tuple[float, tuple[str, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mmvad.bank.index import BankVideo
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark, frame_count
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.errors import UserError
 from mmvad.predict.prediction import TrueEvent
 
@@ -45,15 +45,16 @@ def bank_truth(video: BankVideo, benchmark: Benchmark, edges: np.ndarray | None 
     Annotations count frames. They are timed by the snippets of the file at hand, which begin at `edges` [n + 1], if it
     has as many as the bank's video, give or take one; by the benchmark's rate if it was made anew at another rate.
     """
-    rate, clock = benchmark.frames_per_second, None
+    rate, clock = video.timing.fps or benchmark.frames_per_second, None
     if edges is not None and abs(len(edges) - 1 - video.snippets) <= 1:
         clock = edges
 
     def seconds(frame: int) -> float:
         if clock is None:
             return frame / rate
-        beyond = max(frame - frame_count(len(clock) - 1), 0)
-        return float(np.interp(frame, SNIPPET_FRAMES * np.arange(len(clock)), clock)) + beyond / rate
+        borders = video.timing.borders(len(clock) - 1)
+        beyond = max(frame - int(borders[-1]), 0)
+        return float(np.interp(frame, borders, clock)) + beyond / rate
 
     if video.events:
         return tuple(TrueEvent(seconds(e.start), seconds(e.end), e.label) for e in video.events)

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import get_args
 
 from mmvad.bank.bank import Bank, BankVideo, index_hash, is_bank, open_bank, verified_videos
-from mmvad.bank.npy import load_rows
 from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
+from mmvad.releases.arrays.reading import ArrayHeader
 from mmvad.releases.find import Release, find_release, require_audio
 from mmvad.releases.importing import default_audio
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.planning import AudioPolicy, Finding, Options, Plan, plan_import
+from mmvad.releases.planning import AudioPolicy, Finding, Options, Plan, load_visual, plan_import
 from mmvad.system.progress import progress_bar
 
 Show = Callable[[str], object]
@@ -86,14 +86,23 @@ def _no_audio(release: Release) -> Iterator[Finding]:
 
 
 def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
-    total = sum(header.size for _, header in plan.readable)
+    total = sum(header.share for _, headers in plan.readable for header in headers.values())
     with progress_bar("reading rows", total, in_bytes=True, show=progress) as advance:
-        for video, header in plan.readable:
-            try:
-                load_rows(header)
-            except UserError as error:
-                yield Finding("not finite", video.split, video.name, error)
-            advance(header.size)
+        for video, headers in plan.readable:
+            for part in _by_file(headers):
+                try:
+                    load_visual(part)
+                except UserError as error:
+                    yield Finding("not finite", video.split, video.name, error)
+                advance(sum(header.share for header in part.values()))
+
+
+def _by_file(headers: Mapping[int, ArrayHeader]) -> list[dict[int, ArrayHeader]]:
+    """The crops of each file, so that one fault of a file is one finding."""
+    files: dict[ArrayHeader, dict[int, ArrayHeader]] = {}
+    for crop, header in headers.items():
+        files.setdefault(header, {})[crop] = header
+    return list(files.values())
 
 
 def _check_bank(

@@ -13,16 +13,16 @@ import numpy as np
 
 from mmvad.bank.bank import is_bank, open_bank
 from mmvad.bank.index import BankVideo, Rows, bank_video, content_hash, pack
-from mmvad.bank.npy import load_rows
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
+from mmvad.releases.arrays.reading import load_rows
 from mmvad.releases.find import Release, find_release, require_audio
 from mmvad.releases.joining import join_audio
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, plan_import
+from mmvad.releases.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, load_visual, plan_import
 from mmvad.system.progress import progress_bar
 
 
@@ -92,7 +92,7 @@ def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
         for entry in plan.entries:
             if not writer.holds(entry.video):
                 writer.add(entry.video, *load_entry(entry))
-            advance(sum(file.size for file in entry.files))
+            advance(sum(file.share for file in entry.files))
 
 
 def default_audio(release: Release) -> AudioPolicy:
@@ -139,7 +139,7 @@ def _warn_of(plan: Plan, kind: Kind, what: str) -> None:
 
 def load_entry(entry: Entry) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
     """The video's crops, each [snippets, d], and its sound, joined to [snippets, d_a]."""
-    visual = {crop: load_rows(header) for crop, header in entry.visual.items()}
+    visual = load_visual(entry.visual)
     if entry.audio is None:
         return visual, None
     first = next(iter(entry.visual.values()))
@@ -176,7 +176,7 @@ def describe(plan: Plan, options: Options, subset: bool, dtype: str | None, key:
         name = header.path.parent.relative_to(plan.release.root).as_posix()
         folder = folders.setdefault(name, {"files": 0, "bytes": 0})
         folder["files"] += 1
-        folder["bytes"] += header.size
+        folder["bytes"] += header.share
     return {
         "made_by": "mmvad data import",
         "release": plan.release.root.resolve().name,
@@ -217,7 +217,7 @@ def _with_bar(plan: Plan, progress: bool) -> Iterator[Entry]:
     with progress_bar("comparing", plan.bytes, in_bytes=True, show=progress) as advance:
         for entry in plan.entries:
             yield entry
-            advance(sum(file.size for file in entry.files))
+            advance(sum(file.share for file in entry.files))
 
 
 def _missing(release: Release, missing: list[Finding], listed: int) -> UserError:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mmvad.benchmarks.benchmark import Split
+from mmvad.releases.arrays.axes import ROWS, ROWS_CROPS, Axes
 
 LayoutName = Literal["clip", "i3d"]
 AUDIO = "vggish-features"
@@ -43,6 +44,11 @@ class Layout:
     stacked: bool
     tree: str
     origin: str
+
+    @property
+    def axes(self) -> Axes:
+        """Of the arrays in the visual files."""
+        return ROWS_CROPS if self.stacked else ROWS
 
     def crops_of(self, file_name: str) -> tuple[str, tuple[int, ...]] | None:
         """The video and the crops that a file of this name holds; None where the name follows no pattern."""

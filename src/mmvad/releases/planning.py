@@ -12,12 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
 
+import numpy as np
+
 from mmvad.bank.index import FORMAT
-from mmvad.bank.npy import NpyHeader, read_header
 from mmvad.benchmarks.benchmark import Split, Video
 from mmvad.errors import UserError
+from mmvad.releases.arrays.axes import ROWS
+from mmvad.releases.arrays.reading import ArrayHeader, load_crops, read_header
 from mmvad.releases.find import Release
 from mmvad.releases.joining import check_audio_length, check_crop_lengths
+from mmvad.releases.layouts import STACKED_CROPS
 
 AudioPolicy = Literal["required", "optional", "none"]
 Kind = Literal["missing", "incomplete", "no audio", "extra", "bad file", "length", "dtype", "not finite", "changed"]
@@ -55,12 +59,25 @@ class Entry:
     """One video that can be imported, with the headers of its files."""
 
     video: Video
-    visual: dict[int, NpyHeader]
-    audio: NpyHeader | None
+    visual: dict[int, ArrayHeader]
+    audio: ArrayHeader | None
 
     @property
-    def files(self) -> list[NpyHeader]:
+    def files(self) -> list[ArrayHeader]:
+        """The header of each crop, then that of the sound; a file of several crops comes once a crop."""
         return [*self.visual.values(), *([self.audio] if self.audio else [])]
+
+
+def load_visual(headers: Mapping[int, ArrayHeader]) -> dict[int, np.ndarray]:
+    """The rows [n, d] of each crop; every file is opened once. Raises UserError for rows that are not finite."""
+    files: dict[ArrayHeader, list[int]] = {}
+    for crop, header in headers.items():
+        files.setdefault(header, []).append(crop)
+    rows: dict[int, np.ndarray] = {}
+    for header, crops in files.items():
+        inside = crops if header.crops else [0]
+        rows.update(zip(crops, load_crops(header, inside).values()))
+    return rows
 
 
 @dataclass
@@ -68,25 +85,25 @@ class Plan:
     """What an import would take, sorted by split and name, and what is wrong.
 
     Attributes:
-        readable: the files whose header can be read, also of videos with another one that cannot.
+        readable: the files whose header can be read, by crop, also of videos with another one that cannot.
         crops: by split, the crops that a whole video has.
     """
 
     release: Release
     entries: list[Entry] = field(default_factory=list)
-    readable: list[tuple[Video, NpyHeader]] = field(default_factory=list)
+    readable: list[tuple[Video, dict[int, ArrayHeader]]] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     crops: dict[Split, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def bytes(self) -> int:
-        return sum(file.size for entry in self.entries for file in entry.files)
+        return sum(file.share for entry in self.entries for file in entry.files)
 
     def fingerprint(self, dtype: str | None) -> str:
         """What names this import: files by place below the root, size and time of change; labels, events and dtype."""
         entries = [
             [repr(entry.video)]
-            + [[str(f.path.relative_to(self.release.root)), f.size, f.modified_ns] for f in entry.files]
+            + [[str(f.path.relative_to(self.release.root)), f.share, f.modified_ns] for f in entry.files]
             for entry in self.entries
         ]
         content = json.dumps([FORMAT, self.release.benchmark.name, dtype, entries])
@@ -156,12 +173,12 @@ def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Opti
     visual = _visual_headers(plan, {crop: files[crop] for crop in wanted if crop in files}, options, note)
     audio = _audio_header(release, video, options, note)
     _note_lengths(visual, audio, note)
-    plan.readable += [(video, header) for header in (*visual.values(), *([audio] if audio else []))]
+    plan.readable += [(video, part) for part in ([visual] if visual else []) + ([{0: audio}] if audio else [])]
     untestable = video.split == "test" and release.benchmark.test_crop in lacking
     return None if untestable or len(plan.findings) > before else Entry(video, visual, audio)
 
 
-def _visual_headers(plan: Plan, files: Mapping[int, Path], options: Options, note: _Notes) -> dict[int, NpyHeader]:
+def _visual_headers(plan: Plan, files: Mapping[int, Path], options: Options, note: _Notes) -> dict[int, ArrayHeader]:
     """The headers that can be read, by crop; a file that holds several crops is noted once."""
     layout, headers, bad = plan.release.layout, {}, set()
     first = plan.entries[0].files[0].width if plan.entries else None
@@ -170,14 +187,28 @@ def _visual_headers(plan: Plan, files: Mapping[int, Path], options: Options, not
         if path in bad:
             continue
         try:
-            headers[crop] = read_header(path, width, crop if layout.stacked else None)
+            header = read_header(path, axes=layout.axes)
+            _check_width(header, width)
+            _check_crops(header, crop)
+            headers[crop] = header
         except UserError as error:
             note("bad file", error)
             bad.add(path)
     return headers
 
 
-def _audio_header(release: Release, video: Video, options: Options, note: _Notes) -> NpyHeader | None:
+def _check_width(header: ArrayHeader, width: int | None) -> None:
+    if width is not None and header.width != width:
+        raise UserError(header.path, f"{header.width} columns", expected=f"{width} columns")
+
+
+def _check_crops(header: ArrayHeader, crop: int) -> None:
+    if header.crops is not None and crop >= header.crops:
+        expected = f"{STACKED_CROPS} crops: rows, crops, columns"
+        raise UserError(header.path, f"{header}; {header.crops} crops", expected=expected)
+
+
+def _audio_header(release: Release, video: Video, options: Options, note: _Notes) -> ArrayHeader | None:
     path = release.audio[video.split].get(video.name)
     if options.audio == "none" or (path is None and options.audio == "optional"):
         return None
@@ -187,13 +218,15 @@ def _audio_header(release: Release, video: Video, options: Options, note: _Notes
         note("no audio", UserError(file, "there is no such file", expected=f"the sound of {video.name}", fix=fix))
         return None
     try:
-        return read_header(path, options.audio_width)
+        header = read_header(path, axes=ROWS)
+        _check_width(header, options.audio_width)
+        return header
     except UserError as error:
         note("bad file", error)
         return None
 
 
-def _note_lengths(visual: Mapping[int, NpyHeader], audio: NpyHeader | None, note: _Notes) -> None:
+def _note_lengths(visual: Mapping[int, ArrayHeader], audio: ArrayHeader | None, note: _Notes) -> None:
     """Notes files of one video that are not equally long; all are held against the first crop that can be read."""
     if not visual:
         return
@@ -244,7 +277,7 @@ def _find_extra(plan: Plan, videos: Mapping[Split, Sequence[Video]], options: Op
 def _find_mixed_dtypes(plan: Plan) -> None:
     """A bank has one dtype a modality."""
     for modality in ("visual", "audio"):
-        known: NpyHeader | None = None
+        known: ArrayHeader | None = None
         for entry in plan.entries:
             headers = list(entry.visual.values()) if modality == "visual" else [h for h in [entry.audio] if h]
             known = known or next(iter(headers), None)
@@ -254,7 +287,7 @@ def _find_mixed_dtypes(plan: Plan) -> None:
                     break
 
 
-def _note_dtype(plan: Plan, entry: Entry, header: NpyHeader, known: NpyHeader) -> None:
+def _note_dtype(plan: Plan, entry: Entry, header: ArrayHeader, known: ArrayHeader) -> None:
     error = UserError(
         header.path, f"dtype {header.dtype}, but {known.path} has {known.dtype}", expected="one dtype",
         fix="say which one the bank shall have, such as --dtype float32",

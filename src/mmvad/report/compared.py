@@ -10,8 +10,9 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Benchmark
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError, nearest_name
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name

@@ -116,19 +116,14 @@ class Resolver:
 
     def _bank(self, config: Config) -> Bank:
         from mmvad.bank.bank import open_bank
+        from mmvad.data.opening import bank_of
 
-        path = config.data.bank
-        if path not in self._banks:
-            self._banks[path] = open_bank(path)
-        bank = self._banks[path]
-        if bank.benchmark != config.benchmark:
-            raise UserError(
-                f"data.bank: {path}",
-                f"is a bank of {bank.benchmark}",
-                expected=f"a bank of {config.benchmark}",
-                fix="give --benchmark, or --set data.bank=PATH",
-            )
-        return bank
+        def opened(path: Path) -> Bank:
+            if path not in self._banks:
+                self._banks[path] = open_bank(path)
+            return self._banks[path]
+
+        return bank_of(config, opened)
 
     def _text_hash(self, config: Config, bank: Bank) -> str:
         from mmvad.models.text_encoder import weights_hash

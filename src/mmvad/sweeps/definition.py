@@ -14,13 +14,14 @@ from typing import Any
 
 from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.files import load_yaml, written_for
+from mmvad.config.files import written_for
 from mmvad.config.load import METHOD, leaf_keys
 from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import SCORES
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of, with_numbers
+from mmvad.system.plain_yaml import load_yaml
 
 KEYS = (
     "name",

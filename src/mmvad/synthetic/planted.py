@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from mmvad.bank.writer import BankWriter
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES, Event, Split, Video
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.benchmark import Event, Split, Video
+from mmvad.benchmarks.registry import PLANTED
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.models.prompts import sentence_layout
 from mmvad.models.text_encoder import build_text_encoder, tokenize

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import SNIPPET_FRAMES
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 
 
 @dataclass(frozen=True)

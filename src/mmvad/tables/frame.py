@@ -27,6 +27,7 @@ import yaml
 
 from mmvad.config.identity import is_read, recipe, with_later_keys
 from mmvad.errors import UserError
+from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.models.method import Method
 from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
@@ -125,6 +126,8 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     Raises UserError, KeyError, TypeError, ValueError or AttributeError where its files are not what a run leaves.
     """
     report = read_json(folder.report)
+    if folder.foreign:
+        remember_benchmark(folder)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
     settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
     run = {**_origin(folder, report, manifest), **settings}

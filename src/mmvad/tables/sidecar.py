@@ -8,9 +8,9 @@ from typing import Literal
 
 from pydantic import Field, ValidationError
 
-from mmvad.config.files import load_yaml
 from mmvad.errors import UserError
 from mmvad.sections import Section
+from mmvad.system.plain_yaml import load_yaml
 
 FILE = Path(__file__).with_name("tables.yaml")
 

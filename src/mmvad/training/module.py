@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.config.load import parse, plain
+from mmvad.config.load import parse, whole
 from mmvad.config.optim import Optim
 from mmvad.config.schema import Config
 from mmvad.data.opening import bank_of
@@ -57,7 +57,7 @@ class AnomalyModule(lightning.LightningModule):
             widths = Widths.of(bank_of(self.config)) if widths is None else Widths(**_plain_widths(widths))
             named = benchmark_named(self.config.benchmark)
             model = build_model(self.config, widths, named, encoder or build_text(self.config, widths))
-        self.save_hyperparameters({"config": plain(self.config), "widths": _plain_widths(widths)}, logger=False)
+        self.save_hyperparameters({"config": whole(self.config), "widths": _plain_widths(widths)}, logger=False)
         self.model = model
         self.compiled = False
         self.losses: Losses = batch_losses

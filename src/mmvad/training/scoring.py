@@ -31,7 +31,13 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[Scor
     classes = _by_video([(b.classes, b.lengths) for b in batches], scored)
     return [
         ScoredVideo(
-            v.name, v.labels, v.events, v.intervals, coarse[i] if coarse else None, classes[i] if classes else None
+            v.name,
+            v.labels,
+            v.events,
+            v.intervals,
+            coarse[i] if coarse else None,
+            classes[i] if classes else None,
+            edges=v.edges,
         )
         for i, v in enumerate(scored.videos)
     ]

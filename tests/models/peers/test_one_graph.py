@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.config.load import load_config
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model

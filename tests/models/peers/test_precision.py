@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmvad.benchmarks.planted import PLANTED
+from mmvad.benchmarks.registry import PLANTED
 from mmvad.config.load import load_config
 from mmvad.models.peers.registry import PEERS
 from mmvad.training.build import Widths, build_model, build_text
