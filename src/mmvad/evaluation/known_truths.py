@@ -43,7 +43,7 @@ KNOWN = (
     ),
     KnownTruth("ucf_crime", 1_111_808, "the frames of the video files, uncut"),
     KnownTruth(
-        "xd_violence", 2_330_384, "gt.npy of HL-Net and its followers: 16 frames a row of the public I3D features"
+        "xd_violence", 2_330_384, "gt.npy of methods on the public I3D features, PEL4VAD among them: 16 frames a row"
     ),
     KnownTruth(
         "xd_violence",
