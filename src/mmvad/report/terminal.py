@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.runs import RunFolder, read_report
@@ -35,6 +36,23 @@ def print_figures(report: dict[str, Any]) -> None:
         console.print(f"  {line}", highlight=False)
 
 
+def print_transfer(report: dict[str, Any]) -> None:
+    """Prints the metrics of a run on another bank, and which classes its mAP is over."""
+    console = Terminal()
+    console.print(frame_table(report))
+    console.print(map_table(report))
+    target = benchmark_named(report["target"]["benchmark"])
+    kept, keys = [key for key in report["classes"] if key != target.normal], target.class_keys[1:]
+    lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    if report["open_vocabulary"]:
+        lines.append(f"the network was given the class names of {target.title}")
+    elif len(kept) < len(keys):
+        missing = ", ".join(key for key in keys if key not in kept)
+        lines.append(f"mAP over {len(kept)} of {len(keys)} classes; not mapped: {missing} (--classes MAP.yaml)")
+    for line in lines:
+        console.print(f"  {line}", highlight=False)
+
+
 def frame_table(report: dict[str, Any]) -> Table:
     """Every frame metric of the combined, the coarse and the fine score; a dash for one that came after the run."""
     title = f"{_what_ran(report)}: frames (percent)"
@@ -45,6 +63,9 @@ def frame_table(report: dict[str, Any]) -> Table:
 
 
 def _what_ran(report: dict[str, Any]) -> str:
+    if "target" in report:
+        source = report["source"]
+        return f"run {source['identity'][:12]} of {source['benchmark']} on {report['target']['benchmark']}"
     config = report["config"]
     if "foreign" in report:
         return f"{report['foreign']['title']} (scores from elsewhere), {config['benchmark']}"
