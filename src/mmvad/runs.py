@@ -4,6 +4,7 @@ config.yaml    the resolved configuration        manifest.json  how, where, when
 epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
 scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
+tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
 truth.json     of scores from elsewhere alone: what they were held against (such a folder has no config.yaml)
 """
 
@@ -58,6 +59,10 @@ class RunFolder:
     @property
     def truth(self) -> Path:
         return self.path / "truth.json"
+
+    @property
+    def tests(self) -> Path:
+        return self.path / "tests"
 
     @property
     def epochs(self) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
@@ -156,24 +156,34 @@ def test_garbage_on_padding_changes_nothing(temporal: str, fusion: str, pairing:
         torch.testing.assert_close(grads[0][name], grads[1][name], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("temporal", TEMPORAL)
-@pytest.mark.parametrize("fusion", FUSION)
-def test_every_option_builds_runs_and_trains(temporal: str, fusion: str) -> None:
+PAIRS = [
+    (temporal, fusion, ACP[(t + f) % 4], WEIGHTING[(t + f + t // 3) % 3])
+    for (t, temporal), (f, fusion) in product(enumerate(TEMPORAL), enumerate(FUSION))
+]
+"""30 of the 360 networks, among which every two options meet."""
+
+
+def test_every_two_options_meet() -> None:
+    for (i, one), (j, other) in combinations(enumerate((TEMPORAL, FUSION, ACP, WEIGHTING)), 2):
+        assert {(row[i], row[j]) for row in PAIRS} == set(product(one, other))
+
+
+@pytest.mark.parametrize(("temporal", "fusion", "acp", "weighting"), PAIRS)
+def test_every_option_builds_runs_and_trains(temporal: str, fusion: str, acp: str, weighting: str) -> None:
     videos = batch([1, 6, 18], has_audio=[True, True, False])
-    for acp, weighting in product(ACP, WEIGHTING):
-        made = network(temporal=(temporal, 2, 2, 4), fusion=fusion, acp=acp, weighting=weighting)
-        before = {name: p.clone() for name, p in made.named_parameters()}
-        optimizer = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=1e-3)
-        objective(made(videos), videos, losses())["total"].backward()
-        for name, parameter in made.named_parameters():
-            if parameter.requires_grad:
-                assert parameter.grad is not None, name
-                assert parameter.grad.isfinite().all(), name
-        optimizer.step()
-        assert all(p.isfinite().all() for p in made.parameters())
-        moved = {name for name, p in made.named_parameters() if not torch.equal(p, before[name])}
-        assert {n.split(".")[0] for n in moved} >= {"ffn", "classifier", "fine"}
-        assert not any(".tower." in name for name in moved)
+    made = network(temporal=(temporal, 2, 2, 4), fusion=fusion, acp=acp, weighting=weighting)
+    before = {name: p.clone() for name, p in made.named_parameters()}
+    optimizer = torch.optim.Adam([p for p in made.parameters() if p.requires_grad], lr=1e-3)
+    objective(made(videos), videos, losses())["total"].backward()
+    for name, parameter in made.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert parameter.grad.isfinite().all(), name
+    optimizer.step()
+    assert all(p.isfinite().all() for p in made.parameters())
+    moved = {name for name, p in made.named_parameters() if not torch.equal(p, before[name])}
+    assert {n.split(".")[0] for n in moved} >= {"ffn", "classifier", "fine"}
+    assert not any(".tower." in name for name in moved)
 
 
 @pytest.mark.parametrize("off", ["coarse", "fine", "contrast", "embed"])

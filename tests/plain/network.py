@@ -6,6 +6,8 @@ Weights are taken from the modules under test; how they are put to use is writte
 from __future__ import annotations
 
 import math
+from functools import cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -121,9 +123,14 @@ def weighted_vector(features: Tensor, logits: Tensor, weighting: str) -> Tensor:
     return total / total.norm()
 
 
+@cache
+def tokenizer() -> Any:
+    return get_tokenizer("ViT-B-16-quickgelu")
+
+
 def full_sentence(name: str, half: int) -> tuple[list[int], list[int | None]]:
     """77 tokens of [SOS][v][name][v][EOS] and padding, and for each place the learned vector that stands there."""
-    words = get_tokenizer("ViT-B-16-quickgelu")([name])[0].tolist()
+    words = tokenizer()([name])[0].tolist()
     words = words[words.index(SOS) + 1 : words.index(EOS)]
     placeholder = 343
     tokens = [SOS] + [placeholder] * half + words + [placeholder] * half + [EOS]

@@ -12,7 +12,6 @@ import math
 from typing import Any
 
 import torch
-from open_clip import get_tokenizer
 from open_clip.transformer import QuickGELU as ClipQuickGELU
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -23,6 +22,7 @@ from mmvad.models.graph_convolution import GraphConvolution
 from mmvad.models.model import Batch
 from mmvad.models.prompts import anomaly_vector
 from mmvad.models.temporal import AttentionLayer, GraphBranches
+from tests.plain.network import tokenizer
 
 CONTEXT_LENGTH = 77
 
@@ -92,7 +92,7 @@ class PlainModel:
 def full_sentences(names: list[str], half: int) -> tuple[Tensor, list[list[int | None]]]:
     """Tokens [C, 77] of [SOS][v][name][v][EOS] and padding, and the learned vector that stands at each place."""
     placeholder = " ".join(["x"] * half)
-    tokens = get_tokenizer("ViT-B-16-quickgelu")([f"{placeholder} {name} {placeholder}" for name in names])
+    tokens = tokenizer()([f"{placeholder} {name} {placeholder}" for name in names])
     places: list[list[int | None]] = []
     for row in tokens:
         end = int(row.argmax())

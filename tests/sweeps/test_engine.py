@@ -30,9 +30,11 @@ def grid(folder: Path, name: str = "grid.yaml", *, dropouts: str = "0.0, 0.1, 0.
     return file
 
 
-def command(file: Path, results: Path, workers: int = 2, seconds: float = 0.05) -> subprocess.Popen[str]:
+def command(
+    file: Path, results: Path, workers: int = 2, seconds: float = 0.05, **options: bool
+) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "tests.sweeps.stub", str(file), str(results), "--workers", str(workers)]
-    return subprocess.Popen(words, cwd=ROOT, env={**os.environ, SECONDS: str(seconds)}, text=True)
+    return subprocess.Popen(words, cwd=ROOT, env={**os.environ, SECONDS: str(seconds)}, text=True, **options)
 
 
 def reports(results: Path) -> dict[str, bytes]:
@@ -79,14 +81,19 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     return reports(folder / "runs")
 
 
-def children(pid: int) -> list[int]:
-    """Worker processes of a command; not multiprocessing's resource tracker."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in map(int, task.read_text().split()):
-            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
-                found.append(child)
-    return found
+def server_of(pid: int) -> int:
+    """The process that a command's workers are forked from."""
+    children = [
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
+    ]
+    (server,) = (child for child in children if b"forkserver" in Path(f"/proc/{child}/cmdline").read_bytes())
+    return server
+
+
+def workers_of(pid: int) -> list[int]:
+    """Worker processes of a command, which are its server's children."""
+    server = server_of(pid)
+    return [int(child) for child in Path(f"/proc/{server}/task/{server}/children").read_text().split()]
 
 
 def kill(pid: int) -> None:
@@ -109,7 +116,7 @@ def test_five_kills_lose_nothing_and_double_nothing(whom: str, tmp_path: Path, u
     process = command(file, results, seconds=0.3)
     for count in (1, 3, 6, 9, 12):
         wait_for_runs(results, count, process)
-        workers = children(process.pid)
+        workers = workers_of(process.pid)
         assert workers, "there is somebody to kill"
         for pid in {"a worker": workers[:1], "all workers": workers, "the parent": [process.pid]}[whom]:
             kill(pid)

@@ -15,7 +15,7 @@ from mmvad.training.checkpoints import LAST
 from mmvad.training.train import train
 from tests.runs import MEASURED, SMALL, command
 from tests.small import write_bank
-from tests.sweeps.test_engine import ROOT, children, kill
+from tests.sweeps.test_engine import ROOT, kill, workers_of
 
 LONG = ("optim.epochs=40", "optim.schedule=cosine", MEASURED)
 
@@ -34,7 +34,7 @@ def test_a_killed_training_is_resumed_by_the_sweep(whom: str, tmp_path: Path) ->
     until = time.monotonic() + 300
     while not (folder.checkpoints / LAST).is_file() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
-    for pid in children(process.pid) if whom == "the worker" else [process.pid]:
+    for pid in workers_of(process.pid) if whom == "the worker" else [process.pid]:
         kill(pid)
     assert not folder.finished, "it was killed in the middle"
     if whom == "the command":

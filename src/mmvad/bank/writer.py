@@ -34,7 +34,7 @@ from mmvad.bank.index import (
     to_record,
 )
 from mmvad.bank.rows import RowFile
-from mmvad.benchmarks.benchmark import Split, Video
+from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
 from mmvad.system.disk import disk_errors, sole_writer, sync_folder, write_all, write_whole
@@ -68,7 +68,7 @@ class BankWriter:
     def __init__(
         self,
         path: Path | str,
-        benchmark_name: str | Path,
+        benchmark_name: str | Benchmark,
         how: Mapping[str, Any],
         dtype: str | None = None,
         *,
@@ -77,7 +77,7 @@ class BankWriter:
     ) -> None:
         self.path = Path(path).resolve()
         self.partial = partial_of(self.path)
-        self.benchmark = benchmark(benchmark_name)
+        self.benchmark = benchmark(benchmark_name) if isinstance(benchmark_name, str) else benchmark_name
         self.how = dict(how)
         self.dtype = dtype
         self.overwrite = overwrite

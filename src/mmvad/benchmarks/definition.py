@@ -83,8 +83,8 @@ class Features(Section):
     """of the sound"""
     name: str = "own"
     """what the picture was read with, such as CLIP, I3D or C3D: tables say it"""
-    layout: Literal["auto", "rows", "rows_crops", "crops_rows"] = "auto"
-    """axes of an array: [rows, columns], [rows, crops, columns] or [crops, rows, columns]"""
+    axes: str = ""
+    """of an array, where its sizes do not tell them: rows,columns or rows,crops,columns or crops,rows,columns"""
     array: str | None = None
     """which array of an .npz or .pt file"""
     normalise: Literal["none", "l2"] = "none"
@@ -127,8 +127,8 @@ class Definition(Section):
     """the published mAP gives every normal video one event of the normal class over all its frames"""
     official_counts: dict[Split, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
     """videos in the official train and test split"""
-    settings: Literal["planted", "ucf_crime", "xd_violence"] = "planted"
-    """whose settings and sweeps runs begin with: planted is for some hundred videos, the others for thousands"""
+    settings: Literal["small", "planted", "ucf_crime", "xd_violence"] = "small"
+    """which base configuration its runs begin with: small is for some hundred videos, the benchmarks' for thousands"""
     folds: tuple[Annotated[str, BeforeValidator(str)], ...] = ()
     """names of several splits of the same data; `{fold}` in a file's place stands for one of them"""
     note: str = ""

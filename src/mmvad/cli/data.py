@@ -48,8 +48,13 @@ def _add_check(verbs: Any) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> None:
-    parser.add_argument("benchmark", metavar="BENCHMARK", help="ucf_crime or xd_violence")
-    parser.add_argument("path", type=Path, metavar=path, help=help_text)
+    parser.add_argument(
+        "benchmark", metavar="BENCHMARK", help="ucf_crime, xd_violence, or the path of a benchmark's own file"
+    )
+    parser.add_argument(
+        "path", type=Path, nargs="?", metavar=path, help=f"{help_text} (default: the folder of the benchmark's file)"
+    )
+    parser.add_argument("--fold", metavar="NAME", help="one of a benchmark's several splits (default: each)")
     parser.add_argument(
         "--lists", type=Path, metavar="DIR", help="folder of lists and annotations (default: in the release)"
     )
@@ -62,7 +67,7 @@ def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> N
     parser.add_argument(
         "--visual-width", type=int, metavar="N", help="columns of visual files (CLIP 512, I3D of XD-Violence 1024)"
     )
-    parser.add_argument("--audio-width", type=int, default=128, metavar="N", help="columns of audio files (128)")
+    parser.add_argument("--audio-width", type=int, metavar="N", help="columns of audio files (VGGish 128)")
 
 
 def crop_numbers(text: str) -> tuple[int, ...]:
@@ -78,15 +83,12 @@ def run_import(args: argparse.Namespace) -> int:
     from mmvad.bank.bank import open_bank
     from mmvad.releases.importing import import_release
 
-    out = import_release(
-        args.benchmark,
-        args.path,
-        args.out,
-        dtype=args.dtype,
-        overwrite=args.overwrite,
-        **_common(args),
-    )
-    print(f"{out}: content hash {open_bank(out).content_hash}")
+    for fold in _folds(args):
+        out = args.out / fold if fold else args.out
+        import_release(
+            args.benchmark, args.path, out, dtype=args.dtype, overwrite=args.overwrite, fold=fold, **_common(args)
+        )
+        print(f"{out}: content hash {open_bank(out).content_hash}")
     return 0
 
 
@@ -94,7 +96,16 @@ def run_check(args: argparse.Namespace) -> int:
     """Checks a release or a bank; 0 if nothing is wrong, 1 if something is."""
     from mmvad.releases.checking import check
 
-    return 1 if check(args.benchmark, args.path, **_common(args)) else 0
+    found = [check(args.benchmark, args.path, fold=fold, **_common(args)) for fold in _folds(args)]
+    return 1 if any(found) else 0
+
+
+def _folds(args: argparse.Namespace) -> tuple[str | None, ...]:
+    """The benchmark's folds, or the one that is asked for; None alone where it has one split."""
+    from mmvad.benchmarks.registry import benchmark
+
+    folds = benchmark(args.benchmark).folds
+    return (args.fold,) if args.fold is not None or not folds else folds
 
 
 def run_show(args: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ SCHEMA_VERSION = 2
 _LATER = {
     "data.chunk_overlap": 0,
     "data.fold": "",
+    "model.width": 0,
     "optim.schedule_by": "epochs",
     "optim.warmup": 0.0,
     **LATER_WEIGHTS,

@@ -33,6 +33,8 @@ class Model(Section):
     name: Literal["dual_stream", *PEERS] = "dual_stream"  # type: ignore[valid-type]
     """ours, a peer (reads `peers.NAME.*`) or MODULE:CLASS (`method.*`); both read of `model.*` only the text tower"""
     text: Text = Text()
+    width: Annotated[int, Field(ge=0)] = 0
+    """of the network, to which a linear layer brings the picture's features; 0: as its texts, without T as they are"""
     temporal: Literal["local_gcn", "local", "global", "gcn", "conv", "none"] = "local_gcn"
     """temporal unit on the visual path (eq. 1); `conv`: a convolution over three segments, added to the picture"""
     layers: Count = 1

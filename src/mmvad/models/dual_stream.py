@@ -48,6 +48,8 @@ class NetworkSettings:
     prompt_half: int
     temperature: float
     dropout: float
+    width: int = 0
+    """of the network; 0: the text encoder's output, without T the picture's features"""
 
 
 class FineStream(nn.Module):
@@ -90,7 +92,7 @@ class DualStream(nn.Module):
     ) -> None:
         super().__init__()
         self.choose_layout = choose
-        width = encoder.output_width if encoder else settings.visual_width
+        width = encoder.output_width if encoder else settings.width or settings.visual_width
         self.align = nn.Identity() if width == settings.visual_width else nn.Linear(settings.visual_width, width)
         self.temporal = TemporalUnit(width, settings.length, settings.temporal)
         self.fusion = (

@@ -7,6 +7,7 @@ are random. Random weights are the same for every run, as published ones would b
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import torch
@@ -176,9 +177,15 @@ def weights_hash(encoder: TextEncoder) -> str:
 
 def tokenize(texts: list[str]) -> Tensor:
     """CLIP's tokens with SOS and EOS, padded with 0: int64 [N, 77]."""
+    return _tokenizer()(texts)
+
+
+@cache
+def _tokenizer() -> Any:
+    """open_clip's; its list of merges takes a tenth of a second to read."""
     from open_clip import get_tokenizer
 
-    return get_tokenizer("ViT-B-16-quickgelu")(texts)
+    return get_tokenizer("ViT-B-16-quickgelu")
 
 
 def _tower(architecture: str, output_width: int | None) -> nn.Module:

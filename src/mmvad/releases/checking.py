@@ -13,8 +13,8 @@ from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import ArrayHeader
-from mmvad.releases.find import Release, find_release, require_audio
-from mmvad.releases.importing import default_audio
+from mmvad.releases.find import Release, require_audio
+from mmvad.releases.importing import audio_columns, default_audio, release_of
 from mmvad.releases.layouts import LayoutName
 from mmvad.releases.planning import AudioPolicy, Finding, Options, Plan, load_visual, plan_import
 from mmvad.system.progress import progress_bar
@@ -23,16 +23,17 @@ Show = Callable[[str], object]
 
 
 def check(
-    benchmark_name: str,
-    path: Path | str,
+    benchmark_name: str | Path,
+    path: Path | str | None,
     *,
     lists: Path | str | None = None,
     audio: AudioPolicy | None = None,
     crops: Sequence[int] | None = None,
     subset: bool = False,
     visual_width: int | None = None,
-    audio_width: int = 128,
+    audio_width: int | None = None,
     layout: LayoutName | None = None,
+    fold: str | None = None,
     progress: bool = True,
     show: Show = print,
 ) -> list[Finding]:
@@ -42,18 +43,18 @@ def check(
     without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
     there is nothing to check, for crops that are not there, and for what only a release can be asked of a bank.
     """
-    spec, path = benchmark(benchmark_name), Path(path)
+    spec = benchmark(benchmark_name, fold)
+    path = Path(path) if path else spec.folder or Path()
     folder = Path(lists) if lists else None
     if is_bank(path):
         _refuse_release_options(path, crops=crops, audio=audio, layout=layout, visual_width=visual_width)
         bank, videos = open_bank(path), read_videos(spec, folder) if folder else None
         found, listed = list(_check_bank(spec, bank, videos, progress)), _bank_counts(bank)
     else:
-        release = find_release(spec, path, layout)
-        videos = read_videos(spec, folder or path)
+        release, videos = release_of(spec, path, lists, layout)
         taken, policy = tuple(crops) if crops is not None else None, audio or default_audio(release)
         no_audio = list(_no_audio(release)) if policy == "required" else []
-        options = Options(visual_width, audio_width, taken, "none" if no_audio else policy)
+        options = Options(visual_width, audio_columns(spec, audio_width), taken, "none" if no_audio else policy)
         with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
             plan = plan_import(release, videos, options, advance)
         listed = {split: len(videos[split]) for split in videos}

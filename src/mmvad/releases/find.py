@@ -13,6 +13,7 @@ from typing import get_args
 
 from mmvad.benchmarks.benchmark import Benchmark, Split
 from mmvad.errors import UserError, nearest_name
+from mmvad.releases.arrays.normalise import Normalise
 from mmvad.releases.layouts import AUDIO, LAYOUTS, Layout, LayoutName
 
 _AUDIO_SUFFIX = "__vggish.npy"
@@ -36,6 +37,12 @@ class Release:
     visual: dict[Split, dict[str, Crops]]
     audio: dict[Split, dict[str, Path]]
     unnamed: tuple[Path, ...]
+
+    @property
+    def normalise(self) -> Normalise:
+        """What is done to every row at import: nothing, but where a user's benchmark says otherwise."""
+        definition = self.benchmark.definition
+        return definition.features.normalise if definition and definition.features else "none"
 
     @property
     def has_audio(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,17 +19,21 @@ from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
+from mmvad.releases.arrays.normalise import Normalise, normalised
 from mmvad.releases.arrays.reading import load_rows
 from mmvad.releases.find import Release, find_release, require_audio
 from mmvad.releases.joining import join_audio
 from mmvad.releases.layouts import LayoutName
+from mmvad.releases.patterns import find_own
 from mmvad.releases.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, load_visual, plan_import
 from mmvad.system.progress import progress_bar
 
+VGGISH_WIDTH = 128
+
 
 def import_release(
-    benchmark_name: str,
-    source: Path | str,
+    benchmark_name: str | Path,
+    source: Path | str | None,
     out: Path | str,
     *,
     lists: Path | str | None = None,
@@ -38,8 +43,9 @@ def import_release(
     overwrite: bool = False,
     crops: Sequence[int] | None = None,
     visual_width: int | None = None,
-    audio_width: int = 128,
+    audio_width: int | None = None,
     layout: LayoutName | None = None,
+    fold: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Packs the release at `source` into a bank at `out`; returns `out`.
@@ -55,20 +61,22 @@ def import_release(
         overwrite: replace a bank with other content.
         crops: which crops to take, all if None; of test videos the tested crop is always taken.
         visual_width: columns of a visual file; what the layout says if None.
+        audio_width: columns of a file of sound; 128 (VGGish) if None, and of a user's benchmark any.
         layout: `clip` or `i3d`; what the folder looks like if None.
+        fold: which of a benchmark's splits, where it has several.
 
     Raises:
         UserError: for anything wrong with release, lists, options or disk.
     """
-    spec, source, out = benchmark(benchmark_name), Path(source), Path(out)
-    release = find_release(spec, source, layout)
-    videos = read_videos(spec, Path(lists) if lists else source)
+    spec, out = benchmark(benchmark_name, fold), Path(out)
+    release, videos = release_of(spec, source, lists, layout)
     if not subset:
         check_counts(spec, {split: len(videos[split]) for split in videos})
     policy = audio or default_audio(release)
     if policy == "required":
         require_audio(release)
-    options = Options(visual_width, audio_width, tuple(crops) if crops is not None else None, policy)
+    taken = tuple(crops) if crops is not None else None
+    options = Options(visual_width, audio_columns(spec, audio_width), taken, policy)
     with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
         plan = plan_import(release, videos, options, advance)
     judge(plan, videos, subset, dtype)
@@ -79,11 +87,28 @@ def import_release(
         return out
     _check_space(plan, out, dtype)
     print(_summary(plan, options, dtype, out))
-    with BankWriter(out, spec.name, how, dtype, overwrite=overwrite, resume_key=key) as writer:
+    with BankWriter(out, spec, how, dtype, overwrite=overwrite, resume_key=key) as writer:
         if writer.count:
             print(f"{out}: goes on behind {writer.count} finished videos")
         _copy(plan, writer, progress)
     return out
+
+
+def release_of(
+    spec: Benchmark, source: Path | str | None, lists: Path | str | None, layout: LayoutName | None
+) -> tuple[Release, dict[Split, list[Video]]]:
+    """The files at `source` and the listed videos; of a user's benchmark both lie by default beside its file."""
+    if spec.own:
+        videos = read_videos(spec, Path(lists) if lists else None)
+        return find_own(spec, Path(source) if source else spec.folder or Path(), videos), videos
+    if source is None:
+        raise UserError("SOURCE", f"says not where the release of {spec.title} is", expected="its folder")
+    return find_release(spec, Path(source), layout), read_videos(spec, Path(lists or source))
+
+
+def audio_columns(spec: Benchmark, width: int | None) -> int | None:
+    """Columns of a file of sound: what is said, or VGGish's 128, or of a user's benchmark what the first file has."""
+    return width or (None if spec.own else VGGISH_WIDTH)
 
 
 def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
@@ -91,7 +116,7 @@ def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
     with progress_bar("importing", plan.bytes, in_bytes=True, show=progress) as advance:
         for entry in plan.entries:
             if not writer.holds(entry.video):
-                writer.add(entry.video, *load_entry(entry))
+                writer.add(entry.video, *load_entry(entry, plan.release.normalise))
             advance(sum(file.share for file in entry.files))
 
 
@@ -137,13 +162,14 @@ def _warn_of(plan: Plan, kind: Kind, what: str) -> None:
         print(f"warning: {len(found)} {what}, first {found[0].detail}", file=sys.stderr)
 
 
-def load_entry(entry: Entry) -> tuple[dict[int, np.ndarray], np.ndarray | None]:
-    """The video's crops, each [snippets, d], and its sound, joined to [snippets, d_a]."""
-    visual = load_visual(entry.visual)
+def load_entry(entry: Entry, scale: Normalise = "none") -> tuple[dict[int, np.ndarray], np.ndarray | None]:
+    """The video's crops, each [snippets, d], and its sound, joined to [snippets, d_a]; rows scaled as `scale` says."""
+    visual = {crop: normalised(rows, scale) for crop, rows in load_visual(entry.visual).items()}
     if entry.audio is None:
         return visual, None
     first = next(iter(entry.visual.values()))
-    return visual, join_audio(load_rows(entry.audio), first.rows, entry.audio.path, first.path)
+    sound = join_audio(load_rows(entry.audio), first.rows, entry.audio.path, first.path)
+    return visual, normalised(sound, scale)
 
 
 def same_content(plan: Plan, out: Path, key: str, dtype: str | None, overwrite: bool, progress: bool) -> bool:
@@ -173,7 +199,7 @@ def describe(plan: Plan, options: Options, subset: bool, dtype: str | None, key:
     """How the bank was made, for its manifest."""
     folders: dict[str, dict[str, int]] = {}
     for header in (header for entry in plan.entries for header in entry.files):
-        name = header.path.parent.relative_to(plan.release.root).as_posix()
+        name = Path(os.path.relpath(header.path.parent, plan.release.root)).as_posix()
         folder = folders.setdefault(name, {"files": 0, "bytes": 0})
         folder["files"] += 1
         folder["bytes"] += header.share
@@ -185,6 +211,7 @@ def describe(plan: Plan, options: Options, subset: bool, dtype: str | None, key:
         "audio": options.audio,
         "crops": "all" if options.crops is None else list(options.crops),
         "dtype": dtype or "the source's",
+        **({} if plan.release.normalise == "none" else {"normalise": plan.release.normalise}),
         "subset": subset,
         "fingerprint": key,
         "extraction": extraction_of(plan.release.root),
@@ -205,7 +232,7 @@ def _hash_of(plan: Plan, dtype: str | None, progress: bool) -> str:
     splits: dict[Split, list[BankVideo]] = {split: [] for split in get_args(Split)}
     rows: dict[str, Rows] = {}
     for entry in _with_bar(plan, progress):
-        packed = pack(entry.video.name, *load_entry(entry), dtype)
+        packed = pack(entry.video.name, *load_entry(entry, plan.release.normalise), dtype)
         for modality, block in (("visual", packed.visual), ("audio", packed.audio)):
             if block is not None:
                 rows.setdefault(modality, Rows(int(block.shape[1]), block.dtype.name))

@@ -14,7 +14,7 @@ from typing import Literal
 from mmvad.benchmarks.benchmark import Split
 from mmvad.releases.arrays.axes import ROWS, ROWS_CROPS, Axes
 
-LayoutName = Literal["clip", "i3d"]
+LayoutName = Literal["clip", "i3d", "own"]
 AUDIO = "vggish-features"
 STACKED_CROPS = 10
 """Crops in a file that holds a whole video."""
@@ -33,6 +33,8 @@ class Layout:
         root: a folder that holds the folders of both splits, if the release has it.
         width: columns of a visual file; None where releases differ and the first file says it.
         stacked: a file holds all crops of a video, [snippets, 10, d].
+        own_axes: axes of the arrays in a user's own files.
+        array: which array of files that hold several.
     """
 
     name: LayoutName
@@ -44,11 +46,13 @@ class Layout:
     stacked: bool
     tree: str
     origin: str
+    own_axes: Axes | None = None
+    array: str | None = None
 
     @property
     def axes(self) -> Axes:
         """Of the arrays in the visual files."""
-        return ROWS_CROPS if self.stacked else ROWS
+        return self.own_axes or (ROWS_CROPS if self.stacked else ROWS)
 
     def crops_of(self, file_name: str) -> tuple[str, tuple[int, ...]] | None:
         """The video and the crops that a file of this name holds; None where the name follows no pattern."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,7 +50,7 @@ class Options:
     """
 
     visual_width: int | None = None
-    audio_width: int = 128
+    audio_width: int | None = 128
     crops: tuple[int, ...] | None = None
     audio: AudioPolicy = "required"
 
@@ -103,10 +104,11 @@ class Plan:
         """What names this import: files by place below the root, size and time of change; labels, events and dtype."""
         entries = [
             [repr(entry.video)]
-            + [[str(f.path.relative_to(self.release.root)), f.share, f.modified_ns] for f in entry.files]
+            + [[os.path.relpath(f.path, self.release.root), f.share, f.modified_ns] for f in entry.files]
             for entry in self.entries
         ]
-        content = json.dumps([FORMAT, self.release.benchmark.name, dtype, entries])
+        scale = [] if self.release.normalise == "none" else [self.release.normalise]
+        content = json.dumps([FORMAT, self.release.benchmark.name, dtype, entries, *scale])
         return hashlib.sha256(content.encode(errors="surrogateescape")).hexdigest()
 
 
@@ -173,6 +175,7 @@ def _plan_video(plan: Plan, video: Video, wanted: tuple[int, ...], options: Opti
     visual = _visual_headers(plan, {crop: files[crop] for crop in wanted if crop in files}, options, note)
     audio = _audio_header(release, video, options, note)
     _note_lengths(visual, audio, note)
+    _note_frames(video, visual, note)
     plan.readable += [(video, part) for part in ([visual] if visual else []) + ([{0: audio}] if audio else [])]
     untestable = video.split == "test" and release.benchmark.test_crop in lacking
     return None if untestable or len(plan.findings) > before else Entry(video, visual, audio)
@@ -187,7 +190,7 @@ def _visual_headers(plan: Plan, files: Mapping[int, Path], options: Options, not
         if path in bad:
             continue
         try:
-            header = read_header(path, axes=layout.axes)
+            header = read_header(path, array=layout.array, axes=layout.axes)
             _check_width(header, width)
             _check_crops(header, crop)
             headers[crop] = header
@@ -238,6 +241,16 @@ def _note_lengths(visual: Mapping[int, ArrayHeader], audio: ArrayHeader | None, 
             checked(header.rows, first.rows, header.path, first.path)
         except UserError as error:
             note("length", error)
+
+
+def _note_frames(video: Video, visual: Mapping[int, ArrayHeader], note: _Notes) -> None:
+    """Notes rows that cannot stand for the video's frames."""
+    first = next(iter(visual.values()), None)
+    try:
+        if first:
+            video.timing.check(first.rows, first.path)
+    except UserError as error:
+        note("length", error)
 
 
 @dataclass(frozen=True)

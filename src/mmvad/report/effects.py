@@ -16,7 +16,7 @@ from mmvad.figures.pictures import Picture, save
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import Metric, Settings, headline
 from mmvad.tables.filled import SELECTED_ON_TEST
-from mmvad.tables.frame import config_columns
+from mmvad.tables.frame import REPEATED, config_columns
 from mmvad.tables.notes import sentences
 from mmvad.tables.results import Results, RowRuns
 from mmvad.tables.studies import studies
@@ -34,7 +34,7 @@ def overall(frame: pd.DataFrame, metric: str = "ap", score: str = "combined") ->
 
 def at_base(runs: pd.DataFrame, base: Settings, varied: Sequence[str]) -> pd.DataFrame:
     """The rows of `overall` that differ from the base configuration (`Results.base`) in nothing but these keys."""
-    fixed = [key for key in config_columns(runs.drop(columns="percent")) if key not in {"seed", *varied}]
+    fixed = [key for key in config_columns(runs.drop(columns="percent")) if key not in {*REPEATED, *varied}]
     same = [runs[key].isna() if base[key] is None else runs[key] == base[key] for key in fixed]
     return runs[np.logical_and.reduce([np.ones(len(runs), dtype=bool), *(s.fillna(False) for s in same)])]
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.files import written_for
 from mmvad.config.identity import is_read, run_identity, run_name
 from mmvad.config.load import load_config
@@ -50,7 +51,7 @@ def configure(sweep: Sweep, values: Values, overrides: Sequence[str] = ()) -> Co
     settings = sweep.file, [*sweep.command_values, *written]
     config = load_config([*sweep.base, *overlay], overrides, settings=settings)
     for file in overlay:
-        if written_for(file) not in {None, config.benchmark}:
+        if written_for(file) not in {None, config.benchmark} and not own_benchmark(config.benchmark):
             problem = f"runs on {config.benchmark}, and {file} is written for {written_for(file)}"
             raise UserError(sweep.file, problem, fix=f"take the overlay for {config.benchmark}")
     return config
@@ -129,7 +130,7 @@ class Resolver:
         from mmvad.models.text_encoder import weights_hash
         from mmvad.training.build import Widths, build_text
 
-        key = (config.model.text.architecture, config.model.text.weights, bank.train.visual_width)
+        key = (config.model.text.architecture, config.model.text.weights, config.model.width or bank.train.visual_width)
         if key not in self._text:
             encoder = build_text(config, Widths.of(bank))
             assert encoder is not None

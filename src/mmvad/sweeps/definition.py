@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.files import written_for
@@ -73,7 +74,8 @@ class Sweep:
 
     @property
     def benchmark(self) -> str:
-        return str(self.parameters.get("benchmark", {}).get("value", "planted"))
+        """Its name; the parameter itself may be the path of a user's file."""
+        return benchmark_named(self.parameters.get("benchmark", {}).get("value", "planted")).name
 
     @property
     def metric(self) -> str:
@@ -107,24 +109,25 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
 
     Args:
         file: a path, or the name of a shipped one.
-        benchmark: replaces the file's; where `<folder>/<benchmark>/<file>` exists, that file is read instead.
+        benchmark: replaces the file's, a name or a user's file; where `<folder>/<benchmark>/<file>` exists, that file
+            is read instead. A benchmark in folds is swept over them too.
         seeds: replace the file's values of `seed`.
 
     Raises UserError for a missing or malformed file, an unknown key, and what W&B would not take.
     """
     file = find_file(file, "sweeps") or file
-    if benchmark is not None:
-        benchmark = benchmark_named(benchmark).name
-        own = file.parent / benchmark / file.name
-        file = own if own.is_file() else file
+    asked = benchmark_named(benchmark) if benchmark is not None else None
+    if asked is not None:
+        own = [file.parent / name / file.name for name in (asked.name, asked.settings)]
+        file = next((path for path in own if path.is_file()), file)
     content = _read(file)
     if isinstance(content.get("parameters"), dict):
         content["parameters"] = {name: with_numbers(options) for name, options in content["parameters"].items()}
     _check(content, file)
     if "command" in content:
         content["command"] = _in_one_word(content["command"])
-    if benchmark is not None:
-        _replace_benchmark(content, benchmark)
+    if asked is not None:
+        _replace_benchmark(content, asked, str(benchmark))
     if seeds is not None:
         content["parameters"]["seed"] = {"values": list(seeds)}
     words = [str(word) for word in content.get("command", [])]
@@ -132,8 +135,8 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
     base = tuple(
         project_file(word.removeprefix(CONFIG_OPTION), file) for word in words if word.startswith(CONFIG_OPTION)
     )
-    if benchmark is not None:
-        _check_base(file, base, benchmark)
+    if asked is not None and not asked.own:
+        _check_base(file, base, asked.name)
     return Sweep(file, content, base, tuple(options))
 
 
@@ -241,11 +244,14 @@ def _is_shipped_base(word: str) -> bool:
     return named != word and (named.startswith("experiments/") or named.removesuffix(".yaml") in BENCHMARKS)
 
 
-def _replace_benchmark(content: dict[str, Any], benchmark: str) -> None:
-    """Benchmark, base configuration and the metric's name (AP or AUC) are the benchmark's own."""
-    content["parameters"]["benchmark"] = {"value": benchmark}
-    base = f"{CONFIG_OPTION}experiments/{benchmark}.yaml"
+def _replace_benchmark(content: dict[str, Any], benchmark: Benchmark, written: str) -> None:
+    """Benchmark, folds, base configuration and the metric's name (AP or AUC) are the benchmark's own."""
+    content["parameters"]["benchmark"] = {"value": written}
+    if benchmark.folds:
+        content["parameters"].setdefault("data.fold", {"values": list(benchmark.folds)})
+    named = find_file(f"experiments/{benchmark.name}.yaml", "experiments")
+    base = f"{CONFIG_OPTION}experiments/{benchmark.name if named else benchmark.settings}.yaml"
     content["command"] = [base if _is_shipped_base(str(word)) else word for word in content.get("command", [])]
     split, _, figure = str(content.get("metric", {}).get("name", "")).partition("/")
     if figure in {"ap", "auc"}:
-        content["metric"]["name"] = f"{split}/{benchmark_named(benchmark).headline}"
+        content["metric"]["name"] = f"{split}/{benchmark.headline}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import platform
 import shutil
@@ -11,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
@@ -19,7 +18,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from mmvad.errors import UserError
-from mmvad.sweeps.worker import NOTHING_LEFT, RENEW, Surroundings, work
+from mmvad.sweeps.starting import Surroundings, start
+from mmvad.sweeps.worker import NOTHING_LEFT, RENEW
 from mmvad.system.progress import wants_progress
 from mmvad.system.stopping import interruptible
 
@@ -70,12 +70,14 @@ class Engine:
         job: what every worker calls; picklable.
         standing: how the sweep stands; may also mend the queue. Asked about twice a second.
         results: the results folder; the workers' output goes to `.sweeps` in it.
+        modules: names of what every worker imports; imported once for all of them where processes are forked.
     """
 
     job: Callable[[], int]
     standing: Callable[[], Standing]
     results: Path
     workers: int
+    modules: Sequence[str] = ()
     slots: list[Slot] = field(default_factory=list)
     last_line: str = ""
 
@@ -86,7 +88,8 @@ class Engine:
             return first
         try:
             with interruptible():
-                self.slots = [Slot(n, self._start(n), time.monotonic()) for n in range(self.workers)]
+                for n in range(self.workers):
+                    self.slots.append(Slot(n, self._start(n), time.monotonic()))
                 standing = self._watch(first, start)
                 self._join()
         except BaseException:
@@ -124,11 +127,14 @@ class Engine:
         slot.process, slot.since = self._start(slot.number), time.monotonic()
 
     def _start(self, number: int) -> BaseProcess:
-        threads = max(1, (os.cpu_count() or 1) // self.workers)
-        surroundings = Surroundings(self._log(number), threads, gpu_of(number))
-        process = multiprocessing.get_context("spawn").Process(target=work, args=(self.job, surroundings))
-        process.start()
-        return process
+        threads, gpu = max(1, (os.cpu_count() or 1) // self.workers), gpu_of(number)
+        environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
+        if gpu is not None:
+            environment["CUDA_VISIBLE_DEVICES"] = gpu
+        try:
+            return start(self.job, Surroundings(self._log(number), environment), self.modules)
+        except (EOFError, ConnectionError) as error:  # the server ended while it imported, and has said why
+            raise UserError("worker", f"does not start ({type(error).__name__})", fix="see the error above") from error
 
     def _log(self, number: int) -> Path:
         return self.results / LOGS / f"{platform.node()}-{number}.log"

@@ -15,7 +15,7 @@ from mmvad.sweeps.engine import Engine, Standing
 from mmvad.sweeps.record import COMPLETE, FAIL, RUNNING, WAITING, Record
 from mmvad.sweeps.storage import Database
 from mmvad.sweeps.study import Queue
-from mmvad.sweeps.worker import DEFAULT_TRAINER, GridWorker
+from mmvad.sweeps.worker import DEFAULT_TRAINER, GridWorker, modules_of
 
 LOG = logging.getLogger("mmvad")
 HERE, ELSEWHERE, NEW = "done", "done elsewhere", "new"
@@ -80,7 +80,7 @@ def run_grid(
     job = GridWorker(database.url, {cell.identity: cell.config for cell in cells}, trainer, database.patience)
     open_cells = sum(not state.finished for state in cell_states(cells, queue))
     results = cells[0].config.runtime.results
-    Engine(job, standing, results, min(workers, max(1, open_cells))).run()
+    Engine(job, standing, results, min(workers, max(1, open_cells)), modules_of(trainer)).run()
     return cell_states(cells, queue)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
 from contextlib import suppress
@@ -13,14 +14,16 @@ Owner = dict[str, Any]
 
 
 def this_process() -> Owner:
-    """This process and its parent, as plain values for the database."""
+    """This process and its parent, as plain values for the database. A worker's parent is its command."""
+    command = multiprocessing.parent_process()
+    parent = os.getppid() if command is None or command.pid is None else command.pid
     return {
         "host": host(),
         "name": platform.node(),
         "pid": os.getpid(),
         "started": started(os.getpid()),
-        "parent": os.getppid(),
-        "parent_started": started(os.getppid()),
+        "parent": parent,
+        "parent_started": started(parent),
     }
 
 

@@ -23,7 +23,16 @@ from mmvad.sweeps.record import PRUNED, RUNNING
 from mmvad.sweeps.storage import PATIENCE_SECONDS, Database, open_database
 from mmvad.sweeps.study import Queue
 from mmvad.sweeps.trials import DIED, ask, counted, give_up, given_out, open_study, propose_failed_again, study_name
-from mmvad.sweeps.worker import DEFAULT_TRAINER, HELD, NOTHING_LEFT, POLL_SECONDS, RENEW, beating, named_function
+from mmvad.sweeps.worker import (
+    DEFAULT_TRAINER,
+    HELD,
+    NOTHING_LEFT,
+    POLL_SECONDS,
+    RENEW,
+    beating,
+    modules_of,
+    named_function,
+)
 
 if TYPE_CHECKING:
     import optuna
@@ -200,7 +209,8 @@ def run_search(
     if limit is not None:
         target = min(target, len(database.patiently(lambda: given_out(study))) + limit)
     job = SearchWorker(database.url, sweep, name, tuple(overrides), target, trainer, resolver, database.patience)
-    standing = Engine(job, lambda: _standing(study, database, target), config.runtime.results, workers).run()
+    results, modules = config.runtime.results, modules_of(trainer)
+    standing = Engine(job, lambda: _standing(study, database, target), results, workers, modules).run()
     finished = [t for t in database.patiently(lambda: counted(study)) if t.state.name == "COMPLETE"]
     return standing, sorted(finished, key=lambda t: -float(t.value or 0))
 

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
-import multiprocessing
-import os
-import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing.connection import wait
-from pathlib import Path
 from typing import Any
 
 from mmvad.config.identity import run_name
@@ -28,25 +22,10 @@ from mmvad.sweeps.storage import open_database
 from mmvad.sweeps.study import BEAT_SECONDS, Queue, headline_value
 
 LOG = logging.getLogger("mmvad")
-NOTHING_LEFT, RENEW, STOPPED = 0, 75, 130
+NOTHING_LEFT, RENEW = 0, 75
 POLL_SECONDS = 1.0
 HELD = "another process is writing it"
 DEFAULT_TRAINER = "mmvad.training.train:train"
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What a worker process is given before it imports torch.
-
-    Attributes:
-        log: file that takes everything that is printed.
-        threads: CPU threads of its libraries.
-        gpu: the one CUDA device that it shall see; None leaves the choice.
-    """
-
-    log: Path
-    threads: int
-    gpu: str | None = None
 
 
 @dataclass(frozen=True)
@@ -127,6 +106,11 @@ def train_cell(config: Config, identity: str, trainer: str) -> tuple[dict[str, A
     return report, read_json(folder.manifest) if folder.manifest.is_file() else {}
 
 
+def modules_of(trainer: str) -> tuple[str, ...]:
+    """What a worker with this trainer imports before anything else, so that all workers can share the import."""
+    return trainer.partition(":")[0], "optuna"
+
+
 def named_function(name: str) -> Callable[..., Any]:
     """The function that `module:function` names."""
     module, _, function = name.partition(":")
@@ -150,43 +134,3 @@ def beating(queue: Queue, trial_id: int) -> Iterator[None]:
     finally:
         done.set()
         thread.join(timeout=5)
-
-
-def work(job: Callable[[], int], surroundings: Surroundings) -> None:
-    """The main function of a worker process: settles in, does the job, exits with its code."""
-    _settle(surroundings)
-    try:
-        code = job()
-    except (KeyboardInterrupt, SystemExit):
-        code = STOPPED
-    except UserError as error:
-        print(f"mmvad: error: {error}", flush=True)
-        code = 2
-    except BaseException:
-        traceback.print_exc()
-        code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)  # no exit handler of a library may hold up a worker whose work is stored
-
-
-def _settle(surroundings: Surroundings) -> None:
-    surroundings.log.parent.mkdir(parents=True, exist_ok=True)
-    with open(surroundings.log, "ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s", stream=sys.stdout, force=True)
-    LOG.setLevel(logging.INFO)
-    os.environ.setdefault("OMP_NUM_THREADS", str(surroundings.threads))
-    if surroundings.gpu is not None:
-        os.environ["CUDA_VISIBLE_DEVICES"] = surroundings.gpu
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose command was killed ends too: nobody would see what it does."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

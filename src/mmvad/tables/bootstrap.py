@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ THRESHOLDS = 1000
 LEVEL = 0.95
 
 Headline = Literal["ap", "auc"]
+Repetition = TypeVar("Repetition", int, tuple[str, int])
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,13 @@ def resampled_metric(
     return np.where((positives > 0) & (negatives > 0), figures, np.nan)
 
 
-def interval(row: Mapping[int, np.ndarray], base: Mapping[int, np.ndarray], seed: int = 0) -> tuple[float, float]:
-    """The interval of the mean difference `row - base`, each given as resampled figures [resamples] by training seed.
+def interval(
+    row: Mapping[Repetition, np.ndarray], base: Mapping[Repetition, np.ndarray], seed: int = 0
+) -> tuple[float, float]:
+    """The interval of the mean difference `row - base`, each given as resampled figures [resamples] by repetition.
+
+    A repetition is a training seed, of a benchmark in folds with its fold.
+
 
     Seeds that both have are drawn together; without a common seed each side draws its own. Raises ValueError where
     less than half of the resamples have a figure.
@@ -93,7 +99,9 @@ def interval(row: Mapping[int, np.ndarray], base: Mapping[int, np.ndarray], seed
     return float(low), float(high)
 
 
-def _mean_over_seeds(figures: Mapping[int, np.ndarray], seeds: list[int], draw: np.random.Generator) -> np.ndarray:
+def _mean_over_seeds(
+    figures: Mapping[Repetition, np.ndarray], seeds: list[Repetition], draw: np.random.Generator
+) -> np.ndarray:
     """For each resample, the mean over as many seeds as there are, drawn with replacement."""
     table = np.stack([figures[seed] for seed in seeds])
     chosen = draw.integers(len(seeds), size=table.shape)

@@ -11,13 +11,13 @@ from typing import Any
 from mmvad.models.outside import OURS
 from mmvad.tables.definitions import Row, Settings, Study, switches, usual
 from mmvad.tables.expected import WEIGHTS
-from mmvad.tables.frame import NOTED, RUN_COLUMNS
+from mmvad.tables.frame import NOTED, REPEATED, RUN_COLUMNS, data_of, repetition
 from mmvad.tables.results import Record, Results, RowRuns, Selection, equal, matches, written
 from mmvad.tables.studies import studies
 
-_SHARED = ("bank_hash", "schema", "precision")
-"""What the runs of a join have in common besides their text weights: a configuration knows none of it."""
-_NOT_CONTEXT = {*RUN_COLUMNS, NOTED, "seed", "select"} - {"bank_hash", "schema"}
+_SHARED = ("schema", "precision")
+"""What the runs of a join have in common besides data and text weights: a configuration knows none of it."""
+_NOT_CONTEXT = {*RUN_COLUMNS, *REPEATED, NOTED, "select"} - {"schema"}
 Context = tuple[tuple[str, Any], ...]
 Filled = Mapping[int, list[Record]]
 """The runs of one context by the position of their row."""
@@ -145,7 +145,7 @@ def _joined_row(study: Study, record: Record) -> int | None:
 
 def _group(record: Record, study: Study) -> Context:
     weights = () if WEIGHTS in study.varied else ((WEIGHTS, _weights(record)),)
-    return (*((key, record[key]) for key in _SHARED), *weights)
+    return (*((key, record[key]) for key in _SHARED), ("bank_hash", data_of(record)), *weights)
 
 
 def _contexts(records: Sequence[Record], study: Study, further: Sequence[str] = ()) -> dict[Context, Filled]:
@@ -166,7 +166,7 @@ def _context(record: Record, study: Study, further: Sequence[str] = ()) -> Conte
     left_out = (_NOT_CONTEXT - {*further}) | study.varied
     left = {key: value for key, value in record.items() if key not in left_out}
     weights = {} if WEIGHTS in study.varied else {WEIGHTS: _weights(record)}
-    return tuple(sorted({**left, **weights}.items()))
+    return tuple(sorted({**left, **weights, "bank_hash": data_of(record)}.items()))
 
 
 def _weights(record: Record) -> str | None:
@@ -208,12 +208,17 @@ def _unfinished(results: Results, benchmark: str, rows: Sequence[RowRuns], conte
     shared = {key: value for key, value in context.items() if key not in {"bank_hash", "schema", WEIGHTS}}
     here = [record for record in results.unfinished if matches(record, {**shared, "benchmark": benchmark})]
     found = [
-        f"{row.row.label} (seed {record['seed']})"
+        f"{row.row.label} ({_called(record)})"
         for row in rows
         for record in here
-        if matches(record, row.row.settings) and record["seed"] not in {run["seed"] for run in row.runs}
+        if matches(record, row.row.settings) and repetition(record) not in {repetition(run) for run in row.runs}
     ]
     return tuple(dict.fromkeys(found))
+
+
+def _called(record: Record) -> str:
+    fold, seed = repetition(record)
+    return f"fold {fold}, seed {seed}" if fold else f"seed {seed}"
 
 
 def _one_a_seed(row: Row, records: list[Record], base: Settings) -> RowRuns:
@@ -223,8 +228,8 @@ def _one_a_seed(row: Row, records: list[Record], base: Settings) -> RowRuns:
     policies = sorted({r["select"] for r in records}, key=lambda p: (p != base.get("select"), p == "best_test", str(p)))
     records = [record for record in records if record["select"] == policies[0]]
     records.sort(key=lambda r: (r["precision"] == base.get("precision"), str(r["finished"]), r["identity"]))
-    by_seed = {record["seed"]: record for record in records}
-    return RowRuns(row, tuple(by_seed[seed] for seed in sorted(by_seed)), len(records) - len(by_seed))
+    by_seed = {repetition(record): record for record in records}
+    return RowRuns(row, tuple(by_seed[key] for key in sorted(by_seed)), len(records) - len(by_seed))
 
 
 def _empty(study: Study) -> tuple[RowRuns, ...]:

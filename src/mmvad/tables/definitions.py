@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import load_config, plain
 from mmvad.config.shipped import find_file
 from mmvad.metrics.frame_metrics import FRAME_METRICS
@@ -119,12 +120,14 @@ COSTS = {
 """What a method costs: parameters, seconds of training, snippets a second at test."""
 PAPER_ROW = "base"
 """Stands for the name of the paper's main result among the published figures."""
-_NO_SETTINGS = ("benchmark", "seed", "data.bank", "runtime.")
+_NO_SETTINGS = ("benchmark", "seed", "data.bank", "data.fold", "runtime.")
 
 
 def base_file(benchmark: str) -> Path | None:
-    """`experiments/BENCHMARK.yaml`; None for a benchmark that has none."""
-    return find_file(f"experiments/{benchmark}.yaml", "experiments")
+    """`experiments/BENCHMARK.yaml`; of a user's benchmark without one the base that its file names; else None."""
+    own = own_benchmark(benchmark)
+    files = [f"experiments/{name}.yaml" for name in (benchmark, *((own.settings,) if own else ()))]
+    return next((found for file in files if (found := find_file(file, "experiments"))), None)
 
 
 def usual(benchmark: str) -> Settings:
@@ -133,12 +136,12 @@ def usual(benchmark: str) -> Settings:
     The defaults for a benchmark without a base file.
     """
     file = base_file(benchmark)
-    return _settings_of(file.resolve() if file else None)
+    return _settings_of(file.resolve() if file else None, benchmark if own_benchmark(benchmark) else None)
 
 
 @cache
-def _settings_of(file: Path | None) -> Settings:
-    settings = flat(plain(load_config([file] if file else [])))
+def _settings_of(file: Path | None, own: str | None) -> Settings:
+    settings = flat(plain(load_config([file] if file else [], [f"benchmark={own}"] if own else [])))
     return MappingProxyType({key: value for key, value in settings.items() if not key.startswith(_NO_SETTINGS)})
 
 

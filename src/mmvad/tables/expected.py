@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.identity import recipe
 from mmvad.config.load import plain
 from mmvad.config.schema import Config
@@ -14,7 +15,7 @@ from mmvad.errors import UserError
 from mmvad.sweeps.cells import configure, require_grid
 from mmvad.sweeps.definition import Sweep, Values, read_sweep
 from mmvad.tables.definitions import Settings
-from mmvad.tables.frame import flat
+from mmvad.tables.frame import REPEATED, flat
 
 WEIGHTS = "model.text.weights"
 
@@ -57,7 +58,7 @@ def expected_rows(sweep: Sweep, overrides: Sequence[str] = ()) -> list[Expected]
 
 def expected_base(sweep: Sweep, overrides: Sequence[str] = ()) -> Expected:
     """The configuration without the sweep's lists, which rows differ from, with its own values of their keys."""
-    constants = {key: value for key, value in sweep.constants().items() if key != "seed"}
+    constants = {key: value for key, value in sweep.constants().items() if key not in REPEATED}
     made = _row(constants, configure(sweep, constants, overrides))
     swept = {key: made.settings.get(key) for key in sweep.swept if key in made.settings}
     return Expected({**constants, **swept}, made.config, made.recipe, made.settings)
@@ -79,16 +80,20 @@ def with_values(sweep: Sweep, key: str, values: Sequence[Any]) -> Sweep:
 
 def sweep_on(file: Path, benchmark: str, *, has_base: bool) -> tuple[Sweep, list[str]]:
     """A sweep on a benchmark, and what to override; one without a base configuration takes the sweep's own."""
-    return (read_sweep(file, benchmark), []) if has_base else (read_sweep(file), [f"benchmark={benchmark}"])
+    if has_base or own_benchmark(benchmark):
+        return read_sweep(file, benchmark), []
+    return read_sweep(file), [f"benchmark={benchmark}"]
 
 
 def _of_one_seed(sweep: Sweep) -> Sweep:
-    values = sweep.parameters.get("seed", {}).get("values", [])
-    return with_values(sweep, "seed", values[:1]) if values else sweep
+    for key in REPEATED:
+        values = sweep.parameters.get(key, {}).get("values", [])
+        sweep = with_values(sweep, key, values[:1]) if values else sweep
+    return sweep
 
 
 def _row(values: Values, config: Config) -> Expected:
     tree = plain(config)
-    settings = {key: value for key, value in flat(tree).items() if key not in {"seed", "data.bank"}}
+    settings = {key: value for key, value in flat(tree).items() if key not in {*REPEATED, "data.bank"}}
     decides = {key: value for key, value in settings.items() if not key.startswith("runtime.")}
-    return Expected({key: value for key, value in values.items() if key != "seed"}, config, recipe(tree), decides)
+    return Expected({key: value for key, value in values.items() if key not in REPEATED}, config, recipe(tree), decides)

@@ -72,7 +72,7 @@ class FilledRow:
     cells: tuple[Cell, ...]
     paper: tuple[Published | None, ...] = ()
     difference: Difference | None = None
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[tuple[str, int], ...] = ()
     base: bool = False
     ours: bool = True
     select: str = "last"

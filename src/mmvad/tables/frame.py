@@ -40,6 +40,8 @@ RUN_COLUMNS = (
 )
 NOTED = "method"
 """A column that only runs of models from outside, and scores from elsewhere, have: what is told of their method."""
+REPEATED = ("seed", "data.fold")
+"""What tells the runs of one row apart: with what they were begun, and on which of a benchmark's splits."""
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
 _NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
 _UNITS = {
@@ -141,6 +143,16 @@ def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
     """A run's configuration as dotted keys: those that its model reads. Raises KeyError without `model.name`."""
     name = tree["model"]["name"]
     return {key: value for key, value in with_later_keys(flat(tree)).items() if is_read(key, name)}
+
+
+def repetition(record: Mapping[str, Any]) -> tuple[str, int]:
+    """Which repetition of its row a run is: its fold, "" without folds, and its seed."""
+    return record.get("data.fold") or "", record["seed"]
+
+
+def data_of(record: Mapping[str, Any]) -> str:
+    """What the runs of a table have in common in data: the bank's content, or of folds the benchmark."""
+    return f"folds of {record['benchmark']}" if record.get("data.fold") else record["bank_hash"]
 
 
 def method_of(record: Mapping[str, Any]) -> Method | None:

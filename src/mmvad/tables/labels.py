@@ -11,6 +11,7 @@ from mmvad.sweeps.cells import shown
 from mmvad.sweeps.definition import OVERLAY, Sweep, Values, project_file
 from mmvad.tables.definitions import SPELLED
 from mmvad.tables.expected import Expected
+from mmvad.tables.frame import REPEATED
 from mmvad.tables.notes import OURS_NAME
 
 BASE = "base"
@@ -54,8 +55,8 @@ def overlay_titles(sweep: Sweep, rows: Sequence[Expected]) -> dict[str, str]:
 
 
 def swept_keys(sweep: Sweep) -> list[str]:
-    """What a sweep varies besides the seed."""
-    return [key for key in sweep.swept if key != "seed"]
+    """What a sweep varies besides seed and fold."""
+    return [key for key in sweep.swept if key not in REPEATED]
 
 
 def _word(sweep: Sweep, key: str, value: Any, words: Mapping[str, str]) -> str:

@@ -8,19 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import load_config, plain
 from mmvad.config.shipped import find_file
 from mmvad.models.method import Method, Variant
 from mmvad.models.outside import OURS
 from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
-from mmvad.tables.frame import NOTED, RUN_COLUMNS, flat, method_of, scores_from
+from mmvad.tables.frame import NOTED, REPEATED, RUN_COLUMNS, data_of, flat, method_of, repetition, scores_from
 from mmvad.tables.notes import first_few, other_settings
 from mmvad.tables.results import Record, Results, equal, written
 
 PEER_FILES = Path("experiments") / "peers"
 _FILE_NAMES = {"xd_violence": "xd", "ucf_crime": "ucf"}
-_NOT_CONTEXT = {*RUN_COLUMNS, NOTED, "seed"} - {"bank_hash", "schema", "features", "test_videos"}
+_NOT_CONTEXT = {*RUN_COLUMNS, *REPEATED, NOTED} - {"schema", "features", "test_videos"}
 
 
 @dataclass(frozen=True)
@@ -95,23 +96,24 @@ def _variant(method: Method, record: Record) -> Variant | None:
 def _chosen(name: str, records: Sequence[Record], variant: Variant | None) -> Measured:
     """The configuration whose checkpoints were not chosen on the test set, if there is one; of those the one with most
     seeds, then that of the last epochs, then the newest. Of a seed that was run twice the newest run."""
-    groups: dict[str, dict[int, Record]] = defaultdict(dict)
+    groups: dict[str, dict[tuple[str, int], Record]] = defaultdict(dict)
     for record in sorted(records, key=lambda r: (str(r["finished"]), r["identity"])):
-        groups[repr(sorted(_context(record).items()))][record["seed"]] = record
+        groups[repr(sorted(_context(record).items()))][repetition(record)] = record
 
-    def merit(runs: dict[int, Record]) -> tuple:
+    def merit(runs: dict[tuple[str, int], Record]) -> tuple:
         policy = next(iter(runs.values()))["select"]
         return policy != "best_test", len(runs), policy == "last", max(str(run["finished"]) for run in runs.values())
 
     chosen = max(groups.values(), key=merit)
     first = _context(next(iter(chosen.values())))
     others = [_context(next(iter(runs.values()))) for runs in groups.values() if runs is not chosen]
-    runs = tuple(chosen[seed] for seed in sorted(chosen))
+    runs = tuple(chosen[key] for key in sorted(chosen))
     return Measured(name, runs, tuple(_apart(other, first) for other in others), variant)
 
 
 def _context(record: Record) -> Settings:
-    return {key: value for key, value in record.items() if key not in _NOT_CONTEXT}
+    left = {key: value for key, value in record.items() if key not in _NOT_CONTEXT}
+    return {**left, "bank_hash": data_of(record)}
 
 
 def _apart(other: Settings, chosen: Settings) -> str:
@@ -121,9 +123,9 @@ def _apart(other: Settings, chosen: Settings) -> str:
 def features_of(record: Record) -> str:
     """What a run's pictures, and its sound where it uses any, were read with; of scores from elsewhere what is said."""
     visual = str(record.get("features") or "CLIP")
-    if scores_from(record):
+    if scores_from(record) or "a" not in record["modalities"] or visual == "planted":
         return visual
-    return f"{visual}+VGGish" if "a" in record["modalities"] and visual != "planted" else visual
+    return f"{visual}+{'sound' if own_benchmark(record['benchmark']) else 'VGGish'}"
 
 
 def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:

@@ -229,15 +229,18 @@ def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
 
 
 def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
-    """Where a difference is not that of the two means: it is over the seeds that both rows have."""
+    """What is repeated in folds, and where a difference is not that of the means: it is over what both rows have."""
+    folds, of = {fold for row in rows for fold, _ in row.seeds}, {seed for row in rows for _, seed in row.seeds}
+    told = [f"n counts runs: {len(folds)} folds, each with {len(of)} seeds"] if folds - {""} else []
     seeds = len(selection.base.runs) if selection.base else 0
     shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
     fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
     if not fewer:
-        return []
+        return told
     return [
+        *told,
         "means and deviations are over all seeds of a row, differences over those that it shares with the base row: "
-        + ", ".join(fewer)
+        + ", ".join(fewer),
     ]
 
 

@@ -12,11 +12,12 @@ from mmvad.errors import UserError
 from mmvad.runs import RunFolder
 from mmvad.tables.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.tables.definitions import Metric
+from mmvad.tables.frame import repetition
 from mmvad.tables.results import Record, Results
 from mmvad.tables.scored import Truths, scored_run
 
-Side = dict[int, tuple[float, Record]]
-"""By seed, a run of a row and its figure."""
+Side = dict[tuple[str, int], tuple[float, Record]]
+"""By fold and seed, a run of a row and its figure."""
 NOTHING_TO_RESAMPLE = "one seed, and a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
 
 
@@ -62,10 +63,10 @@ class Resampler:
         low, high = interval(self._fixed(ours), self._fixed(theirs))
         return Difference(mean, low, high, common, seeds_only=True)
 
-    def _fixed(self, side: Side) -> dict[int, np.ndarray]:
+    def _fixed(self, side: Side) -> dict[tuple[str, int], np.ndarray]:
         return {seed: np.full(self.resamples, value) for seed, (value, _) in side.items()}
 
-    def _of_all(self, side: Side, metric: Metric) -> dict[int, np.ndarray]:
+    def _of_all(self, side: Side, metric: Metric) -> dict[tuple[str, int], np.ndarray]:
         return {seed: self._of(record, metric) for seed, (_, record) in side.items()}
 
     def _of(self, record: Record, metric: Metric) -> np.ndarray:
@@ -87,7 +88,7 @@ def _by_seed(results: Results, metric: Metric, records: Sequence[Record]) -> Sid
     for record in records:
         value, _ = results.figure(record, metric)
         if value is not None:
-            found[record["seed"]] = (value, record)
+            found[repetition(record)] = (value, record)
     return found
 
 

@@ -9,6 +9,7 @@ from mmvad.bank.bank import Bank
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.load import METHOD
 from mmvad.config.schema import Config
+from mmvad.errors import UserError
 from mmvad.models.dual_stream import DualStream, NetworkSettings
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Model
@@ -30,12 +31,19 @@ class Widths(NamedTuple):
 
 
 def build_text(config: Config, widths: Widths) -> TextEncoder | None:
-    """The frozen text encoder, or None without T. `tiny` gives features as wide as the picture's."""
+    """The frozen text encoder, or None without T. `tiny` gives features as wide as the network, or as the picture's.
+
+    Raises UserError for a network that is not as wide as what CLIP's own tower gives.
+    """
     if not config.uses_text:
         return None
-    text = config.model.text
-    width = widths.visual if text.architecture == "tiny" else None
-    return build_text_encoder(text.architecture, text.weights, width)
+    text, wanted = config.model.text, config.model.width
+    width = wanted or widths.visual if text.architecture == "tiny" else None
+    encoder = build_text_encoder(text.architecture, text.weights, width)
+    if wanted and encoder.output_width != wanted:
+        problem = f"{wanted}, but texts of {text.architecture} are {encoder.output_width} wide"
+        raise UserError("model.width", problem, fix=f"set model.width to 0 or {encoder.output_width}")
+    return encoder
 
 
 def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: TextEncoder | None) -> Model:
@@ -70,5 +78,6 @@ def build_network(config: Config, widths: Widths, benchmark: Benchmark, encoder:
         prompt_half=model.prompt_half,
         temperature=model.temperature,
         dropout=model.dropout,
+        width=model.width,
     )
     return DualStream(settings, encoder, [c.prompt for c in benchmark.classes])

@@ -31,7 +31,6 @@ from mmvad.training.class_map import ClassMap, alike_classes, mapped, read_class
 from mmvad.training.module import AnomalyModule
 from mmvad.training.train import chosen_checkpoint, score
 
-FOLDER = "tests"
 NONE_MAPPED = "no abnormal class of the run stands for one of this benchmark"
 
 
@@ -88,7 +87,7 @@ def transfer(
     scored = _scored(module, target, source, device)
     report = _report(folder, source, target, scored)
     name = f"{target.benchmark.name}-{target.bank.content_hash[:12]}{'-open' if open_vocabulary else ''}.json"
-    out = folder.path / FOLDER / name
+    out = folder.tests / name
     out.parent.mkdir(exist_ok=True)
     write_json(out, report)
     return Transferred(report, out)

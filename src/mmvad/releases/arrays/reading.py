@@ -92,12 +92,14 @@ def read_header(
     axes: Axes | None = None,
     crops: int | None = None,
     width: int | None = None,
+    told: bool = True,
 ) -> ArrayHeader:
     """The file's header, held against its size. Rows are read only where a file has no header (.pt, text).
 
     Args:
         array: which array of a file of several; the only one that can be features if None.
         axes: what the axes are; told by the sizes if None, with the help of `crops` and `width` where they are known.
+        told: False leaves axes that are not said unknown: they are told by many files together.
 
     Raises UserError, naming the file and saying what it is, for what cannot be features.
     """
@@ -107,6 +109,8 @@ def read_header(
     name = chosen_array(path, arrays, array)
     stored = arrays[name]
     check_numbers(path, stored)
+    if axes is None and not told:
+        return ArrayHeader(path, stored.shape, (), stored.dtype, status.st_size, status.st_mtime_ns, name)
     if axes is None:
         axes = told_axes([stored.shape], path, crops=crops, width=width)
     header = ArrayHeader(path, stored.shape, axes, stored.dtype, status.st_size, status.st_mtime_ns, name)
