@@ -31,6 +31,7 @@ synthetic   the embedded benchmark that needs no download
 data        from a bank to batches
 extraction  from video files to features
 figures     every plot of scores, videos and banks
+evaluation  scores and frame truths that other programs wrote
 training    one configuration in, one run folder out
 sweeps      a sweep file, its cells, queue, workers
 tables      from runs to rows
@@ -111,7 +112,9 @@ def test_no_room_imports_a_room_above_it() -> None:
     assert not up
 
 
-@pytest.mark.parametrize("room", ["benchmarks", "metrics", "config", "tables", "report", "errors", "runs", "cli"])
+@pytest.mark.parametrize(
+    "room", ["benchmarks", "metrics", "evaluation", "config", "tables", "report", "errors", "runs", "cli"]
+)
 def test_rooms_without_torch(room: str) -> None:
     assert loaded(modules(room), HEAVY) == []
 

@@ -4,6 +4,8 @@ config.yaml    the resolved configuration        manifest.json  how, where, when
 epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
 scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
+tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
+truth.json     of scores from elsewhere alone: what they were held against (such a folder has no config.yaml)
 """
 
 from __future__ import annotations
@@ -55,6 +57,14 @@ class RunFolder:
         return self.path / "scores.npz"
 
     @property
+    def truth(self) -> Path:
+        return self.path / "truth.json"
+
+    @property
+    def tests(self) -> Path:
+        return self.path / "tests"
+
+    @property
     def epochs(self) -> Path:
         return self.path / "epochs.csv"
 
@@ -66,9 +76,17 @@ class RunFolder:
     def finished(self) -> bool:
         return self.report.is_file()
 
+    @property
+    def foreign(self) -> bool:
+        """Whether `mmvad evaluate` made it, of scores that another program wrote."""
+        return self.truth.is_file()
+
 
 def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
     """The run's configuration with some keys changed. Raises UserError for what is no run folder."""
+    if folder.foreign:
+        problem = "holds scores that another program wrote: there is no network in it"
+        raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
     if not folder.config.is_file():
         problem = "is no run folder (config.yaml is missing)"
         raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
@@ -114,9 +132,14 @@ def read_manifest(folder: RunFolder) -> dict[str, Any]:
 
 
 def write_scores(path: Path, videos: list[ScoredVideo]) -> None:
-    """All videos' scores as `<video>/coarse` [n] and `<video>/classes` [n, C], without pickles."""
+    """All videos' scores as `<video>/coarse` [n] and `<video>/classes` [n, C], without pickles.
+
+    `<video>/combined` [n] is there where it is not the larger one of these.
+    """
     arrays: dict[str, np.ndarray] = {}
     for video in videos:
+        if video.combined is not None:
+            arrays[f"{video.name}/combined"] = video.combined
         if video.coarse is not None:
             arrays[f"{video.name}/coarse"] = video.coarse
         if video.class_probabilities is not None:

@@ -1,10 +1,12 @@
-"""`mmvad data import | check | show`: from a folder of features to a bank, and what is in it."""
+"""`mmvad data import | check | show | audit`: from a folder of features to a bank, and what is in it."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 from typing import Any
+
+from mmvad.cli.audit import add_audit_parser
 
 AUDIO = ("required", "optional", "none")
 
@@ -15,6 +17,7 @@ def add_data_parser(subparsers: Any) -> None:
     verbs = parser.add_subparsers(dest="data_verb", metavar="VERB", required=True)
     _add_import(verbs)
     _add_check(verbs)
+    add_audit_parser(verbs)
     show = verbs.add_parser("show", help="what a bank holds", description="What a bank's manifest says.")
     show.add_argument("bank", type=Path, metavar="BANK")
     show.set_defaults(run=run_show)

@@ -40,9 +40,22 @@ def add_train_parser(verbs: argparse._SubParsersAction, asked: Sequence[str]) ->
 
 
 def add_test_parser(verbs: argparse._SubParsersAction) -> None:
-    parser = verbs.add_parser("test", help="test a finished run again and hold it against its report")
+    parser = verbs.add_parser(
+        "test",
+        help="test a finished run again and hold it against its report; or test it on another bank",
+        description="Tests a finished run again and holds the figures against its report. With --bank it is tested on "
+        "another bank's test videos, be they of another benchmark; the figures go to tests/ in the run's folder.",
+        allow_abbrev=False,
+    )
     parser.add_argument("folder", type=Path, metavar="RUN", help="a run folder")
     parser.add_argument("--checkpoint", type=Path, help="another checkpoint of the same run")
+    parser.add_argument("--bank", type=Path, metavar="OTHER", help="the bank to test on, in place of the run's own")
+    parser.add_argument(
+        "--classes", type=Path, metavar="MAP.yaml", help="its classes, each with the run's that stand for it"
+    )
+    parser.add_argument(
+        "--open-vocabulary", action="store_true", help="give the network its class names, where it reads any"
+    )
     parser.set_defaults(run=run_test, takes_overrides=True)
 
 
@@ -81,8 +94,14 @@ def _warn_of_unread(keys: list[str], model: str) -> None:
 
 
 def run_test(options: argparse.Namespace) -> int:
+    from mmvad.errors import UserError
     from mmvad.runs import RunFolder, run_config
 
+    if options.bank:
+        return _run_transfer(options)
+    said = [word for word in ("classes", "open_vocabulary") if getattr(options, word)]
+    if said:
+        raise UserError(f"--{said[0].replace('_', '-')}", "says nothing without --bank", expected="--bank OTHER")
     run_config(RunFolder(options.folder), options.overrides)  # likewise
 
     from mmvad.report.terminal import frame_table, map_table
@@ -97,6 +116,29 @@ def run_test(options: argparse.Namespace) -> int:
     differing = f"differs from the report in {', '.join(found.differing)}" if found.differing else "equal to the report"
     LOG.info(f"{found.checkpoint}: {differing}")
     return int(bool(found.differing))
+
+
+def _run_transfer(options: argparse.Namespace) -> int:
+    from mmvad.bank.bank import open_bank
+    from mmvad.runs import RunFolder, run_config
+
+    run_config(RunFolder(options.folder), options.overrides)
+    open_bank(options.bank)  # both are refused before torch is waited for
+
+    from mmvad.report.terminal import print_transfer
+    from mmvad.training.transfer import transfer
+
+    found = transfer(
+        options.folder,
+        options.bank,
+        options.overrides,
+        options.checkpoint,
+        classes=options.classes,
+        open_vocabulary=options.open_vocabulary,
+    )
+    print_transfer(found.report)
+    print(f"  {found.path}")
+    return 0
 
 
 def _key_help(arguments: Sequence[str]) -> str:

@@ -96,7 +96,7 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
             else _no_figures(benchmark, videos, f"the {name} branch was not trained, or the method has none")
             for name in SCORES
         },
-        "map": _map_figures(benchmark, videos),
+        "map": map_figures(benchmark, videos),
     }
 
 
@@ -180,15 +180,21 @@ def _plain(figures: Mapping[str, MetricValue]) -> dict[str, Any]:
     return {**values, "reasons": {name: figure.reason for name, figure in figures.items() if figure.reason}}
 
 
-def _map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> dict[str, Any]:
-    """Both variants of the mAP; without class probabilities every value is None."""
+NO_CLASSES = "the fine branch was not trained, or the method has none"
+
+
+def map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo], without: str = NO_CLASSES) -> dict[str, Any]:
+    """Both variants of the mAP, as `evaluate` has them under `map`.
+
+    Without class probabilities every value is None, and `without` is the reason.
+    """
     inputs = [
         DetectionVideo(video.name, _is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
         for video in videos
         if video.class_probabilities is not None
     ]
     if not inputs:
-        missing = (MetricValue(None, "the fine branch was not trained, or the method has none"),) * len(IOU_THRESHOLDS)
+        missing = (MetricValue(None, without),) * len(IOU_THRESHOLDS)
         return {variant: _map_variant(MeanAP(missing, {})) for variant in VARIANTS}
     results = detection_map(benchmark, inputs)
     return {variant: _map_variant(results[variant]) for variant in VARIANTS}

@@ -25,7 +25,7 @@ from mmvad.runs import RunFolder, read_json, read_report
 from mmvad.system.disk import disk_errors
 from mmvad.system.log import LOG
 from mmvad.tables.notes import chosen_notes
-from mmvad.tables.scored import Truths, require_banks, scored_videos
+from mmvad.tables.scored import Truths, own_videos, require_banks
 
 PAIR = (".png", ".svg")
 SHOTS = 5
@@ -68,11 +68,12 @@ def draw_curves(
         hashes = " and ".join(run.bank_hash[:12] for run in scored)
         raise UserError(runs[1], f"was tested on another bank ({hashes})", expected="two runs of one test set")
     _require_known(named, scored[-1])
-    videos, _ = chosen_videos(scored[-1].benchmark, scored[-1].videos, named)
+    earlier = {video.name: video for video in scored[0].videos}
+    shared = [video for video in scored[-1].videos if video.name in earlier]  # scores from elsewhere may be of a part
+    videos, _ = chosen_videos(scored[-1].benchmark, shared, named)
     shots = [_shots(media, scored[-1].benchmark, video) for video in videos]
     above = ROOM if any(shots) else 0.0
     figure, panels = curve_panels(len(videos), above)
-    earlier = {video.name: video for video in scored[0].videos}
     for axes, video, frames in zip(panels, videos, shots):
         if len(scored) == 2:
             draw_over(axes, scored[0].benchmark, earlier[video.name], video)
@@ -104,7 +105,7 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
         raise UserError(path, "is no finished run", expected="a folder of `mmvad train` with report.json")
     report = read_report(folder)
     recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None
-    videos = scored_videos(path, truths.of(report["bank_hash"], recorded))
+    videos = own_videos(folder, report["bank_hash"], recorded, truths)
     benchmark = benchmark_named(report["config"]["benchmark"])
     return RunScores(path.resolve().name, benchmark, report["bank_hash"], videos, report["select"])
 

@@ -17,6 +17,7 @@ from mmvad.system.disk import write_whole
 from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import (
+    ELSEWHERE,
     QUIRKY,
     RECONSTRUCTED,
     SEEDS_ONLY,
@@ -37,6 +38,7 @@ _LATEX = {
     SELECTED_ON_TEST: r"$\dagger$",
     RECONSTRUCTED: r"$\ddagger$",
     QUIRKY: r"\S{}",
+    ELSEWHERE: r"\P{}",
     SEEDS_ONLY: r"$\|$",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
@@ -215,8 +217,9 @@ def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
     failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in row.failed)
-    marks = [*row.quirks, *([f"select={row.select}"] if row.select != "last" else [])]
+    marks = [*row.quirks, *([f"select={row.select}"] if row.select != "last" and not row.elsewhere else [])]
     marks += ["reconstruction"] if row.reconstruction else []
+    marks += [f"scores from elsewhere: {source}" for source in row.elsewhere]
     absent = None if row.failed else row.absent
     return [*line, _resampled(row.difference), absent, failed or None, "; ".join(marks) or None, _origins(table, row)]
 

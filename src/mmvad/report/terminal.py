@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.runs import RunFolder, read_report
@@ -16,31 +17,61 @@ from mmvad.tables.marks import run_marks
 
 def print_report(folder: RunFolder) -> None:
     """Prints all metrics of all three scores in percent, what has to be said of them, and where the files are."""
-    report = read_report(folder)
+    print_figures(read_report(folder))
     console = Terminal()
-    console.print(frame_table(report))
-    console.print(map_table(report))
-    for reason in sorted(reasons(report)):
-        console.print(f"  -: {reason}", highlight=False)
-    for line in run_marks(flat(report["config"])):
-        console.print(f"  {line}", highlight=False)
-    if report["select"] in CHOSEN:
-        console.print(f"  {CHOSEN[report['select']]}", highlight=False)
     figures = sorted(folder.figures.glob("*.png"))
     for file in [folder.report, folder.scores, *figures]:
         console.print(f"  {file}", highlight=False, soft_wrap=True)
 
 
+def print_figures(report: dict[str, Any]) -> None:
+    """Prints a report's metrics, and what has to be said of them."""
+    console = Terminal()
+    console.print(frame_table(report))
+    console.print(map_table(report))
+    lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    lines += [*run_marks(flat(report["config"])), *report.get("foreign", {}).get("notes", ())]
+    lines += [CHOSEN[report["select"]]] if report["select"] in CHOSEN else []
+    for line in lines:
+        console.print(f"  {line}", highlight=False)
+
+
+def print_transfer(report: dict[str, Any]) -> None:
+    """Prints the metrics of a run on another bank, and which classes its mAP is over."""
+    console = Terminal()
+    console.print(frame_table(report))
+    console.print(map_table(report))
+    target = benchmark_named(report["target"]["benchmark"])
+    kept, keys = [key for key in report["classes"] if key != target.normal], target.class_keys[1:]
+    lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    if report["open_vocabulary"]:
+        lines.append(f"the network was given the class names of {target.title}")
+    elif len(kept) < len(keys):
+        missing = ", ".join(key for key in keys if key not in kept)
+        lines.append(f"mAP over {len(kept)} of {len(keys)} classes; not mapped: {missing} (--classes MAP.yaml)")
+    for line in lines:
+        console.print(f"  {line}", highlight=False)
+
+
 def frame_table(report: dict[str, Any]) -> Table:
     """Every frame metric of the combined, the coarse and the fine score; a dash for one that came after the run."""
-    config = report["config"]
-    name = config["model"]["name"]
-    model = "" if name == "dual_stream" else f"{name}, "
-    title = f"{model}{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}: frames (percent)"
+    title = f"{_what_ran(report)}: frames (percent)"
     table = Table("score", *HEADINGS.values(), title=title, title_justify="left", min_width=len(title))
     for name, figures in report["scores"].items():
         table.add_row(name, *(percent(figures.get(key)) for key in HEADINGS))
     return table
+
+
+def _what_ran(report: dict[str, Any]) -> str:
+    if "target" in report:
+        source = report["source"]
+        return f"run {source['identity'][:12]} of {source['benchmark']} on {report['target']['benchmark']}"
+    config = report["config"]
+    if "foreign" in report:
+        return f"{report['foreign']['title']} (scores from elsewhere), {config['benchmark']}"
+    name = config["model"]["name"]
+    model = "" if name == "dual_stream" else f"{name}, "
+    return f"{model}{config['benchmark']}, modalities {config['modalities']}, seed {config['seed']}"
 
 
 def map_table(report: dict[str, Any]) -> Table:

@@ -24,6 +24,8 @@ from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results
 from mmvad.tables.scored import Truths, require_banks
 from mmvad.tables.studies import check_names, study_named, tables_named
+from mmvad.tables.transfer import KEY as TRANSFER
+from mmvad.tables.transfer import transfer_table
 
 PICTURES = ("Fig5", "X", "Fig6", "Fig7")
 
@@ -58,7 +60,9 @@ def write_report(
         (out / "tables").mkdir(parents=True, exist_ok=True)
     resampler = Resampler(Truths(banks), resamples)
     sections = [
-        _section(name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides)
+        _section(
+            name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides, transfers=not tables
+        )
         for name in ([chosen] if chosen else runs.benchmarks)
     ]
     files = _write(out, found, sections)
@@ -74,6 +78,8 @@ def _section(
     out: Path,
     videos: Sequence[str],
     overrides: Sequence[str],
+    *,
+    transfers: bool,
 ) -> Section:
     title = benchmark_named(benchmark).title
     with progress_bar(f"{title}: tables and figures", len(wanted) + len(PICTURES)) as advance:
@@ -81,6 +87,8 @@ def _section(
         for table in wanted:
             filled.append(fill(table, runs, resampler))
             advance(1)
+        crossed = transfer_table(runs, benchmark) if transfers else None
+        filled += [crossed] if crossed else []
         pictures = _pictures(benchmark, runs, resampler, out / "figures", videos, overrides)
         advance(len(PICTURES))
     return Section(title, filled, pictures)
@@ -154,7 +162,7 @@ def _shown(tables: Sequence[FilledTable], asked: bool) -> list[FilledTable]:
     first table. All of them are written.
     """
     filled = [table for table in tables if table.filled]
-    compared = [table for table in filled if table.filled > 1]
+    compared = [table for table in filled if table.filled > 1 or table.key == TRANSFER]
     return filled if asked else compared or filled[:1]
 
 

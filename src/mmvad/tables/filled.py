@@ -19,6 +19,8 @@ RECONSTRUCTED = "‡"
 """Marks methods of which parts are inferred."""
 QUIRKY = "§"
 """Marks rows that used a published quirk, or another reading of their method."""
+ELSEWHERE = "¶"
+"""Marks rows whose scores another program wrote."""
 
 UNITS = "figures in percent unless a heading says otherwise; mean ± sample standard deviation over n seeds"
 """The first note of every table."""
@@ -63,6 +65,7 @@ class FilledRow:
         select: how the checkpoints of the runs were chosen.
         reconstruction: parts of the method are inferred.
         quirks: published quirks and switches of the method that the runs used.
+        elsewhere: where its scores came from, if another program wrote them; empty for what was run here.
     """
 
     lead: tuple[str, ...]
@@ -77,6 +80,7 @@ class FilledRow:
     failed: tuple[tuple[int, str], ...] = ()
     reconstruction: bool = False
     quirks: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def selected_on_test(self) -> bool:
@@ -90,6 +94,7 @@ class FilledRow:
             (self.selected_on_test, SELECTED_ON_TEST),
             (self.reconstruction, RECONSTRUCTED),
             (bool(self.quirks), QUIRKY),
+            (bool(self.elsewhere), ELSEWHERE),
         )
         return "".join(f" {mark}" for given, mark in marks if given)
 

@@ -27,6 +27,7 @@ import yaml
 
 from mmvad.config.identity import is_read, recipe, with_later_keys
 from mmvad.errors import UserError
+from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.models.method import Method
 from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
@@ -38,7 +39,7 @@ RUN_COLUMNS = (
     *("precision", "device", "versions", "finished"),
 )
 NOTED = "method"
-"""A column that only runs of models from outside have: what they noted of the facts about their method."""
+"""A column that only runs of models from outside, and scores from elsewhere, have: what is told of their method."""
 REPEATED = ("seed", "data.fold")
 """What tells the runs of one row apart: with what they were begun, and on which of a benchmark's splits."""
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
@@ -127,8 +128,11 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     Raises UserError, KeyError, TypeError, ValueError or AttributeError where its files are not what a run leaves.
     """
     report = read_json(folder.report)
+    if folder.foreign:
+        remember_benchmark(folder)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
-    run = {**_origin(folder, report, manifest), **settings_of(report["config"])}
+    settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
+    run = {**_origin(folder, report, manifest), **settings}
     figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
     for figure in figures:
         _check(figure)
@@ -154,6 +158,12 @@ def data_of(record: Mapping[str, Any]) -> str:
 def method_of(record: Mapping[str, Any]) -> Method | None:
     """The facts about a run's method, by its configuration as dotted keys and what it noted; None for ours."""
     return method_told(record.get("model.name", OURS), json.loads(record.get(NOTED) or "{}"))
+
+
+def scores_from(record: Mapping[str, Any]) -> str | None:
+    """Where a record's scores came from and what has to be known of them; None for a run of this suite."""
+    noted = json.loads(record.get(NOTED) or "{}")
+    return "; ".join([noted["scores_from"], *noted.get("notes", ())]) if "scores_from" in noted else None
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -182,11 +192,12 @@ def write_frame(frame: pd.DataFrame, folder: Path) -> list[Path]:
 
 def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
     """Who ran: what is the same in every row of a run."""
+    noted = report.get("foreign") or manifest.get("code", {}).get("facts")
     return {
         "run": folder.path.name,
         "path": str(folder.path),
         "identity": str(report["identity"]),
-        "recipe": recipe(report["config"]),
+        "recipe": "" if "foreign" in report else recipe(report["config"]),
         "schema": int(report["schema"]),
         "bank_hash": str(report["bank_hash"]),
         "bank": manifest.get("bank", {}).get("path"),
@@ -196,7 +207,7 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
         "device": manifest.get("device"),
         "versions": json.dumps(manifest["versions"], sort_keys=True) if manifest.get("versions") else None,
         "finished": manifest.get("finished"),
-        **({NOTED: json.dumps(manifest["code"]["facts"])} if "code" in manifest else {}),
+        **({NOTED: json.dumps(noted)} if noted is not None else {}),
     }
 
 
@@ -227,8 +238,8 @@ def _metric_name(name: str) -> str:
 
 def _costs(report: dict[str, Any], manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     seconds = manifest.get("test_seconds")
-    untimed = "the run's manifest has no times"
-    yield _record("cost", "trainable_parameters", report["trainable_parameters"])
+    untimed = "not known of scores from elsewhere" if "foreign" in report else "the run's manifest has no times"
+    yield _record("cost", "trainable_parameters", report["trainable_parameters"], untimed)
     yield _record("cost", "train_seconds", manifest.get("train_seconds"), untimed)
     yield _record("cost", "test_fps", report["frames"] / seconds if seconds else None, untimed)
     yield _record("cost", "test_snippets", report["snippets"] / seconds if seconds else None, untimed)

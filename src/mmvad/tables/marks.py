@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mmvad.tables.filled import QUIRKY, RECONSTRUCTED, FilledRow
+from mmvad.tables.filled import ELSEWHERE, QUIRKY, RECONSTRUCTED, FilledRow
 from mmvad.tables.frame import method_of
 
 _OFF = {False, "none"}
@@ -41,7 +41,8 @@ def mark_notes(rows: Sequence[FilledRow]) -> list[str]:
     notes = [f"{QUIRKY} {', '.join(who)}: switches on: {', '.join(quirks)}" for quirks, who in names.items()]
     if any(row.reconstruction for row in rows):
         notes.append(f"{RECONSTRUCTED} reconstruction: {_INFERRED}")
-    return notes
+    found = [(row.lead[0], "; ".join(row.elsewhere)) for row in rows if row.elsewhere]
+    return [*notes, *(f"{ELSEWHERE} {who}: another program's scores, evaluated here ({files})" for who, files in found)]
 
 
 _INFERRED = "parts are inferred, since neither paper nor code says them"

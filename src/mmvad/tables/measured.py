@@ -15,7 +15,7 @@ from mmvad.models.method import Method, Variant
 from mmvad.models.outside import OURS
 from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
-from mmvad.tables.frame import NOTED, REPEATED, RUN_COLUMNS, data_of, flat, method_of, repetition
+from mmvad.tables.frame import NOTED, REPEATED, RUN_COLUMNS, data_of, flat, method_of, repetition, scores_from
 from mmvad.tables.notes import first_few, other_settings
 from mmvad.tables.results import Record, Results, equal, written
 
@@ -26,7 +26,7 @@ _NOT_CONTEXT = {*RUN_COLUMNS, *REPEATED, NOTED} - {"schema", "features", "test_v
 
 @dataclass(frozen=True)
 class Measured:
-    """The runs of one peer: one a seed, all of one configuration.
+    """The runs of one method: one a seed, all of one configuration.
 
     Attributes:
         rivals: other configurations, as the keys in which they differ.
@@ -49,12 +49,19 @@ class Measured:
     @property
     def published(self) -> str | None:
         """Its name among the published figures."""
-        return (self.variant or self.peer).published
+        own = (self.variant or self.peer).published
+        return own or (self.title if self.elsewhere else None)
+
+    @property
+    def elsewhere(self) -> tuple[str, ...]:
+        """The files that its scores came from, where another program wrote them."""
+        found = [source for record in self.runs if (source := scores_from(record))]
+        return tuple(dict.fromkeys(found))
 
     @property
     def modality(self) -> str:
-        """What it reads at test."""
-        return SPELLED[self._read["modalities"]]
+        """What it reads at test; a dash where scores from elsewhere do not say."""
+        return SPELLED.get(self._read["modalities"], "-")
 
     @property
     def features(self) -> str:
@@ -67,7 +74,7 @@ class Measured:
 
 
 def measured(results: Results, benchmark: str) -> list[Measured]:
-    """Every method but ours that was run on the benchmark: peers in the order of the years, then those from outside."""
+    """Every method but ours with runs on the benchmark: peers by year, then those from outside and from elsewhere."""
     found = []
     for name in [*PEERS, *(model for model in results.models(benchmark) if model not in {OURS, *PEERS})]:
         records = results.of(benchmark, name)
@@ -114,9 +121,9 @@ def _apart(other: Settings, chosen: Settings) -> str:
 
 
 def features_of(record: Record) -> str:
-    """What a run's pictures, and its sound where it uses any, were read with."""
+    """What a run's pictures, and its sound where it uses any, were read with; of scores from elsewhere what is said."""
     visual = str(record.get("features") or "CLIP")
-    if "a" not in record["modalities"] or visual == "planted":
+    if scores_from(record) or "a" not in record["modalities"] or visual == "planted":
         return visual
     return f"{visual}+{'sound' if own_benchmark(record['benchmark']) else 'VGGish'}"
 

@@ -81,7 +81,7 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
 
 def _not_run(benchmark: str, settings: Settings) -> Record:
     """What is known of a row without runs: `planted` has features of its own."""
-    return {**settings, "features": "planted" if benchmark == "planted" else "CLIP"}
+    return {**settings, "benchmark": benchmark, "features": "planted" if benchmark == "planted" else "CLIP"}
 
 
 def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:
@@ -95,6 +95,7 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
         select=peer.runs[0]["select"],
         reconstruction=peer.peer.reconstruction,
         quirks=quirks_of(peer.runs[0]),
+        elsewhere=peer.elsewhere,
     )
 
 

@@ -11,6 +11,7 @@ from mmvad.config.schema import CHOSEN
 from mmvad.tables.bootstrap import LEVEL
 from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
+from mmvad.tables.frame import scores_from
 from mmvad.tables.published import confidence_notes
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Record, RowRuns, Selection, equal, mixtures
@@ -41,7 +42,7 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
         notes.append(f"{SELECTED_ON_TEST} {CHOSEN['best_test']}")
     on_held_out = [_short(row) for row in rows if row.select == "best_val"]
     notes += [f"{CHOSEN['best_val']}: {', '.join(on_held_out)}"] if on_held_out else []
-    if any(len(row.seeds) == 1 for row in rows):
+    if any(len(row.seeds) == 1 and not row.elsewhere for row in rows):
         notes.append("rows with n = 1 have no standard deviation: run more seeds (--seeds; make: SEEDS=)")
     if any(metric.name == "test_fps" for metric in metrics):
         notes.append(
@@ -80,9 +81,15 @@ def honesty_notes(
     return [
         *(f"{OURS_NAME}: {note}" if others else note for note in _settings_notes(benchmark, selection)),
         *_size_notes(benchmark, records),
-        *_bank_notes(records),
-        *_run_notes(selection, [record for runs in records.values() for record in runs]),
+        *_bank_notes(_run_here(records)),
+        *_run_notes(selection, [record for runs in _run_here(records).values() for record in runs]),
     ]
+
+
+def _run_here(records: Mapping[str, Sequence[Record]]) -> dict[str, list[Record]]:
+    """The runs of this suite: scores from elsewhere have neither bank nor device."""
+    here = {name: [record for record in runs if not scores_from(record)] for name, runs in records.items()}
+    return {name: runs for name, runs in here.items() if runs}
 
 
 def _by(records: Mapping[str, Sequence[Record]], key: str) -> dict[Any, list[str]]:
@@ -121,7 +128,7 @@ def crop_note(records: Mapping[str, Sequence[Record]], base: str | None = None) 
         base: the row that the others' differences are to.
     """
     rows: dict[str, list[str]] = {}
-    for name, runs in records.items():
+    for name, runs in _run_here(records).items():
         for crop in dict.fromkeys(_crop(run) for run in runs):
             rows.setdefault(crop, []).append(name)
     if len(rows) < 2:

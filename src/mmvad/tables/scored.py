@@ -14,6 +14,7 @@ import numpy as np
 
 from mmvad.bank.index import BankVideo, from_record
 from mmvad.errors import UserError
+from mmvad.evaluation.run_folder import foreign_videos
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.runs import RunFolder
 
@@ -52,7 +53,14 @@ def require_banks(banks: Sequence[Path]) -> None:
 
 def scored_run(record: Mapping[str, Any], truths: Truths) -> list[ScoredVideo]:
     """The test videos of a run that `results.Results` lists. Raises UserError where scores or truth are missing."""
-    return scored_videos(Path(record["path"]), truths.of(record["bank_hash"], record["bank"]))
+    return own_videos(RunFolder(Path(record["path"])), record["bank_hash"], record["bank"], truths)
+
+
+def own_videos(folder: RunFolder, bank_hash: str, recorded: str | None, truths: Truths) -> list[ScoredVideo]:
+    """Likewise by the run's folder and the bank that it names; scores from elsewhere have their truth with them."""
+    if folder.foreign:
+        return foreign_videos(folder)
+    return scored_videos(folder.path, truths.of(bank_hash, recorded))
 
 
 def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]:
