@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvad.config.files import read_yaml
+from mmvad.config.identity import lacking_keys
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
@@ -68,11 +70,15 @@ class RunFolder:
 
 
 def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
-    """The run's configuration with some keys changed. Raises UserError for what is no run folder."""
+    """The run's configuration with some keys changed; a key that is younger than the run has the value it stands for.
+
+    Raises UserError for what is no run folder.
+    """
     if not folder.config.is_file():
         problem = "is no run folder (config.yaml is missing)"
         raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
-    return load_config([folder.config], overrides)
+    before = [f"{key}={json.dumps(value)}" for key, value in lacking_keys(read_yaml(folder.config)).items()]
+    return load_config([folder.config], overrides, settings=(folder.config, before))
 
 
 def require_finished(folder: RunFolder) -> None:
