@@ -23,7 +23,7 @@ from mmvad.models.losses.pooling import (
     top_mean,
     top_positions,
 )
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import normalised_distance
 from mmvad.models.peers.ur_dmu.settings import UrDmuSettings
 from mmvad.models.setting import Setting
@@ -128,7 +128,7 @@ class UrDmu(Model[UrOutput]):
         if self.training:
             noise = torch.randn_like(mean) * torch.exp(log_variance / 2)
             normal_latent = mean + noise * ~batch.abnormal[:, None, None]
-        logits = self.classify(torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
+        logits = in_float32(self.classify, torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
         return UrOutput(x, abnormal, normal, latent, normal_latent, mean, log_variance, logits)
 
     def _encode(self, batch: Batch) -> Tensor:
