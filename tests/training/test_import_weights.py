@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
         torch.save(content, tmp_path / "public.pkl")
         return refusal(capsys, ["import-weights", "hl_net", *(files or [str(tmp_path / "public.pkl")]), *options])
 
-    assert "lacks gc3.weight" in refused({k: v for k, v in state.items() if k != "gc3.weight"})
+    assert "public.pkl: lacks gc3.weight" in refused({k: v for k, v in state.items() if k != "gc3.weight"})
     assert "has more, which" in refused({**state, "more": torch.zeros(2)})
     assert "of shape [512, 9, 1]" in refused({**state, "conv1d1.weight": torch.zeros(512, 9, 1)})
     assert "'epoch' is a int" in refused({**state, "epoch": 3})

@@ -52,7 +52,7 @@ def import_weights(config: Config, files: Mapping[str, Path], out: Path | None =
         LOG.info(f"{folder.path}: done before; nothing to do")
         return folder
     data, module = assemble(prepared)
-    _fill(module.model, public, states)
+    _fill(module.model, public, states, files)
     with sole_writer(folder.path), log_to(folder.log):
         manifest = {**manifest_of(prepared), "published_weights": {p or "weights": str(f) for p, f in files.items()}}
         _write(prepared, folder, module, manifest)
@@ -77,11 +77,11 @@ def _is_done(folder: RunFolder, prepared: Prepared) -> bool:
     return folder.finished
 
 
-def _fill(model: Model[Any], public: PublicWeights, states: Mapping[str, State]) -> None:
+def _fill(model: Model[Any], public: PublicWeights, states: Mapping[str, State], files: Mapping[str, Path]) -> None:
     """Puts the public tensors in their places."""
     scored = next(name for name, part in public.items() if part.scored(model))
     named = {part or scored: state for part, state in states.items()}
-    tensors = imported(model, public, named)
+    tensors = imported(model, public, named, {part or scored: file for part, file in files.items()})
     for name in model.fitted:
         model.get_buffer(name).resize_(tensors[name].shape)
     model.load_state_dict(tensors, strict=False)  # `imported` has told what is missing

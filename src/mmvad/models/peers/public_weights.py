@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -84,11 +85,17 @@ def importable() -> list[str]:
     return [name for name in PEERS if find_spec(f"{peers.__name__}.{name}.public_weights")]
 
 
-def imported(model: Model[Any], public: PublicWeights, states: Mapping[str, State]) -> dict[str, Tensor]:
+def imported(
+    model: Model[Any],
+    public: PublicWeights,
+    states: Mapping[str, State],
+    files: Mapping[str, object] = MappingProxyType({}),
+) -> dict[str, Tensor]:
     """Our tensors out of public checkpoints, by their names, in our shapes and types.
 
     Args:
         states: the checkpoints that there are, by the names of `public`.
+        files: where they are from, for messages.
 
     Raises UserError that names a checkpoint, or tensors, that are missing, extra or of another shape.
     """
@@ -99,11 +106,12 @@ def imported(model: Model[Any], public: PublicWeights, states: Mapping[str, Stat
         raise UserError(absent[0], "this checkpoint is not given", fix=f"add {absent[0]}=FILE")
     found: dict[str, Tensor] = {}
     for name, state in states.items():
-        taken = _taken(name, public[name], public[name].sources(model), state)
+        where = files.get(name, name)
+        taken = _taken(where, public[name], public[name].sources(model), state)
         shapes = {ours: _shape(ours, own[ours], tensor, model.fitted) for ours, tensor in taken.items()}
         wrong = [ours for ours, shape in shapes.items() if _wide(shape) != _wide(taken[ours].shape)]
         if wrong:
-            raise _misshapen(name, wrong, taken[wrong[0]], shapes[wrong[0]])
+            raise _misshapen(where, wrong, taken[wrong[0]], shapes[wrong[0]])
         found |= {ours: tensor.reshape(shapes[ours]).to(own[ours].dtype) for ours, tensor in taken.items()}
     left = [name for name in own if name not in found and name not in unscored]
     if left:
@@ -112,13 +120,13 @@ def imported(model: Model[Any], public: PublicWeights, states: Mapping[str, Stat
     return found
 
 
-def _taken(name: str, part: Part, sources: Sources, state: State) -> dict[str, Tensor]:
+def _taken(where: object, part: Part, sources: Sources, state: State) -> dict[str, Tensor]:
     """Our tensors out of one checkpoint, in the public shapes. Raises UserError for missing and extra ones."""
     wanted = {public for source in sources.values() for public in source.names}
     missing = sorted(wanted - state.keys())
     extra = [public for public in state if public not in wanted and not any(re.fullmatch(p, public) for p in part.idle)]
     if missing or extra:
-        raise _misnamed(name, missing, extra)
+        raise _misnamed(where, missing, extra)
     return {ours: source.of(state) for ours, source in sources.items()}
 
 
@@ -132,20 +140,20 @@ def _wide(shape: torch.Size) -> list[int]:
     return [size for size in shape if size != 1]
 
 
-def _misnamed(part: str, missing: Sequence[str], extra: Sequence[str]) -> UserError:
+def _misnamed(where: object, missing: Sequence[str], extra: Sequence[str]) -> UserError:
     said = [f"lacks {first_names(missing)}"] if missing else []
     said += [f"has {first_names(extra)}, which the public code does not name"] if extra else []
     return UserError(
-        part,
+        where,
         " and ".join(said),
         expected="the state dict of the method's public code, with the layers that the configuration has",
         fix="give the checkpoint of this method, and the settings that it was trained with (--peers.METHOD.layers=N)",
     )
 
 
-def _misshapen(part: str, wrong: Sequence[str], tensor: Tensor, shape: torch.Size) -> UserError:
+def _misshapen(where: object, wrong: Sequence[str], tensor: Tensor, shape: torch.Size) -> UserError:
     return UserError(
-        part,
+        where,
         f"{first_names(wrong)}: of shape {[*tensor.shape]}",
         expected=f"{[*shape]}, as features, classes and settings of this configuration have it",
         fix="take a bank of the features that the weights were trained on, and their settings",
