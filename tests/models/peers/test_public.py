@@ -17,7 +17,7 @@ from open_clip.transformer import TextTransformer
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmvad.benchmarks.xd_violence import XD_VIOLENCE
+from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.models.model import Model
 from mmvad.models.peers.avadclip import network as avadclip
 from mmvad.models.peers.avadclip.settings import AvadClipSettings
@@ -168,7 +168,7 @@ def text_setting(reference: Reference, audio: int | None) -> Setting:
     assert (left.missing_keys, left.unexpected_keys) == (["token_embedding.weight"], [])
     with torch.no_grad():
         tower.token_embedding.weight[reference["tower_tokens/ids"]] = reference["tower_tokens/rows"]
-    prompts = tuple(c.prompt for c in XD_VIOLENCE.classes)
+    prompts = tuple(c.prompt for c in benchmark_named("xd_violence").classes)
     assert torch.equal(tokenize(list(prompts)), reference["tower_tokens/prompts"])
     return Setting(32, audio, 64, prompts, TextEncoder(tower))
 
