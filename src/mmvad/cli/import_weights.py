@@ -58,6 +58,7 @@ def _config(options: argparse.Namespace) -> Config:
     from mmvad.config.shipped import shipped_names
 
     shipped = [name for name in shipped_names("experiments") if name.startswith(f"peers/{options.method}_")]
+    shipped = [name for name in shipped if not name.endswith("_as_published")]  # which lie over these
     hint = ", ".join(shipped) or "a configuration of the method"
     if not options.config:
         problem = "not given, and the weights do not say what they were trained on"
