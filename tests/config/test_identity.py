@@ -155,6 +155,7 @@ BEFORE_THEIR_LATER_KEYS = {
     "macil_sd": ("va", "e0d281aa83a5"),
     "clip_tsa": ("v", "52b20a121015"),
     "vadclip": ("vt", "15712dadea83"),
+    "ur_dmu": ("v", "5a516f68fc2a"),
     "pel4vad": ("vt", "7876ae4a3ede"),
 }
 """Modalities, and the identity of a run before the method's later keys were there."""

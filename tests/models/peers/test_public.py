@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 import torch
@@ -329,39 +328,29 @@ def test_mgfn(folder: Path, compared: Compared) -> None:
     compare_whole_videos(compared, model, reference)
 
 
-def columns_of_sum_1(mask: Tensor) -> Tensor:
-    """The public distance graph, whose columns have sum 1: bool [B, L] -> [B, L, L]."""
-    return ur_dmu_rows_of_sum_1(mask).transpose(1, 2) * mask[:, None, :]
-
-
-ur_dmu_rows_of_sum_1 = ur_dmu.normalised_distance
-
-
 def test_ur_dmu(folder: Path, compared: Compared) -> None:
-    """With the public distance graph and noise."""
+    """With the public noise."""
     reference = Reference(folder / "ur_dmu.npz")
-    model = with_weights(
-        "ur_dmu", ur_dmu.build(Setting(48, None, 200, (), None), UrDmuSettings(width=32, dropout=0)), state(reference)
-    )
+    settings = UrDmuSettings(width=32, dropout=0, distance="columns")
+    model = with_weights("ur_dmu", ur_dmu.build(Setting(48, None, 200, (), None), settings), state(reference))
     batch, noise = crops_together(reference["train/x"].unsqueeze(1)), reference["train/epsilon"]
-    with patch.object(ur_dmu, "normalised_distance", columns_of_sum_1):
-        with drawn("randn_like", torch.cat([noise, torch.zeros_like(noise)])):
-            output = without_dropout(model)(batch)
-        abnormal, losses, public = batch.abnormal, model.losses(output, batch), reference.under("train/loss")
-        compared.near("scores in training", output.logits.sigmoid(), reference["train/frame"])
-        for ours, theirs in (
-            (output.abnormal[abnormal], "A_att"),
-            (output.normal[~abnormal], "N_att"),
-            (output.abnormal[~abnormal], "A_Natt"),
-            (output.normal[abnormal], "N_Aatt"),
-        ):
-            compared.near("answers of the memories", ours, reference[f"train/{theirs}"])
-        losses["kl"] = losses["kl"] * ur_dmu.SUMMED / 32
-        compared.losses(losses, {name: value for name, value in public.items() if not name.startswith("part_")})
-        backward(model, losses["total"])
-        sources = public_weights("ur_dmu")["weights"].sources(model)
-        compared.gradients(model, sources, reference.under("train/grad"))
-        compare_whole_videos(compared, model, reference, "frame")
+    with drawn("randn_like", torch.cat([noise, torch.zeros_like(noise)])):
+        output = without_dropout(model)(batch)
+    abnormal, losses, public = batch.abnormal, model.losses(output, batch), reference.under("train/loss")
+    compared.near("scores in training", output.logits.sigmoid(), reference["train/frame"])
+    for ours, theirs in (
+        (output.abnormal[abnormal], "A_att"),
+        (output.normal[~abnormal], "N_att"),
+        (output.abnormal[~abnormal], "A_Natt"),
+        (output.normal[abnormal], "N_Aatt"),
+    ):
+        compared.near("answers of the memories", ours, reference[f"train/{theirs}"])
+    losses["kl"] = losses["kl"] * ur_dmu.SUMMED / 32
+    compared.losses(losses, {name: value for name, value in public.items() if not name.startswith("part_")})
+    backward(model, losses["total"])
+    sources = public_weights("ur_dmu")["weights"].sources(model)
+    compared.gradients(model, sources, reference.under("train/grad"))
+    compare_whole_videos(compared, model, reference, "frame")
 
 
 def test_sultani(folder: Path, compared: Compared) -> None:

@@ -73,7 +73,7 @@ PUBLISHED = {
     "s3r": ("best_test", ["all_crops=True"]),
     "clip_tsa": ("best_test", ["trapezoid_ap=True"]),
     "mgfn": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
-    "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
+    "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
     "vadclip": ("best_test", ["reload_best=True", "weighting=logit", "class_names=published"]),
     "avadclip": ("best_test", ["reload_best=True", "learned_focus=True"]),
     "pel4vad_xd": ("best_test", ["all_crops=True", "smoothing=blocks_8", "trapezoid_ap=True"]),
