@@ -14,7 +14,7 @@ from mmvad.sweeps.definition import read_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 BASES = {"xd": "xd_violence", "ucf": "ucf_crime", "planted": "planted"}
-PEERS = sorted(file for file in (EXPERIMENTS / "peers").glob("*.yaml") if file.stem != "dual_stream")
+PEERS = sorted(file for file in (EXPERIMENTS / "peers").glob("*.yaml") if file.stem.rpartition("_")[2] in BASES)
 
 
 @pytest.fixture

@@ -151,6 +151,8 @@ class Config(Section):
     select: Literal["last", "best_val", "best_test"] = "last"
     """which checkpoint is reported; best_test chooses on the test set and is labelled so"""
     quirks: Quirks = Quirks()
+    published_weights: str = ""
+    """of a run whose weights are public ones, their content; `mmvad import-weights` sets it, and nothing is trained"""
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
