@@ -18,6 +18,13 @@ def add_data_parser(subparsers: Any) -> None:
     _add_import(verbs)
     _add_check(verbs)
     add_audit_parser(verbs)
+    new = verbs.add_parser(
+        "new",
+        help="a first benchmark's file for features of your own",
+        description="Looks at a folder of features and tables and writes a first FOLDER.yaml into it, to be filled in.",
+    )
+    new.add_argument("folder", type=Path, metavar="DIR")
+    new.set_defaults(run=run_new)
     show = verbs.add_parser("show", help="what a bank holds", description="What a bank's manifest says.")
     show.add_argument("bank", type=Path, metavar="BANK")
     show.set_defaults(run=run_show)
@@ -111,6 +118,16 @@ def _folds(args: argparse.Namespace) -> tuple[str | None, ...]:
 
     folds = benchmark(args.benchmark).folds
     return (args.fold,) if args.fold is not None or not folds else folds
+
+
+def run_new(args: argparse.Namespace) -> int:
+    """Writes a first benchmark's file."""
+    from mmvad.releases.first_file import TODO, write_first_file
+
+    for file in write_first_file(args.folder):
+        open_points = sum(TODO in line for line in file.read_text(encoding="utf-8").splitlines()[1:])
+        print(f"{file}: {open_points} places marked {TODO} want you" if open_points else f"{file}: written")
+    return 0
 
 
 def run_show(args: argparse.Namespace) -> int:

@@ -148,13 +148,12 @@ def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
     """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
     command = selection.command
     near = [f"no run is what `{command}` makes: these are the runs nearest to the base"] if command else []
-    if base_file(benchmark) is None:
+    base = base_file(benchmark)
+    if base is None:
         return near
     differing = other_settings(selection.context, usual(benchmark))
     return (
-        [*near, f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"]
-        if differing
-        else near
+        [*near, f"settings other than those of experiments/{base.name}: {', '.join(differing)}"] if differing else near
     )
 
 
