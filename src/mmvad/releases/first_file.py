@@ -150,7 +150,7 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
         f"# {len(_names(seen))} videos with features of {width} columns.",
         f"title: {folder.resolve().name}",
         "classes:                    # key: prompt; the normal class first",
-        *_classes(records),
+        *_classes(records, _with_events(seen, events)),
         "headline: ap                # or auc",
         f"frames_per_second: 30       # {TODO}: of the videos",
         f"row: {_row(seen, headers, records)}",
@@ -167,9 +167,17 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _classes(records: Sequence[Record]) -> list[str]:
+def _with_events(seen: Seen, events: Path | None) -> set[str]:
+    """The videos that have events."""
+    records = [r for r in seen.tables.get(events or Path(), []) if r.fields.get("events") != []]
+    return {own_name(name) for r in records if (name := r.text("video"))}
+
+
+def _classes(records: Sequence[Record], eventful: set[str]) -> list[str]:
+    """Lines of the classes: first the one that sounds normal, or else the one whose videos have no events."""
     found = Counter(str(record.fields["class"]).strip() for record in records if record.text("class"))
-    keys = sorted(found, key=lambda key: (not _NORMAL.match(key), key))
+    seldom = Counter(str(r.fields["class"]).strip() for r in records if own_name(r.text("video") or "") in eventful)
+    keys = sorted(found, key=lambda key: (not _NORMAL.match(key), seldom[key] > 0, key))
     if not keys:
         return [f"  normal: normal            # {TODO}", f"  anomaly: something unusual   # {TODO}"]
     note = "" if _NORMAL.match(keys[0]) else f"   # {TODO}: is this the normal class?"
