@@ -17,6 +17,7 @@ from mmvad.evaluation.matching import match
 from mmvad.evaluation.truth import Length, Truth, read_lengths, truth_of_lists
 from mmvad.metrics.evaluate import evaluate
 from tests.evaluation.made import EVENTS, FRAMES, LENGTHS, ROWS, TINY, classes, scores, tiny_truth
+from tests.metrics.field import field_videos, reference
 
 
 def foreign(values: dict[str, np.ndarray], per: str | None = None) -> ForeignScores:
@@ -139,3 +140,36 @@ def test_an_event_class_reaches_the_map() -> None:
     result = evaluate(TINY, match(ForeignScores(Path("x.npz"), sure), tiny_truth()).videos)
     assert result["map"]["clean"]["mean"] == 1.0
     assert isinstance(EVENTS["a_x264"][0], Event)
+
+
+def class_figures(made: dict[str, np.ndarray], lists: Path, path: Path) -> tuple[str, dict]:
+    np.savez(path, **made)  # type: ignore[arg-type]
+    truth = truth_of_lists(UCF_CRIME, read_videos(UCF_CRIME, lists), lists)
+    matched = match(read_scores(path, truth), truth, subset=True)
+    return matched.per, evaluate(UCF_CRIME, matched.videos)
+
+
+def test_class_probabilities_have_the_reference_figures(field_data: Path, tmp_path: Path) -> None:
+    """All of UCF-Crime's test set: what the published protocol's own code gives, from a file of scores."""
+    lists = field_data / "data" / "ucf_crime"
+    made = {v.name: v.class_probabilities for v in field_videos(field_data, "ucf", 1)}
+    per, result = class_figures(made, lists, tmp_path / "rows.npz")  # type: ignore[arg-type]
+    expected = reference(field_data, "ucf-0")
+    assert (per, result["frames"]) == ("row", expected["frames"])
+    for name in ("ap", "auc", "ano_auc"):
+        assert result["scores"]["combined"][name] == pytest.approx(expected[name], abs=1e-9)
+    published = [100 * result["map"]["published"][f"0.{i}"] for i in range(1, 6)]
+    assert published == pytest.approx(expected["map_published"], abs=1e-9)
+
+
+def test_class_probabilities_by_frame_have_those_by_row(field_data: Path, tmp_path: Path) -> None:
+    lists = field_data / "data" / "ucf_crime"
+    rows = {v.name: v.class_probabilities for v in field_videos(field_data, "ucf", 12)}
+    frames = {name: np.repeat(array, 16, axis=0) for name, array in rows.items()}  # type: ignore[arg-type]
+    per, by_row = class_figures(rows, lists, tmp_path / "rows.npz")  # type: ignore[arg-type]
+    other, by_frame = class_figures(frames, lists, tmp_path / "frames.npz")
+    assert (per, other) == ("row", "frame")
+    assert by_frame["scores"] == by_row["scores"]
+    for variant in ("published", "clean"):
+        values = [[made["map"][variant][f"0.{i}"] for i in range(1, 6)] for made in (by_row, by_frame)]
+        assert values[0] == pytest.approx(values[1], abs=1e-12)
