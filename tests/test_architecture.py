@@ -128,7 +128,7 @@ def test_heavy_libraries_are_known_where_they_are_used() -> None:
     assert importers("wandb") == {"training/tracking.py"}
     assert {name.split("/")[0] for name in importers("optuna")} == {"sweeps"}
     assert {name.split("/")[0] for name in importers("lightning")} == {"training", "data"}
-    assert importers("av") <= {"extraction/media.py", "demo/render.py"}
+    assert {name.split("/")[0] for name in importers("av")} == {"extraction", "demo"}
     assert importers("torchvggish") <= {"extraction/vggish.py"}
     assert importers("resampy") <= {"extraction/waveform.py"}
     assert importers("open_clip") <= {"extraction/clip.py", "models/clip_weights.py", "models/text_encoder.py"}

@@ -29,6 +29,7 @@ class UserError(Exception):
         nearest: str | None = None,
         fix: str | None = None,
     ) -> None:
+        self.where, self.problem, self.expected, self.nearest, self.fix = where, problem, expected, nearest, fix
         lines = [f"{where}: {problem}"]
         lines += [f"  expected: {expected}"] if expected else []
         lines += [f"  did you mean: {nearest}?"] if nearest else []

@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 
+from mmvad.config.files import read_yaml
+from mmvad.config.identity import lacking_keys
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
@@ -83,14 +85,18 @@ class RunFolder:
 
 
 def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
-    """The run's configuration with some keys changed. Raises UserError for what is no run folder."""
+    """The run's configuration with some keys changed; a key that is younger than the run has the value it stands for.
+
+    Raises UserError for what is no run folder.
+    """
     if folder.foreign:
         problem = "holds scores that another program wrote: there is no network in it"
         raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
     if not folder.config.is_file():
         problem = "is no run folder (config.yaml is missing)"
         raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
-    return load_config([folder.config], overrides)
+    before = [f"{key}={json.dumps(value)}" for key, value in lacking_keys(read_yaml(folder.config)).items()]
+    return load_config([folder.config], overrides, settings=(folder.config, before))
 
 
 def require_finished(folder: RunFolder) -> None:

@@ -250,6 +250,35 @@ def test_a_bad_file_is_named_and_the_others_go_on(
     assert sorted(p.parent.name for p in (tmp_path / "out").glob("*/prediction.json")) == ["test02", "test03"]
 
 
+@pytest.mark.parametrize("error", [TypeError("unsupported operand"), KeyError("x"), AssertionError(), MemoryError()])
+def test_an_error_of_any_kind_is_one_videos(
+    trained: RunFolder,
+    features: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """As a decoder's or a network's may be; the watch has the same net."""
+    plain = Predictor.predict
+
+    def predict_all_but_one(predictor: Predictor, request: Request) -> object:
+        if request.name == "test02":
+            raise error
+        return plain(predictor, request)
+
+    monkeypatch.setattr(Predictor, "predict", predict_all_but_one)
+    out = tmp_path / "out"
+    assert predict(trained, out, "--features", *files_of(features), "--audio", features) == 1
+    said = capsys.readouterr().err
+    assert f"failed: {features / 'test02__0.npy'}: {type(error).__name__}: " in said
+    assert "1 of 3 failed: test02__0.npy" in said
+    assert {path.parent.name for path in out.rglob("prediction.json")} == {"test01", "test03"}
+    watch = Predictor(load_run(trained.path, ()), OutputOptions(out))
+    commands._arrived(watch, Request("test02", (tmp_path / "test02.mp4",), lambda: None), {})  # type: ignore[arg-type, return-value]
+    assert f"test02.mp4: {type(error).__name__}: " in capsys.readouterr().err
+
+
 def test_truth_from_a_file(trained: RunFolder, features: Path, tmp_path: Path) -> None:
     truth = tmp_path / "truth.csv"
     truth.write_text("start,end,class\n1.5, 3,riot\n4,5\n")

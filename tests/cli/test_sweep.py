@@ -108,7 +108,8 @@ def test_cells_that_fail_are_marked_and_mended(bank: Path, tmp_path: Path, capsy
     """One has a file where its folder should be, one a loss that is not finite; the third trains."""
     file, results = tmp_path / "rates.yaml", tmp_path / "runs"
     file.write_text(
-        "{program: mmvad, method: grid, command: [train, --config=experiments/planted.yaml, --optim.schedule=constant],"
+        "{program: mmvad, method: grid, "
+        "command: [train, --config=experiments/planted.yaml, --optim.schedule=constant, '${args}'],"
         "parameters: {seed: {value: 0}, optim.learning_rate: {values: [0.002, 0.001, 1.0e+30]}}}"
     )
     given = [word for word in QUICK if "learning_rate" not in word]

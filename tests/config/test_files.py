@@ -14,7 +14,7 @@ from mmvad.sweeps.definition import read_sweep
 
 EXPERIMENTS = Path(__file__).resolve().parents[2] / "experiments"
 BASES = {"xd": "xd_violence", "ucf": "ucf_crime", "planted": "planted"}
-PEERS = sorted(file for file in (EXPERIMENTS / "peers").glob("*.yaml") if file.stem != "dual_stream")
+PEERS = sorted(file for file in (EXPERIMENTS / "peers").glob("*.yaml") if file.stem.rpartition("_")[2] in BASES)
 
 
 @pytest.fixture
@@ -117,7 +117,8 @@ def test_a_sweeps_own_base_is_not_taken_for_another_benchmark(tmp_path: Path) ->
     """`--benchmark` replaces a shipped base; the settings of one benchmark would otherwise be those of another."""
     file, base = tmp_path / "sweep.yaml", EXPERIMENTS / "planted.yaml"
     file.write_text(
-        f"program: mmvad\ncommand: [train, --config={base}]\nmethod: grid\nparameters: {{seed: {{value: 0}}}}"
+        f"program: mmvad\ncommand: [train, --config={base}, '${{args}}']\n"
+        "method: grid\nparameters: {seed: {value: 0}}"
     )
     with pytest.raises(UserError, match=r"(?s)its base, .*planted.yaml, is written for planted.*xd_violence"):
         read_sweep(file, "xd_violence")

@@ -8,7 +8,7 @@ import pytest
 
 from mmvad.config import identity
 from mmvad.config.identity import is_read, recipe, run_identity, run_name
-from mmvad.config.load import leaf_keys, load_config, plain
+from mmvad.config.load import leaf_keys, load_config, parse, plain
 from mmvad.config.schema import Config
 from mmvad.models.losses.settings import LAMBDAS
 from mmvad.models.peers.registry import PEERS
@@ -28,6 +28,8 @@ def another_value(key: str, field: Any) -> str:
     default = field.default
     if key in {"runtime.loggers", "benchmark"}:
         return {"benchmark": "ucf_crime"}.get(key, "[csv]")
+    if key == "peers.pel4vad.concepts":
+        return "{normal: [ordinary]}"
     if key == "data.test_span":
         return "segments"  # `whole` needs another temporal unit
     if str(get_origin(field.annotation)) == "typing.Literal":
@@ -146,6 +148,30 @@ def test_a_peers_later_keys_leave_its_older_runs_their_identity() -> None:
     assert found.startswith(BEFORE_TPWNG_LEARNED)
     changed = Config(**tpwng, peers={"tpwng": {"scale": 100.0}})  # type: ignore[arg-type]
     assert run_identity(changed, "bank", "text", "32-true") != found
+
+
+BEFORE_THEIR_LATER_KEYS = {
+    "avadclip": ("vat", "98fc42668813"),
+    "macil_sd": ("va", "e0d281aa83a5"),
+    "clip_tsa": ("v", "52b20a121015"),
+    "vadclip": ("vt", "15712dadea83"),
+    "ur_dmu": ("v", "5a516f68fc2a"),
+    "pel4vad": ("vt", "7876ae4a3ede"),
+}
+"""Modalities, and the identity of a run before the method's later keys were there."""
+
+
+@pytest.mark.parametrize("name", BEFORE_THEIR_LATER_KEYS)
+def test_an_older_run_is_read_as_it_was(name: str) -> None:
+    """Its configuration lacks keys whose default is another value than what it was trained with."""
+    modalities, digest = BEFORE_THEIR_LATER_KEYS[name]
+    new = plain(Config(model={"name": name}, modalities=modalities, data={"balanced": True}))  # type: ignore[arg-type]
+    old = identity.completed(identity.without_later_keys(new))
+    for key in PEERS[name].later_keys:
+        old["peers"][name].pop(key)
+    completed = identity.completed(old)
+    assert {key: completed["peers"][name][key] for key in PEERS[name].later_keys} == PEERS[name].later_keys
+    assert run_identity(parse(completed), "bank", "text", "32-true").startswith(digest)
 
 
 def test_the_folders_name_is_readable_and_ends_with_the_identity() -> None:

@@ -109,12 +109,13 @@ def glob(name: str) -> str:
 
 
 @pytest.mark.slow
-def test_ctrl_c_ends_it_in_order(twenty: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("signal_name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_what_asks_to_end_ends_it_in_order(twenty: Path, tmp_path: Path, signal_name: str, code: int) -> None:
     module, owner, name = KILLS["network"]
-    script = KILLED.format(module=module, owner=owner, name=name, n=20, signal="SIGINT")
+    script = KILLED.format(module=module, owner=owner, name=name, n=20, signal=signal_name)
     arguments = ["extract", str(twenty), "--out", str(tmp_path / "features"), "--workers", "2", *OPTIONS]
     stopped = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
-    assert stopped.returncode == 130
+    assert stopped.returncode == code
     assert "the same command goes on from here" in stopped.stderr
     assert "Traceback" not in stopped.stderr
     assert not list(tmp_path.rglob("*.partial"))

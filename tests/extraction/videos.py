@@ -10,6 +10,8 @@ from pathlib import Path
 import av
 import numpy as np
 
+from mmvad.extraction.soundtrack import sound
+
 Rate = int | Fraction
 NTSC = Fraction(30000, 1001)
 
@@ -118,6 +120,31 @@ def onset(rows: np.ndarray, quiet: Callable[[np.ndarray], np.ndarray] = lambda r
     """The first row that is clearly not as the first one is."""
     distance = np.abs(rows - quiet(rows)).max(axis=1)
     return int(np.argmax(distance > 0.2 * distance.max()))
+
+
+def heard(path: Path, track: int = 0, said: Sequence[str] = ()) -> tuple[np.ndarray, int]:
+    """A track's samples and rate; reading it says so much."""
+    notes: list[str] = []
+    taken = sound(path, track, notes)
+    assert taken is not None
+    blocks = list(taken.blocks)
+    assert notes == list(said)
+    return np.concatenate(blocks), taken.rate
+
+
+def joined(path: Path, *parts: Path) -> Path:
+    """The files' bytes one behind the other, as `cat a.ts b.ts` does."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+def zeroed(path: Path, begin: float, end: float) -> Path:
+    """The file, whose bytes between these shares of it are zero, as a disk gives back what it has lost."""
+    data = bytearray(path.read_bytes())
+    first, last = (round(share * len(data)) for share in (begin, end))
+    data[first:last] = bytes(last - first)
+    path.write_bytes(data)
+    return path
 
 
 def repeat_video(source: Path, path: Path, times: int) -> Path:

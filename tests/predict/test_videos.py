@@ -26,7 +26,7 @@ from mmvad.config.load import load_config
 from mmvad.demo.features import write_bank
 from mmvad.demo.render import render
 from mmvad.demo.script import write_scripts
-from mmvad.extraction.extractor import small_extractor
+from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
 from mmvad.training.train import train
 
 pytestmark = pytest.mark.slow
@@ -106,6 +106,43 @@ def test_a_watched_folder(demo: tuple[RunFolder, Path], tmp_path: Path) -> None:
     again = ["predict", str(folder), "--checkpoint", str(run.path), "--out", str(out)]
     assert main(again) == 1  # bad.mp4
     assert (out / "first" / "prediction.json").stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)])
+def test_what_asks_to_end_stops_between_two_videos(
+    demo: tuple[RunFolder, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
+    code: int,
+) -> None:
+    """The first video is there, the second has nothing, and the same command goes on; of a watch Ctrl-C is the end."""
+    run, clips = demo
+    first, second = sorted(clips.glob("test-*.mp4"))
+    plain = Extractor.extract
+
+    def extract(extractor: Extractor, path: Path) -> VideoFeatures:
+        if path.name == second.name:
+            os.kill(os.getpid(), number)
+        return plain(extractor, path)
+
+    command = ["predict", str(first), str(second), "--checkpoint", str(run.path), "--out", str(tmp_path / "out")]
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(second, folder)
+    watched = ["predict", "--watch", str(folder), "--checkpoint", str(run.path), "--out", str(tmp_path / "watched")]
+    with monkeypatch.context() as patch:
+        patch.setattr(Extractor, "extract", extract)
+        assert main(command) == code
+        assert "stopped; the same command goes on from here" in capsys.readouterr().err
+        assert main(watched) == (0 if number == signal.SIGINT else code)
+        said = capsys.readouterr().out.splitlines()[-1]
+        assert said == "stopped watching" + ("" if code == 130 else "; the same command goes on from here")
+    assert [path.parent.name for path in tmp_path.rglob("prediction.json")] == [first.stem]
+    assert not [*tmp_path.rglob("*.partial"), *tmp_path.rglob(f"{second.stem}/*")]
+    assert main(command) == 0
+    assert f"{first.stem}: done before" in capsys.readouterr().out
 
 
 def wait_for(file: Path, process: subprocess.Popen) -> None:

@@ -74,9 +74,11 @@ def test_empty_folders_are_no_release(tmp_path: Path) -> None:
 
 
 def test_two_files_of_one_crop(ucf: Hand) -> None:
-    shutil.copy(ucf.visual(UCF_TRAIN[0]), ucf.root / "UCFClipFeatures" / UCF_TEST[0].split("/")[0])
-    with pytest.raises(UserError, match="a second file of this crop, beside"):
-        find_release(UCF, ucf.root)
+    first = ucf.visual(UCF_TRAIN[0])
+    copy = ucf.root / "UCFClipFeatures" / UCF_TEST[0].split("/")[0] / first.name
+    shutil.copy(first, copy)
+    ((second, other),) = find_release(UCF, ucf.root).duplicates
+    assert {second, other} == {first, copy}
 
 
 def test_files_without_a_crop_are_kept_apart(xd: Hand) -> None:

@@ -70,7 +70,8 @@ def test_overrides_change_the_rows_and_the_command() -> None:
 def test_a_sweep_over_text_weights_has_a_row_each(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     parameters = "model.text.weights: {values: [random, a.pt, b.pt]}"
-    file.write_text(f"{{program: mmvad, method: grid, command: [--config=planted], parameters: {{{parameters}}}}}")
+    command = "[train, --config=planted, '${args}']"
+    file.write_text(f"{{program: mmvad, method: grid, command: {command}, parameters: {{{parameters}}}}}")
     assert [row.label for row in study_of_sweep(read_sweep(file), [], "").rows] == ["random", "a.pt", "b.pt"]
 
 
@@ -94,7 +95,7 @@ def test_cells_that_cannot_be_run_are_no_rows(tmp_path: Path) -> None:
 def test_any_sweep_has_a_table(tmp_path: Path) -> None:
     file = tmp_path / "mine.yaml"
     file.write_text(
-        "{program: mmvad, method: grid, command: [--config=planted],"
+        "{program: mmvad, method: grid, command: [train, --config=planted, '${args}'],"
         "parameters: {model.dropout: {values: [0.1, 0.2]}, optim.epochs: {values: [2, 4]}}}"
     )
     (study,) = tables_named(["mine.yaml"], "xd_violence")

@@ -7,10 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from mmvad.cli.main import main
 from mmvad.runs import RunFolder
 from mmvad.training.checkpoints import LAST
+from mmvad.training.module import AnomalyModule
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
 from tests.runs import MEASURED, arguments, configured, refusal, report
@@ -139,3 +141,19 @@ def test_an_unfinished_run_is_said_to_be_one(
     text = refusal(capsys, ["test", str(copy)])
     assert "the run is not finished" in text
     assert "the same `mmvad train` command goes on with it" in text
+
+
+def test_a_run_from_before_a_key_is_tested_as_it_was_trained(bank: Path, tmp_path: Path) -> None:
+    """Its configuration lacks the key, whose default is another value today."""
+    method = ("model.name=macil_sd", "modalities=va", "data.test_span=whole", "optim.epochs=1")
+    run = train(configured(bank, tmp_path, *method, "peers.macil_sd.initialisation=xavier"))
+    lines = run.config.read_text().splitlines(keepends=True)
+    younger = ("initialisation:", "published_weights:")
+    run.config.write_text("".join(line for line in lines if not line.strip().startswith(younger)))
+    assert len(run.config.read_text().splitlines()) == len(lines) - 2
+    assert main(["test", str(run.path)]) == 0
+    checkpoint = torch.load(run.checkpoints / LAST, weights_only=True)
+    del checkpoint["hyper_parameters"]["config"]["peers"]["macil_sd"]["initialisation"]
+    torch.save(checkpoint, tmp_path / "older.ckpt")
+    module = AnomalyModule.load_from_checkpoint(tmp_path / "older.ckpt")
+    assert module.config.peers.macil_sd.initialisation == "xavier"

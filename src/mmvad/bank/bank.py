@@ -17,6 +17,7 @@ from typing import Any, get_args
 import numpy as np
 
 from mmvad.bank.index import FORMAT, BankVideo, Rows, content_hash, from_record, rows_digest
+from mmvad.bank.rows import HEADER_BYTES
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Split
 from mmvad.benchmarks.registry import benchmark, remember
@@ -184,7 +185,8 @@ def _check_rows(path: Path, rows: np.ndarray, spans: list[tuple[int, int]]) -> N
 
 def _map(path: Path) -> np.ndarray:
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        empty = path.stat().st_size <= HEADER_BYTES  # nothing to map
+        return np.load(path, mmap_mode=None if empty else "r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(path, f"cannot be opened: {error}", expected="an array of the bank", fix=_AGAIN) from error
 

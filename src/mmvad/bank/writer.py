@@ -142,9 +142,9 @@ class BankWriter:
 
     def close(self) -> None:
         """Sorts the videos by name, writes index and manifest and moves the bank into place."""
-        empty = next((split for split, videos in self._videos.items() if not videos), None)
-        if empty:
-            raise UserError(self.path, f"no {empty} video", expected="at least one video in each split")
+        empty = [split for split, videos in self._videos.items() if not videos]
+        if empty and (not self.benchmark.own or len(empty) > 1):
+            raise UserError(self.path, f"no {empty[0]} video", expected="at least one video in each split")
         with disk_errors(self.path):
             for split in self._videos:
                 self._finish(split)
@@ -236,6 +236,7 @@ class BankWriter:
         videos = sorted(self._videos[split].values(), key=lambda video: video.name)
         if videos != list(self._videos[split].values()):
             videos = self._sort(split, videos)
+        self._file(split, "visual")  # there also in a split without videos, which a user's benchmark may have
         for modality in MODALITIES:
             if (split, modality) in self._files:
                 self._files[split, modality].finish()

@@ -216,11 +216,6 @@ class _Reader:
         if not normal and not events and self.definition.events is not None:
             problem = f"{video.name} is abnormal and has no event"
             raise UserError(entry.where, problem, expected="an event in every abnormal test video")
-        for event in events if self.definition.frames == "raw" else ():
-            if video.timing.frames is not None and event.end > video.timing.frames:
-                problem = f"an event of {video.name} ends at frame {event.end}, past the video's {video.timing.frames}"
-                fix = "mend the event or the video's frames, or say `unit` and `end` of events as they are"
-                raise UserError(entry.where, problem, fix=fix)
 
     def _events(self, listed: dict[str, _Listed]) -> tuple[dict[str, list[Event]], dict[str, int]]:
         """Events by video, in their files' order, and videos' frames where these files say them."""
@@ -244,9 +239,8 @@ class _Reader:
                     lengths[name] = int(frames)
                 inner = nested(table, record)
                 flat = [record] if record.text("start") is not None or record.text("end") is not None else []
-                events.setdefault(name, []).extend(
-                    self._event(e, record, listed[name].video, spec) for e in flat + inner
-                )
+                video, end = listed[name].video, lengths.get(name, listed[name].video.timing.frames)
+                events.setdefault(name, []).extend(self._event(e, video, spec, end) for e in flat + inner)
         if unlisted:
             first = ", ".join(dict.fromkeys(unlisted[:3]))
             LOG.warning(
@@ -262,15 +256,17 @@ class _Reader:
             if name in listed:
                 events.setdefault(name, []).extend(found)
 
-    def _event(self, record: Record, outer: Record, video: Video, spec: Events) -> Event:
+    def _event(self, record: Record, video: Video, spec: Events, frames: int | None) -> Event:
         start, end = (_bound(record, name, spec, video, self.definition) for name in ("start", "end"))
         end += spec.end == "inclusive"
         if not 0 <= start < end:
             problem = f"an event of {video.name} from {record.text('start')} to {record.text('end')}"
             raise UserError(record.where, problem, expected="0 <= start < end")
-        word = record.text("class") or outer.text("class")
-        label = self._event_class(word, video, record.where)
-        return Event(label, start, end)
+        if self.definition.frames == "raw" and frames is not None and end > frames:
+            problem = f"an event of {video.name} ends at frame {end}, past the video's {frames}"
+            fix = "mend the event or the video's frames, or say `unit` and `end` of events as they are"
+            raise UserError(record.where, problem, fix=fix)
+        return Event(self._event_class(record.text("class"), video, record.where), start, end)
 
     def _event_class(self, word: str | None, video: Video, where: str) -> str:
         if word is None or word.lower() in {"anomaly", "abnormal", "anomalous"} - set(self.benchmark.class_keys):

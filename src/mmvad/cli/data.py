@@ -18,6 +18,13 @@ def add_data_parser(subparsers: Any) -> None:
     _add_import(verbs)
     _add_check(verbs)
     add_audit_parser(verbs)
+    new = verbs.add_parser(
+        "new",
+        help="a first benchmark's file for features of your own",
+        description="Looks at a folder of features and tables and writes a first FOLDER.yaml into it, to be filled in.",
+    )
+    new.add_argument("folder", type=Path, metavar="DIR")
+    new.set_defaults(run=run_new)
     show = verbs.add_parser("show", help="what a bank holds", description="What a bank's manifest says.")
     show.add_argument("bank", type=Path, metavar="BANK")
     show.set_defaults(run=run_show)
@@ -69,6 +76,11 @@ def _add_common(parser: argparse.ArgumentParser, path: str, help_text: str) -> N
     )
     parser.add_argument("--audio-width", type=int, metavar="N", help="columns of audio files (VGGish 128)")
 
+    parser.add_argument(
+        "--full-list", type=Path, metavar="FILE", help="where all findings go if many share a problem "
+        "(default: NAME.findings.txt in the current folder)",
+    )  # fmt: skip
+
 
 def crop_numbers(text: str) -> tuple[int, ...]:
     """The crops of an option such as "0,5". Raises ArgumentTypeError for anything else."""
@@ -108,6 +120,16 @@ def _folds(args: argparse.Namespace) -> tuple[str | None, ...]:
     return (args.fold,) if args.fold is not None or not folds else folds
 
 
+def run_new(args: argparse.Namespace) -> int:
+    """Writes a first benchmark's file."""
+    from mmvad.releases.first_file import TODO, write_first_file
+
+    for file in write_first_file(args.folder):
+        open_points = sum(TODO in line for line in file.read_text(encoding="utf-8").splitlines()[1:])
+        print(f"{file}: {open_points} places marked {TODO} want you" if open_points else f"{file}: written")
+    return 0
+
+
 def run_show(args: argparse.Namespace) -> int:
     """Prints what a bank's manifest says."""
     from mmvad.bank.bank import open_bank
@@ -127,5 +149,8 @@ def run_show(args: argparse.Namespace) -> int:
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:
+    """The options that both verbs have, as their functions take them."""
+    named = args.path.resolve().name if args.path else Path(args.benchmark).stem
+    full_list = args.full_list or Path(f"{named or 'release'}.findings.txt")
     names = ("lists", "audio", "crops", "subset", "visual_width", "audio_width", "layout")
-    return {name: getattr(args, name) for name in names}
+    return {"full_list": full_list, **{name: getattr(args, name) for name in names}}

@@ -15,6 +15,7 @@ from mmvad.cli.data import add_data_parser
 from mmvad.cli.demo import add_demo_parser
 from mmvad.cli.evaluate import add_evaluate_parser
 from mmvad.cli.extract import add_extract_parser
+from mmvad.cli.import_weights import add_import_weights_parser
 from mmvad.cli.predict import add_predict_parser
 from mmvad.cli.report import add_curves_parser, add_report_parser
 from mmvad.cli.sweep import add_sweep_parser
@@ -91,6 +92,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_train_parser(verbs, arguments if arguments[:1] == ["train"] and {"-h", "--help"} & set(arguments) else ())
     add_test_parser(verbs)
     add_evaluate_parser(verbs)
+    add_import_weights_parser(verbs)
     add_predict_parser(verbs)
     add_demo_parser(verbs)
     add_report_parser(verbs)

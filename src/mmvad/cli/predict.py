@@ -124,8 +124,19 @@ def _predict_videos(options: argparse.Namespace, run: Any) -> int:
         taken = {video_name(path): path for path in videos}
         print(f"watching {options.watch}; Ctrl-C ends it")
         watch(options.watch, SUFFIXES, lambda path: _arrived(predictor, request_video(path, extractor), taken))
-        print("stopped watching")
+        return _end_of_watch(code)
     return code
+
+
+def _end_of_watch(code: int) -> int:
+    """The exit code: Ctrl-C is how a watch ends; a signal of the system's is told on, for what would follow it."""
+    from mmvad.system.stopping import EXIT_CTRL_C, interrupted_code
+
+    if interrupted_code() == EXIT_CTRL_C:
+        print("stopped watching")
+        return code
+    print("stopped watching; the same command goes on from here", flush=True)
+    return interrupted_code()
 
 
 def _predictor(
@@ -170,23 +181,24 @@ def _arrived(predictor: Predictor, request: Request, taken: dict[str, Path]) -> 
 
 def _one(predictor: Predictor, request: Request) -> bool:
     """Predicts one video and says what was found; False for a bad one, which is named. A full disk ends everything."""
+    from mmvad.system.attempts import Failure, attempt
+
+    done = attempt(request.files[0], lambda: _predicted(predictor, request))
+    if isinstance(done, Failure):
+        print(f"failed: {done.reason}", file=sys.stderr)
+        return False
+    print(done, flush=True)
+    return True
+
+
+def _predicted(predictor: Predictor, request: Request) -> str:
+    """Predicts one video; gives what was found, in words."""
     from mmvad.predict.job import prediction_line
-    from mmvad.system.disk import DiskFullError
 
     folder = predictor.output.out / request.name
-    try:
-        if predictor.is_done(request):
-            print(f"{request.name}: done before, {folder}", flush=True)
-        else:
-            print(f"{prediction_line(predictor.predict(request))}\n  {folder}", flush=True)
-        return True
-    except DiskFullError:
-        raise
-    except UserError as error:
-        print(f"failed: {error}", file=sys.stderr)
-    except (RuntimeError, ValueError, OSError) as error:  # a file that a decoder or a network chokes on
-        print(f"failed: {request.files[0]}: {type(error).__name__}: {error}", file=sys.stderr)
-    return False
+    if predictor.is_done(request):
+        return f"{request.name}: done before, {folder}"
+    return f"{prediction_line(predictor.predict(request))}\n  {folder}"
 
 
 def _check_truth(options: argparse.Namespace, count: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import json
 
@@ -23,16 +24,44 @@ _LATER = {
     "model.width": 0,
     "optim.schedule_by": "epochs",
     "optim.warmup": 0.0,
+    "published_weights": "",
     **LATER_WEIGHTS,
     **{f"peers.{name}.{key}": value for name, peer in PEERS.items() for key, value in peer.later_keys.items()},
 }
-"""Keys that came after runs had been made, with the value that stands for how it was before."""
+"""Keys that came after runs had been made, with the value that stands for how it was before.
+
+A default may be another value: new runs have it, those from before the key keep theirs (`lacking_keys`).
+"""
 
 
 def without_later_keys(tree: Tree) -> Tree:
     """A resolved configuration without later keys that change nothing: runs from before them keep their identity."""
     for key, before in _LATER.items():
         tree = _without(tree, key.split("."), before)
+    return tree
+
+
+def lacking_keys(tree: Tree) -> Tree:
+    """The later keys that a run's configuration, of any age, does not have, as it was before them: dotted."""
+    return {key: before for key, before in _LATER.items() if not _has(tree, key.split("."))}
+
+
+def _has(tree: Tree, path: list[str]) -> bool:
+    """Whether a key is there, or is of a section that is not."""
+    *sections, last = path
+    for section in sections:
+        if not isinstance(tree.get(section), dict):
+            return True
+        tree = tree[section]
+    return last in tree
+
+
+def completed(tree: Tree) -> Tree:
+    """A run's configuration, of any age, with the later keys that it lacks as it was before them."""
+    tree = copy.deepcopy(tree)
+    for key, before in lacking_keys(tree).items():
+        *sections, last = key.split(".")
+        functools.reduce(lambda inner, section: inner[section], sections, tree)[last] = before
     return tree
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from mmvad.benchmarks.registry import own_benchmark, remember
 from mmvad.config.files import named_benchmark
 from mmvad.config.optim import Optim
 from mmvad.models.losses.settings import Loss
@@ -150,6 +151,8 @@ class Config(Section):
     select: Literal["last", "best_val", "best_test"] = "last"
     """which checkpoint is reported; best_test chooses on the test set and is labelled so"""
     quirks: Quirks = Quirks()
+    published_weights: str = ""
+    """of a run whose weights are public ones, their content; `mmvad import-weights` sets it, and nothing is trained"""
     runtime: Runtime = Runtime()
 
     @model_validator(mode="after")
@@ -200,6 +203,17 @@ class Config(Section):
             )
         if method.pairs and not self.data.balanced:
             raise ValueError(f"data.balanced: {method.title} learns from pairs of bags; set data.balanced to on")
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """With what a user's benchmark is: the process that this goes to has not read its file."""
+        own = own_benchmark(self.benchmark)
+        return {**super().__getstate__(), "benchmark": own.facts if own else None}
+
+    def __setstate__(self, state: dict[Any, Any]) -> None:
+        facts = state.pop("benchmark", None)
+        if facts:
+            remember(facts, Path("configuration"))
+        super().__setstate__(state)
 
     @property
     def uses_audio(self) -> bool:

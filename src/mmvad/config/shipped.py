@@ -52,6 +52,7 @@ def no_such_file(written: Path, kind: Kind) -> UserError:
     beside = {path.stem: path.name for path in folder.glob("*.yaml")} if folder.is_dir() else {}
     here = nearest_name(bare.name, beside)
     deeper = [name for name in names if bare.name and Path(name).name.startswith(bare.name)]  # rtfm: peers/rtfm_planted
+    deeper.sort(key=lambda name: name.endswith("_as_published"))  # which lie over others
     shipped = nearest_name(bare.as_posix().removeprefix(f"{kind}/"), names)
     shipped = shipped or next(iter(deeper), None) or nearest_name(bare.name, names)
     found = [str(folder / beside[here])] if here else []

@@ -16,10 +16,12 @@ import numpy as np
 
 import mmvad
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
-from mmvad.extraction import media
 from mmvad.extraction.clip import build_image_encoder
+from mmvad.extraction.container import decoder_version
 from mmvad.extraction.crops import POLICIES, crop_frame
+from mmvad.extraction.media import MediaInfo, pictures, probe
 from mmvad.extraction.snippets import Sample, Sampling, Snippets
+from mmvad.extraction.soundtrack import NO_SOUND, sound
 from mmvad.extraction.vggish import AudioEncoder, build_audio_encoder, example
 from mmvad.extraction.waveform import RATE, resampled, snippet_ends, tick_ends, tick_of_snippet, windows
 from mmvad.system.device import torch_device, tower_precision
@@ -153,7 +155,7 @@ class Extractor:
         Raises UserError, naming the file, where it cannot be read at all.
         """
         notes: list[str] = []
-        info = media.probe(path)
+        info = probe(path)
         snippets, step = Snippets(self.settings.sampling), Steps(advance)
         uses_audio = self.settings.audio
         visual = self._visual(info, snippets, notes, step.part(0, 1 - SOUND_SHARE * uses_audio))
@@ -161,7 +163,7 @@ class Extractor:
         audio = self._audio(path, starts, notes, step.part(1 - SOUND_SHARE, 1)) if uses_audio else None
         step.to(1)
         crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
-        return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(notes))
+        return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(dict.fromkeys(notes)))
 
     def describe(self) -> dict[str, Any]:
         """How features are made, plain JSON values: what decides them, and the versions of what computes them."""
@@ -190,11 +192,11 @@ class Extractor:
             "track": settings.audio_track,
         }
         packages = {name: version(name) for name in ("torch", "open_clip_torch", "torchvggish", "resampy")}
-        versions = {"mmvad": mmvad.__version__, **media.decoder_version(), **packages}
+        versions = {"mmvad": mmvad.__version__, **decoder_version(), **packages}
         return {"visual": visual, "audio": audio, "versions": versions}
 
     def _visual(
-        self, info: media.MediaInfo, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
+        self, info: MediaInfo, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
     ) -> np.ndarray:
         """Features of all crops, float32 [n, crops, d]. Tells `advance` the share of the picture, from 0 to 1."""
         crops, rows = self.settings.crops, list[np.ndarray]()
@@ -215,7 +217,7 @@ class Extractor:
     ) -> Generator[tuple[Sample, np.ndarray], None, None]:
         """The frames that count with their crops, uint8 [crops, 224, 224, 3]."""
         began = time.perf_counter()
-        for sample in snippets.pick(media.pictures(path, notes)):
+        for sample in snippets.pick(pictures(path, notes)):
             images = crop_frame(sample.shown.rgb(), self.settings.crops)
             self.seconds["decode"] += time.perf_counter() - began
             yield sample, images
@@ -229,12 +231,13 @@ class Extractor:
         Tells `advance` the share of the sound, from 0 to 1.
         """
         assert self.sound is not None
-        track = media.sound(path, self.settings.audio_track, notes)
-        taken = Duration()
-        blocks = iter(()) if track is None else taken.through(resampled(track.blocks, track.rate))
+        track, taken = sound(path, self.settings.audio_track, notes), Duration()
+        if track is None:
+            return None
+        blocks = taken.through(resampled(track.blocks, track.rate))
         first = next(blocks, None)
         if first is None:
-            notes.append("no audio track" if track is None else "the audio track holds no sound that can be decoded")
+            notes.append(NO_SOUND)
             return None
         tick = self.settings.audio_window == "tick"
         ends: list[int] = list(tick_ends(float(starts[-1]))) if tick else snippet_ends(starts)

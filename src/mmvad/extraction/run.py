@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor
 from mmvad.extraction.folder import FeatureFolder
 from mmvad.extraction.video_files import video_name
-from mmvad.system.disk import DiskFullError
+from mmvad.system.attempts import Failure, attempt
 from mmvad.system.progress import progress_bar
 
 
@@ -48,8 +47,8 @@ class _Done:
     warnings: tuple[str, ...]
 
 
-class _Stopped(Exception):
-    """The extraction was interrupted."""
+class _Stopped(BaseException):
+    """The extraction was interrupted: no failure of a video."""
 
 
 def extract_all(videos: Sequence[Path], extractor: Extractor, folder: FeatureFolder, workers: int = 1) -> Outcome:
@@ -85,33 +84,29 @@ def _one(
     folder: FeatureFolder,
     stop: threading.Event,
     advance: Callable[[int], object],
-) -> _Done | str:
-    """What is kept of the video, or why it failed: not its error, whose traceback would keep all that it names."""
+) -> _Done | Failure:
+    """What is kept of the video, or why it failed."""
 
     def go_on(share: float) -> None:
         if stop.is_set():
             raise _Stopped
         advance(round(size * share))
 
-    try:
+    def extract() -> _Done:
         go_on(0)
         folder.paths.visual(video_name(path), 0)  # says at once where the lists do not have the video
         features = extractor.extract(path, go_on)
         folder.save(path, features)
-    except (DiskFullError, _Stopped):
-        raise
-    except UserError as error:
-        return str(error)
-    except Exception as error:  # a file of a kind that nobody has seen shall not take the others with it
-        return f"{path}: {type(error).__name__}: {error}"
-    seconds, sound = float(features.starts[-1]), features.audio is not None
-    return _Done(len(features.starts) - 1, features.frames, seconds, sound, features.warnings)
+        seconds, sound = float(features.starts[-1]), features.audio is not None
+        return _Done(len(features.starts) - 1, features.frames, seconds, sound, features.warnings)
+
+    return attempt(path, extract)
 
 
-def _settle(path: Path, done: _Done | str, outcome: Outcome) -> None:
+def _settle(path: Path, done: _Done | Failure, outcome: Outcome) -> None:
     """Notes and prints what became of a video."""
-    if isinstance(done, str):
-        outcome.failed[path] = done
+    if isinstance(done, Failure):
+        outcome.failed[path] = done.reason
         print(f"{video_name(path)}: failed", file=sys.stderr, flush=True)
         return
     outcome.extracted += 1

@@ -35,7 +35,7 @@ def shots_of(
         scores: the combined score, [n]; it also says what is abnormal (above 0.5) where `truth` is None.
         edges: seconds, [n + 1].
     """
-    from mmvad.extraction.media import frames_at
+    from mmvad.extraction.thumbnails import frames_at
 
     times = shot_times(scores, edges, count)
     inside = [is_abnormal(second, scores, edges, truth) for second in times]

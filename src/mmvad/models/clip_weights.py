@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.errors import UserError
+from mmvad.models.clip_names import architecture_of, in_open_clips_names
 
 RANDOM_WEIGHTS_SEED = 0
 PUBLISHED = (
@@ -35,7 +36,8 @@ def tower_state(
     Raises UserError where they cannot be had, cannot be read without running code, or do not fit.
     """
     state = _read_file(Path(weights), where) if is_path(weights) else _fetch(architecture, weights, where)
-    state = _part(state, tower)
+    whole = in_open_clips_names({name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)})
+    state = _part(whole, tower)
     wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
     if wrong:
         found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
@@ -43,7 +45,8 @@ def tower_state(
             f"{where}: {weights}",
             f"{len(wrong)} of {len(wanted)} {tower} weights do not fit {architecture}; {wrong[0]!r} {found}",
             expected=f"{wrong[0]!r} of shape {tuple(wanted[wrong[0]].shape)}",
-            fix=f"give the checkpoint of that architecture, or change {where.replace('weights', 'architecture')}",
+            fix=f"{_is_of(whole)}give the checkpoint of {architecture}, or change "
+            + where.replace("weights", "architecture"),
         )
     return {name: state[name].float() for name in wanted}
 
@@ -77,26 +80,36 @@ def _without_warnings(*loggers: str) -> Iterator[None]:
 
 def _part(state: dict[str, Tensor], tower: Tower) -> dict[str, Tensor]:
     """The tensors of one tower: the image tower's names begin with `visual.`, the text tower's may with `text.`."""
-    tensors = {name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)}
     if tower == "visual":
-        return {n.removeprefix("visual."): t for n, t in tensors.items() if n.startswith("visual.")}
-    return {n.removeprefix("text."): t for n, t in tensors.items() if not n.startswith("visual.")}
+        return {n.removeprefix("visual."): t for n, t in state.items() if n.startswith("visual.")}
+    return {n.removeprefix("text."): t for n, t in state.items() if not n.startswith("visual.")}
+
+
+def _is_of(state: dict[str, Tensor]) -> str:
+    """What the file is by its image tower, as the beginning of an advice."""
+    found = architecture_of(state)
+    return f"the file is of {found}: " if found else ""
 
 
 def _read_file(path: Path, where: str) -> dict[str, Tensor]:
-    """State of a local checkpoint: open_clip's (.pt, .bin, .safetensors) or OpenAI's TorchScript archive."""
+    """State of a local checkpoint: open_clip's or Transformers' (.pt, .bin, .safetensors), or OpenAI's archive."""
+    if path.is_dir():
+        files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".pt"))
+        nearest = str(files[-1]) if files else None
+        raise UserError(f"{where}: {path}", "is a folder", expected="the file of weights in it", nearest=nearest)
     if not path.is_file():
         raise UserError(
             f"{where}: {path}",
             "no such file",
-            expected="a CLIP ViT-B/16 checkpoint (open_clip's .safetensors or .pt, or OpenAI's ViT-B-16.pt)",
+            expected="a CLIP ViT-B/16 checkpoint (open_clip's or Transformers' .safetensors or .bin, or OpenAI's .pt)",
             fix=f"correct the path, or set {where}=openai where there is a network; or "
             + PUBLISHED.format(where=where),
         )
     from open_clip.factory import load_state_dict
 
     try:
-        return load_state_dict(str(path))
+        with warnings.catch_warnings(action="ignore"):  # of an archive's form, and of old pickle protocols
+            return load_state_dict(str(path))
     except Exception as first:
         try:
             with warnings.catch_warnings(
@@ -108,8 +121,19 @@ def _read_file(path: Path, where: str) -> dict[str, Tensor]:
                 f"{where}: {path}",
                 f"cannot be read as weights ({type(first).__name__})",
                 expected="a state dict that torch reads with weights_only=True, .safetensors, or OpenAI's archive",
-                fix="download the file again; a checkpoint that needs pickled code is never loaded",
+                fix=_advice(path),
             ) from first
+
+
+def _advice(path: Path) -> str:
+    """What to do about a file that cannot be read, by how it begins."""
+    with open(path, "rb") as file:
+        start = file.read(16)
+    if start[8:10] == b'{"' and path.suffix != ".safetensors":
+        return "it looks like a .safetensors file: give it that suffix"
+    if start.startswith(b"version https"):
+        return "it is a Git LFS pointer: run `git lfs pull`, or download the file itself"
+    return "download the file again; a checkpoint that needs pickled code is never loaded"
 
 
 def _fetch(architecture: str, name: str, where: str) -> dict[str, Tensor]:

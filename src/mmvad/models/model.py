@@ -5,9 +5,10 @@ The dual-stream network and every peer are one of these; training, testing, swee
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, NamedTuple, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 
@@ -105,6 +106,12 @@ class Model(nn.Module, Generic[Output]):
 
     def end_epoch(self, epoch: int, epochs: int) -> None:
         """Called after each epoch's last step: for what is copied between networks."""
+
+
+def in_float32(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """What a layer gives in single precision, whatever autocast says: for scores, of which bfloat16 makes ties."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
 
 
 def trainable_parameters(network: nn.Module) -> int:

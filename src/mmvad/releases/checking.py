@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import get_args
@@ -12,11 +11,11 @@ from mmvad.benchmarks.benchmark import Benchmark, Split, Video
 from mmvad.benchmarks.lists import read_videos
 from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
-from mmvad.releases.arrays.reading import ArrayHeader
-from mmvad.releases.find import Release, require_audio
-from mmvad.releases.importing import audio_columns, default_audio, release_of
+from mmvad.releases.examining import count_findings, examine
+from mmvad.releases.findings import Finding, counts_table, keep_full_list, listing
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.planning import AudioPolicy, Finding, Options, Plan, load_visual, plan_import
+from mmvad.releases.options import AudioPolicy
+from mmvad.releases.planning import Plan, load_visual
 from mmvad.system.progress import progress_bar
 
 Show = Callable[[str], object]
@@ -34,35 +33,34 @@ def check(
     audio_width: int | None = None,
     layout: LayoutName | None = None,
     fold: str | None = None,
+    full_list: Path | None = None,
     progress: bool = True,
     show: Show = print,
 ) -> list[Finding]:
-    """What is wrong with the release or bank at `path`; each finding and a table of counts are shown.
+    """What is wrong with the release or bank at `path`; each problem and a table of counts are shown.
 
     Every row of every file is read. A bank is compared with the lists only if they are named. With `subset` videos
-    without a file and lists that are cut are no fault; a video that lacks some of its crops is. Raises UserError where
+    without a file and lists that are cut are no fault; a video that lacks some of its crops is, and so is one whose
+    file lies elsewhere. `full_list` is written where more files share a problem than are shown. Raises UserError where
     there is nothing to check, for crops that are not there, and for what only a release can be asked of a bank.
     """
     spec = benchmark(benchmark_name, fold)
     path = Path(path) if path else spec.folder or Path()
-    folder = Path(lists) if lists else None
     if is_bank(path):
         _refuse_release_options(path, crops=crops, audio=audio, layout=layout, visual_width=visual_width)
-        bank, videos = open_bank(path), read_videos(spec, folder) if folder else None
-        found, listed = list(_check_bank(spec, bank, videos, progress)), _bank_counts(bank)
+        bank, videos = open_bank(path), read_videos(spec, Path(lists)) if lists else None
+        listed = _bank_counts(bank)
+        found = [*_check_bank(spec, bank, videos, progress), *count_findings(spec, path, listed)]
     else:
-        release, videos = release_of(spec, path, lists, layout)
-        taken, policy = tuple(crops) if crops is not None else None, audio or default_audio(release)
-        no_audio = list(_no_audio(release)) if policy == "required" else []
-        options = Options(visual_width, audio_columns(spec, audio_width), taken, "none" if no_audio else policy)
-        with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
-            plan = plan_import(release, videos, options, advance)
-        listed = {split: len(videos[split]) for split in videos}
-        found = no_audio + plan.findings + list(_not_finite(plan, progress))
-    found += _count_findings(spec, path, listed)
+        examined = examine(
+            benchmark_name, path, lists=lists, audio=audio, crops=crops, visual_width=visual_width,
+            audio_width=audio_width, layout=layout, fold=fold, progress=progress,
+        )  # fmt: skip
+        listed = examined.listed
+        found = [*examined.plan.findings, *_not_finite(examined.plan, progress)]
     if subset:
         found = [finding for finding in found if finding.kind != "missing"]
-    _show(found, listed, show)
+    _show(found, listed, full_list, show)
     return found
 
 
@@ -78,32 +76,15 @@ def _refuse_release_options(bank: Path, **options: object) -> None:
             )
 
 
-def _no_audio(release: Release) -> Iterator[Finding]:
-    """The folder of sound, where that is missing: one finding, and not one a video."""
-    try:
-        require_audio(release)
-    except UserError as error:
-        yield Finding("no audio", "", "", error)
-
-
 def _not_finite(plan: Plan, progress: bool) -> Iterator[Finding]:
     total = sum(header.share for _, headers in plan.readable for header in headers.values())
     with progress_bar("reading rows", total, in_bytes=True, show=progress) as advance:
         for video, headers in plan.readable:
-            for part in _by_file(headers):
-                try:
-                    load_visual(part)
-                except UserError as error:
-                    yield Finding("not finite", video.split, video.name, error)
-                advance(sum(header.share for header in part.values()))
-
-
-def _by_file(headers: Mapping[int, ArrayHeader]) -> list[dict[int, ArrayHeader]]:
-    """The crops of each file, so that one fault of a file is one finding."""
-    files: dict[ArrayHeader, dict[int, ArrayHeader]] = {}
-    for crop, header in headers.items():
-        files.setdefault(header, {})[crop] = header
-    return list(files.values())
+            try:
+                load_visual(headers)
+            except UserError as error:
+                yield Finding("not finite", video.split, video.name, error)
+            advance(sum(header.share for header in headers.values()))
 
 
 def _check_bank(
@@ -144,28 +125,10 @@ def _bank_counts(bank: Bank) -> dict[Split, int]:
     return {split: len(bank.split(split).videos) for split in get_args(Split)}
 
 
-def _count_findings(spec: Benchmark, path: Path, counts: Mapping[Split, int]) -> Iterator[Finding]:
-    for split, count in counts.items():
-        official = spec.official_counts[split]
-        if official and count != official:
-            fix = "if videos are left out on purpose, say --subset"
-            error = UserError(path, f"{count} videos", expected=f"{official} in the official split", fix=fix)
-            yield Finding("missing", split, "", error)
-
-
-def _show(found: Sequence[Finding], listed: Mapping[Split, int], show: Show) -> None:
-    """Each finding in its lines, then a table: by split the listed videos and the findings of each kind."""
-    for finding in found:
-        problem, *rest = str(finding.error).splitlines()
-        of = finding.video or ("(the split)" if finding.split else "(all)")
-        show(f"{finding.kind:<11} {finding.split or '-':<6} {of}: {problem}")
-        for line in rest:
-            show(f"{'':<18} {line}")
-    kinds = sorted({finding.kind for finding in found})
-    counts = Counter((finding.kind, finding.split) for finding in found)
-    show("  ".join(["split ", "  videos", *(f"{kind:>10}" for kind in kinds)]))
-    for split in (*get_args(Split), ""):
-        if split or any(counts[kind, ""] for kind in kinds):
-            cells = [f"{counts[kind, split]:>10}" for kind in kinds]
-            show("  ".join([f"{split or '-':<6}", f"{listed.get(split, ''):>8}", *cells]))
+def _show(found: Sequence[Finding], listed: Mapping[Split, int], full_list: Path | None, show: Show) -> None:
+    """Each problem in its lines, then a table: by split the listed videos and the findings of each kind."""
+    for line in (*listing(found), *counts_table(found, listed)):
+        show(line)
+    if place := keep_full_list(full_list, found):
+        show(place)
     show(f"{len(found)} findings" if found else "nothing is wrong")

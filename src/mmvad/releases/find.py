@@ -15,6 +15,7 @@ from mmvad.benchmarks.benchmark import Benchmark, Split
 from mmvad.errors import UserError, nearest_name
 from mmvad.releases.arrays.normalise import Normalise
 from mmvad.releases.layouts import AUDIO, LAYOUTS, Layout, LayoutName
+from mmvad.releases.near import feature_files
 
 _AUDIO_SUFFIX = "__vggish.npy"
 
@@ -29,6 +30,7 @@ class Release:
         visual: by split and video, the file of each crop. UCF-Crime does not sort its files by split: both are equal.
         audio: by split and video, the file with the sound; empty where the release has no folder of sound.
         unnamed: .npy files whose names follow no pattern.
+        duplicates: files of a crop that another file, named beside it, has already.
     """
 
     benchmark: Benchmark
@@ -37,6 +39,7 @@ class Release:
     visual: dict[Split, dict[str, Crops]]
     audio: dict[Split, dict[str, Path]]
     unnamed: tuple[Path, ...]
+    duplicates: tuple[tuple[Path, Path], ...] = ()
 
     @property
     def normalise(self) -> Normalise:
@@ -66,7 +69,7 @@ def find_release(benchmark: Benchmark, root: Path, layout: LayoutName | None = N
     Args:
         layout: `clip` or `i3d`; the first that fits the folder if None.
 
-    Raises UserError, drawing the expected tree, if the folders are not there; and for two files of one crop.
+    Raises UserError, drawing the expected tree, if the folders are not there.
     """
     layouts = [known for known in LAYOUTS.get(benchmark.name, ()) if layout in {None, known.name}]
     if not layouts:
@@ -75,17 +78,18 @@ def find_release(benchmark: Benchmark, root: Path, layout: LayoutName | None = N
     _refuse_others(benchmark, root)
     chosen = next((known for known in layouts if _holds(known, root)), layouts[0])
     unnamed: list[Path] = []
+    twice: list[tuple[Path, Path]] = []
     if chosen.folders is not None:
         _require(benchmark, chosen, root, [root / folder for folder in chosen.folders.values()])
-        visual = {split: _visual(chosen, [root / folder], unnamed) for split, folder in chosen.folders.items()}
+        visual = {split: _visual(chosen, [root / folder], unnamed, twice) for split, folder in chosen.folders.items()}
     else:
         folders = _shared_folders(chosen, root)
         _require(benchmark, chosen, root, folders or [root / chosen.root])
-        visual = dict.fromkeys(get_args(Split), _visual(chosen, folders, unnamed))
+        visual = dict.fromkeys(get_args(Split), _visual(chosen, folders, unnamed, twice))
     audio = {split: _audio(root / AUDIO / split, unnamed) for split in get_args(Split)}
     if not any(visual.values()):
         raise _absent(benchmark, chosen, root, f"the folders hold no file {chosen.file_name('<video>', 0)}")
-    return Release(benchmark, root, chosen, visual, audio, tuple(unnamed))
+    return Release(benchmark, root, chosen, visual, audio, tuple(unnamed), tuple(twice))
 
 
 def require_audio(release: Release) -> None:
@@ -125,7 +129,9 @@ def _holds(layout: Layout, root: Path) -> bool:
     return any(layout.crops_of(name) for name in names)
 
 
-def _visual(layout: Layout, folders: Sequence[Path], unnamed: list[Path]) -> dict[str, Crops]:
+def _visual(
+    layout: Layout, folders: Sequence[Path], unnamed: list[Path], twice: list[tuple[Path, Path]]
+) -> dict[str, Crops]:
     found: dict[str, Crops] = {}
     for folder in folders:
         for path in _npy_files(folder):
@@ -134,12 +140,11 @@ def _visual(layout: Layout, folders: Sequence[Path], unnamed: list[Path]) -> dic
                 unnamed.append(path)
                 continue
             crops = found.setdefault(known[0], {})
-            for crop in known[1]:
-                if crop in crops:
-                    raise UserError(
-                        path, f"a second file of this crop, beside {crops[crop]}", expected="one file a crop"
-                    )
-                crops[crop] = path
+            other = next((crops[crop] for crop in known[1] if crop in crops), None)
+            if other is not None:
+                twice.append((path, other))
+                continue
+            crops.update(dict.fromkeys(known[1], path))
     return found
 
 
@@ -201,11 +206,28 @@ def _absent(
     there = [path.name for path in root.iterdir() if path.is_dir()] if folder and root.is_dir() else []
     # a folder that has its right name is no misspelling of another one
     known = {name for one in LAYOUTS[benchmark.name] for name in (*(one.folders or {}).values(), one.root)}
-    nearest = nearest_name(folder, set(there) - known - {AUDIO})
+    alike = nearest_name(folder, set(there) - known - {AUDIO})
+    nearest = f"the folder {alike}/, renamed to {folder}/" if alike else None
+    if nearest is None and folder != AUDIO:
+        nearest = _lies_elsewhere(layout, root)
     return UserError(
         root,
         f"no {layout.features} feature release of {benchmark.title}: {problem}",
         expected=expected_tree(layout).replace("\n", "\n    "),
-        nearest=f"the folder {nearest}/, renamed to {folder}/" if nearest else None,
+        nearest=nearest,
         fix=fix or "name the folder that holds these as SOURCE, and --layout clip or i3d where both are meant",
     )
+
+
+def _lies_elsewhere(layout: Layout, root: Path) -> str | None:
+    """Where files of the layout lie below the root, if the folder that should hold them does not: one folder deeper,
+    or in one of another name. None where there are none, or where they lie as they should."""
+    files = (path.relative_to(root) for path in feature_files(root))
+    file = next((path for path in files if layout.crops_of(path.name) and AUDIO not in path.parts), None)
+    named = {*(layout.folders or {}).values(), layout.root} - {""}
+    inside = [folder for folder in (file.parents if file else ()) if folder.name in named]
+    if file is None or not inside:
+        return None
+    if inside[0].parent != Path():
+        return f"{root / inside[0].parent} as SOURCE"
+    return f"the files in {root / file.parent}, moved to {root / inside[0]}"

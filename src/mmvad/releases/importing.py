@@ -15,20 +15,17 @@ import numpy as np
 from mmvad.bank.bank import is_bank, open_bank
 from mmvad.bank.index import BankVideo, Rows, bank_video, content_hash, pack
 from mmvad.bank.writer import BankWriter, partial_of
-from mmvad.benchmarks.benchmark import Benchmark, Split, Video
-from mmvad.benchmarks.lists import read_videos
-from mmvad.benchmarks.registry import benchmark
+from mmvad.benchmarks.benchmark import Split
 from mmvad.errors import UserError
 from mmvad.releases.arrays.normalise import Normalise, normalised
 from mmvad.releases.arrays.reading import load_rows
-from mmvad.releases.find import Release, find_release, require_audio
+from mmvad.releases.examining import examine, forbidding, refusal
+from mmvad.releases.findings import Kind, keep_full_list
 from mmvad.releases.joining import join_audio
 from mmvad.releases.layouts import LayoutName
-from mmvad.releases.patterns import find_own
-from mmvad.releases.planning import AudioPolicy, Entry, Finding, Kind, Options, Plan, load_visual, plan_import
+from mmvad.releases.options import AudioPolicy, Options
+from mmvad.releases.planning import Entry, Plan, load_visual
 from mmvad.system.progress import progress_bar
-
-VGGISH_WIDTH = 128
 
 
 def import_release(
@@ -46,6 +43,7 @@ def import_release(
     audio_width: int | None = None,
     layout: LayoutName | None = None,
     fold: str | None = None,
+    full_list: Path | None = None,
     progress: bool = True,
 ) -> Path:
     """Packs the release at `source` into a bank at `out`; returns `out`.
@@ -64,22 +62,18 @@ def import_release(
         audio_width: columns of a file of sound; 128 (VGGish) if None, and of a user's benchmark any.
         layout: `clip` or `i3d`; what the folder looks like if None.
         fold: which of a benchmark's splits, where it has several.
+        full_list: where all findings are written, if there are more than an error names.
 
     Raises:
         UserError: for anything wrong with release, lists, options or disk.
     """
-    spec, out = benchmark(benchmark_name, fold), Path(out)
-    release, videos = release_of(spec, source, lists, layout)
-    if not subset:
-        check_counts(spec, {split: len(videos[split]) for split in videos})
-    policy = audio or default_audio(release)
-    if policy == "required":
-        require_audio(release)
-    taken = tuple(crops) if crops is not None else None
-    options = Options(visual_width, audio_columns(spec, audio_width), taken, policy)
-    with progress_bar("reading headers", sum(map(len, videos.values())), show=progress) as advance:
-        plan = plan_import(release, videos, options, advance)
-    judge(plan, videos, subset, dtype)
+    out = Path(out)
+    examined = examine(
+        benchmark_name, source, lists=lists, audio=audio, crops=crops, visual_width=visual_width,
+        audio_width=audio_width, layout=layout, fold=fold, progress=progress,
+    )  # fmt: skip
+    plan, options = examined.plan, examined.options
+    judge(plan, sum(examined.listed.values()), subset, dtype, full_list)
     key = plan.fingerprint(dtype)
     how = describe(plan, options, subset, dtype, key)
     if is_bank(out) and same_content(plan, out, key, dtype, overwrite, progress):
@@ -87,28 +81,11 @@ def import_release(
         return out
     _check_space(plan, out, dtype)
     print(_summary(plan, options, dtype, out))
-    with BankWriter(out, spec, how, dtype, overwrite=overwrite, resume_key=key) as writer:
+    with BankWriter(out, plan.release.benchmark, how, dtype, overwrite=overwrite, resume_key=key) as writer:
         if writer.count:
             print(f"{out}: goes on behind {writer.count} finished videos")
         _copy(plan, writer, progress)
     return out
-
-
-def release_of(
-    spec: Benchmark, source: Path | str | None, lists: Path | str | None, layout: LayoutName | None
-) -> tuple[Release, dict[Split, list[Video]]]:
-    """The files at `source` and the listed videos; of a user's benchmark both lie by default beside its file."""
-    if spec.own:
-        videos = read_videos(spec, Path(lists) if lists else None)
-        return find_own(spec, Path(source) if source else spec.folder or Path(), videos), videos
-    if source is None:
-        raise UserError("SOURCE", f"says not where the release of {spec.title} is", expected="its folder")
-    return find_release(spec, Path(source), layout), read_videos(spec, Path(lists or source))
-
-
-def audio_columns(spec: Benchmark, width: int | None) -> int | None:
-    """Columns of a file of sound: what is said, or VGGish's 128, or of a user's benchmark what the first file has."""
-    return width or (None if spec.own else VGGISH_WIDTH)
 
 
 def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
@@ -120,36 +97,14 @@ def _copy(plan: Plan, writer: BankWriter, progress: bool) -> None:
             advance(sum(file.share for file in entry.files))
 
 
-def default_audio(release: Release) -> AudioPolicy:
-    """What the benchmark says of sound; `none` where it is optional and the release has no folder of it."""
-    policy = release.benchmark.audio
-    return "none" if policy == "optional" and not release.has_audio else policy
-
-
-def check_counts(spec: Benchmark, counts: dict[Split, int]) -> None:
-    """Raises UserError where the lists are not as long as the official split."""
-    for split, count in counts.items():
-        official = spec.official_counts[split]
-        if official and count != official:
-            raise UserError(
-                f"{spec.title}, {split} list",
-                f"a split with missing videos: {count} listed",
-                expected=f"{official} videos in the official split",
-                fix="take the whole list, or say --subset to import this part (its figures are not comparable)",
-            )
-
-
-def judge(plan: Plan, videos: dict[Split, list[Video]], subset: bool, dtype: str | None) -> None:
+def judge(plan: Plan, listed: int, subset: bool, dtype: str | None, full_list: Path | None = None) -> None:
     """Raises UserError for findings that forbid the import, warns of those that do not."""
-    tolerated = {"extra"} | ({"missing", "incomplete"} if subset else set()) | ({"dtype"} if dtype else set())
-    wrong = [finding for finding in plan.findings if finding.kind not in tolerated]
-    missing = [finding for finding in wrong if finding.kind in ("missing", "incomplete")]
-    if missing:
-        raise _missing(plan.release, missing, sum(map(len, videos.values())))
+    wrong = forbidding(plan.findings, subset, dtype)
     if wrong:
-        raise _first_of(plan.release, wrong)
-    _warn_of(plan, "extra", "files belong to no listed video")
-    _warn_of(plan, "incomplete", "videos lack crops that others have")
+        raise refusal(plan.release, wrong, listed, keep_full_list(full_list, wrong))
+    _warn_of(plan, "extra", "files are passed over")
+    _warn_of(plan, "incomplete", "videos lack crops that most have")
+    _warn_of(plan, "misplaced", "files seem to lie in the wrong place or under another name, and are not taken")
     tested = plan.release.benchmark.test_crop
     if tested not in plan.crops["test"]:
         found = ", ".join(map(str, plan.crops["test"])) or "none"
@@ -245,26 +200,6 @@ def _with_bar(plan: Plan, progress: bool) -> Iterator[Entry]:
         for entry in plan.entries:
             yield entry
             advance(sum(file.share for file in entry.files))
-
-
-def _missing(release: Release, missing: list[Finding], listed: int) -> UserError:
-    names = ", ".join(finding.video for finding in missing[:3]) + (", ..." if len(missing) > 3 else "")
-    return UserError(
-        release.root,
-        f"a split with missing videos: {len(missing)} of {listed} listed videos lack files: {names}",
-        expected=f"all files of all listed videos, but {str(missing[0].error).splitlines()[0]}",
-        fix="fetch the rest, or say --subset to import what is there (its figures are not comparable)",
-    )
-
-
-def _first_of(release: Release, wrong: list[Finding]) -> UserError:
-    if len(wrong) == 1:
-        return wrong[0].error
-    first = str(wrong[0].error).replace("\n", "\n  ")
-    fix = "`mmvad data check` lists them all"
-    count = len({(finding.split, finding.video) for finding in wrong})
-    videos = "1 video" if count == 1 else f"{count} videos"
-    return UserError(release.root, f"{videos} cannot be imported, the first finding:\n  {first}", fix=fix)
 
 
 def _check_space(plan: Plan, out: Path, dtype: str | None) -> None:

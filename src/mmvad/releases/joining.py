@@ -16,9 +16,9 @@ def check_audio_length(ticks: int, snippets: int, audio_file: object, visual_fil
     if abs(ticks - snippets) > 1 or ticks == 0:
         raise UserError(
             audio_file,
-            f"{ticks} rows of sound, but {visual_file} has {snippets}",
-            expected=f"{snippets} rows, one more or one less",
-            fix="the two files are not of the same video or one is cut off: fetch both again",
+            f"{ticks} rows of sound, but {snippets} of picture",
+            expected=f"{snippets} rows, one more or one less, as {visual_file} has",
+            fix="they are of different videos, one is cut off, or their rows stand for different stretches of time",
         )
 
 
@@ -27,9 +27,9 @@ def check_crop_lengths(rows: int, other_rows: int, file: object, other_file: obj
     if rows != other_rows:
         raise UserError(
             file,
-            f"{rows} rows, but {other_file} has {other_rows}",
-            expected="as many in all crops of a video",
-            fix="one of the two files is cut off or of another video: fetch both again",
+            f"{rows} rows, but other crops have {other_rows}",
+            expected=f"{other_rows} rows, as {other_file} has",
+            fix="the file is cut off or of another video: bring in this one anew",
         )
 
 

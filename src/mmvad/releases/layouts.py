@@ -33,7 +33,7 @@ class Layout:
         root: a folder that holds the folders of both splits, if the release has it.
         width: columns of a visual file; None where releases differ and the first file says it.
         stacked: a file holds all crops of a video, [snippets, 10, d].
-        own_axes: axes of the arrays in a user's own files.
+        own_axes: axes of the arrays in a user's own files, and how many crops each holds.
         array: which array of files that hold several.
     """
 
@@ -47,6 +47,7 @@ class Layout:
     tree: str
     origin: str
     own_axes: Axes | None = None
+    own_crops: int = 1
     array: str | None = None
 
     @property
@@ -54,13 +55,18 @@ class Layout:
         """Of the arrays in the visual files."""
         return self.own_axes or (ROWS_CROPS if self.stacked else ROWS)
 
+    @property
+    def crops(self) -> int:
+        """How many crops a visual file holds."""
+        return STACKED_CROPS if self.stacked else self.own_crops
+
     def crops_of(self, file_name: str) -> tuple[str, tuple[int, ...]] | None:
         """The video and the crops that a file of this name holds; None where the name follows no pattern."""
         match = self.pattern.fullmatch(file_name)
         if match is None:
             return None
         if self.stacked:
-            return match["video"], tuple(range(STACKED_CROPS))
+            return match["video"], tuple(range(self.crops))
         return match["video"], (int(match["crop"] or 0),)
 
     def file_name(self, video: str, crop: int) -> str:

@@ -49,8 +49,8 @@ class OwnRelease(Release):
 def find_own(benchmark: Benchmark, root: Path, videos: Mapping[Split, list[Video]]) -> OwnRelease:
     """The files that the benchmark's patterns match below `root`; of some, the headers are read too.
 
-    Raises UserError, with the nearest files, for a pattern that matches nothing or no listed video, for two files of
-    one video, and for arrays whose axes are neither said nor told by their sizes.
+    Raises UserError, with the nearest files, for a pattern that matches nothing or no listed video, and for arrays
+    whose axes are neither said nor told by their sizes.
     """
     features = benchmark.definition.features if benchmark.definition else None
     if features is None:
@@ -60,16 +60,21 @@ def find_own(benchmark: Benchmark, root: Path, videos: Mapping[Split, list[Video
     patterns = tuple(in_fold(pattern, benchmark.fold) for pattern in (features.visual, features.audio or ""))
     said = axes_named(features.axes, f"{benchmark.name}: features.axes") if features.axes else None
     stray: list[Path] = []
-    visual = _matched(root, patterns[0], "visual", listed, stray)
+    twice: list[tuple[Path, Path]] = []
+    visual = _matched(root, patterns[0], "visual", listed, stray, twice)
     audio: dict[Split, dict[str, Crops]] = {"train": {}, "test": {}}
     if patterns[1]:
-        audio = _matched(root, patterns[1], "audio", listed, stray)
+        audio = _matched(root, patterns[1], "audio", listed, stray, twice)
     axes, crops = _axes(visual, said, features.array)
     if crops is not None:
         visual = {split: {name: _every(files, crops) for name, files in visual[split].items()} for split in visual}
-    layout = Layout("own", features.name, None, "", re.compile(""), None, False, "", "", axes, features.array)
+    layout = Layout(
+        "own", features.name, None, "", re.compile(""), None, False, "", "", axes, crops or 1, features.array
+    )
     sounds = {split: {name: next(iter(files.values())) for name, files in audio[split].items()} for split in audio}
-    return OwnRelease(benchmark, root, layout, visual, sounds, tuple(stray), (patterns[0], patterns[1]))
+    return OwnRelease(
+        benchmark, root, layout, visual, sounds, tuple(stray), tuple(twice), patterns=(patterns[0], patterns[1])
+    )
 
 
 def _every(files: Crops, crops: int) -> Crops:
@@ -94,9 +99,14 @@ def _axes(visual: Mapping[Split, Mapping[str, Crops]], said: Axes | None, array:
 
 
 def _matched(
-    root: Path, pattern: str, key: str, listed: Mapping[Split, set[str]], stray: list[Path]
+    root: Path,
+    pattern: str,
+    key: str,
+    listed: Mapping[Split, set[str]],
+    stray: list[Path],
+    twice: list[tuple[Path, Path]],
 ) -> dict[Split, dict[str, Crops]]:
-    """By split and video, the file of each crop; `stray` takes the files of no listed video."""
+    """By split and video, the file of each crop; `stray` takes the files of no listed video, `twice` second ones."""
     where = f"features.{key}: {pattern}"
     expression = _expression(pattern, where)
     found: dict[Split, dict[str, Crops]] = {"train": {}, "test": {}}
@@ -111,7 +121,9 @@ def _matched(
         if split is None:
             stray.append(path)
         else:
-            _take(found[split], name, int(parts.get("crop") or 0), path)
+            crops, crop = found[split].setdefault(name, {}), int(parts.get("crop") or 0)
+            twice += [(path, crops[crop])] if crop in crops else []
+            crops.setdefault(crop, path)
     if not any(found.values()):
         raise _nothing(root, where, pattern, files, every)
     return found
@@ -155,14 +167,6 @@ def _listed_name(written: str, listed: set[str]) -> str:
     """The listed video that a file's name means: the name as it is, or without folders and a video's ending."""
     bare = written.rpartition("/")[2]
     return next((name for name in (written, bare, own_name(bare)) if name in listed), bare)
-
-
-def _take(found: dict[str, Crops], video: str, crop: int, path: Path) -> None:
-    crops = found.setdefault(video, {})
-    if crop in crops:
-        problem = f"a second file for the video {video}{f', crop {crop}' if crop else ''}, beside {crops[crop]}"
-        raise UserError(path, problem, expected="one file a video and crop", fix="make the pattern narrower")
-    crops[crop] = path
 
 
 def _written(pattern: str, split: Split, video: str, crop: int) -> str:

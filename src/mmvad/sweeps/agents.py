@@ -11,13 +11,12 @@ from pathlib import Path
 import yaml
 
 from mmvad.errors import UserError
+from mmvad.sweeps.command import DEFAULT
 from mmvad.sweeps.definition import Sweep
 from mmvad.system.disk import disk_errors, write_whole
 
 PROJECT = "mmvad"
 CREATE_SECONDS = 300.0
-ARGS = "${args}"
-PROGRAM = "${program}"
 
 
 def wandb_text(sweep: Sweep, overrides: Sequence[str]) -> str:
@@ -26,8 +25,7 @@ def wandb_text(sweep: Sweep, overrides: Sequence[str]) -> str:
     An override comes last in `command`, behind what W&B fills in, and so wins there as it does in the local engine.
     """
     content = dict(sweep.content)
-    command = [str(word) for word in content.get("command", ["${env}", PROGRAM, "train", ARGS])]
-    content["command"] = [*command, *(f"--{override}" for override in overrides)]
+    content["command"] = [*content.get("command", DEFAULT), *(f"--{override}" for override in overrides)]
     written = yaml.safe_dump(content, sort_keys=False, width=1000)
     return f"# made by `mmvad sweep wandb` from {sweep.file}\n{written}"
 

@@ -48,7 +48,7 @@ def configure(sweep: Sweep, values: Values, overrides: Sequence[str] = ()) -> Co
     """
     overlay = [project_file(str(values[OVERLAY]), sweep.file)] if OVERLAY in values else []
     written = [f"{key}={json.dumps(value)}" for key, value in values.items() if key != OVERLAY]
-    settings = sweep.file, [*sweep.command_values, *written]
+    settings = sweep.file, [*sweep.command_values, *written, *sweep.late_values]
     config = load_config([*sweep.base, *overlay], overrides, settings=settings)
     for file in overlay:
         if written_for(file) not in {None, config.benchmark} and not own_benchmark(config.benchmark):

@@ -21,6 +21,7 @@ from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import SCORES
 from mmvad.metrics.frame_metrics import HEADINGS
+from mmvad.sweeps.command import read_command
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of, with_numbers
 from mmvad.system.plain_yaml import load_yaml
 
@@ -56,13 +57,15 @@ class Sweep:
     Attributes:
         content: the file as it was read, with the benchmark and seeds that were asked for: what W&B would get.
         base: the configuration files that `command` names, laid under every cell.
-        command_values: `key=value` that `command` gives every cell.
+        command_values: `key=value` that `command` gives every cell, beneath its parameters.
+        late_values: `key=value` behind the parameters, and so over them.
     """
 
     file: Path
     content: dict[str, Any]
     base: tuple[Path, ...]
     command_values: tuple[str, ...]
+    late_values: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -125,29 +128,16 @@ def read_sweep(file: Path, benchmark: str | None = None, seeds: tuple[int, ...] 
         content["parameters"] = {name: with_numbers(options) for name, options in content["parameters"].items()}
     _check(content, file)
     if "command" in content:
-        content["command"] = _in_one_word(content["command"])
+        content["command"] = list(read_command(content, file).words)
     if asked is not None:
         _replace_benchmark(content, asked, str(benchmark))
+    command = read_command(content, file)
     if seeds is not None:
         content["parameters"]["seed"] = {"values": list(seeds)}
-    words = [str(word) for word in content.get("command", [])]
-    options = [word.removeprefix("--") for word in words if word.startswith("--") and not word.startswith("--config")]
-    base = tuple(
-        project_file(word.removeprefix(CONFIG_OPTION), file) for word in words if word.startswith(CONFIG_OPTION)
-    )
+    base = tuple(project_file(written, file) for written in command.configs)
     if asked is not None and not asked.own:
         _check_base(file, base, asked.name)
-    return Sweep(file, content, base, tuple(options))
-
-
-def _in_one_word(words: Sequence[object]) -> list[object]:
-    """The words of `command`, every `--key VALUE` as `--key=VALUE`: an agent's run reads both alike."""
-    joined: list[object] = []
-    for word in words:
-        last = str(joined[-1]) if joined else ""
-        follows = last.startswith("--") and "=" not in last and not str(word).startswith(("--", "${"))
-        joined = [*joined[:-1], f"{last}={word}"] if follows else [*joined, word]
-    return joined
+    return Sweep(file, content, base, command.values, command.late_values)
 
 
 def project_file(written: str, sweep_file: Path) -> Path:
@@ -251,7 +241,8 @@ def _replace_benchmark(content: dict[str, Any], benchmark: Benchmark, written: s
         content["parameters"].setdefault("data.fold", {"values": list(benchmark.folds)})
     named = find_file(f"experiments/{benchmark.name}.yaml", "experiments")
     base = f"{CONFIG_OPTION}experiments/{benchmark.name if named else benchmark.settings}.yaml"
-    content["command"] = [base if _is_shipped_base(str(word)) else word for word in content.get("command", [])]
+    if "command" in content:
+        content["command"] = [base if _is_shipped_base(word) else word for word in content["command"]]
     split, _, figure = str(content.get("metric", {}).get("name", "")).partition("/")
     if figure in {"ap", "auc"}:
         content["metric"]["name"] = f"{split}/{benchmark.headline}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 ASKED_TO_END = (signal.SIGTERM, signal.SIGHUP)
+EXIT_CTRL_C = 128 + signal.SIGINT
 _received: list[int] = []
 
 
@@ -35,7 +36,7 @@ def interruptible() -> Iterator[None]:
 
 def interrupted_code() -> int:
     """The exit code after a KeyboardInterrupt, as a shell has it: 143 after SIGTERM, 129 after SIGHUP, else 130."""
-    return 128 + (_received[-1] if _received else signal.SIGINT)
+    return 128 + _received[-1] if _received else EXIT_CTRL_C
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -81,8 +81,6 @@ def interval(
     """The interval of the mean difference `row - base`, each given as resampled figures [resamples] by repetition.
 
     A repetition is a training seed, of a benchmark in folds with its fold.
-
-
     Seeds that both have are drawn together; without a common seed each side draws its own. Raises ValueError where
     less than half of the resamples have a figure.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,7 @@ def general_values(sweep: Sweep, key: str) -> list[Any]:
 def with_values(sweep: Sweep, key: str, values: Sequence[Any]) -> Sweep:
     """The sweep with other values of a key."""
     parameters = {**sweep.parameters, key: {"values": list(values)}}
-    return Sweep(sweep.file, {**sweep.content, "parameters": parameters}, sweep.base, sweep.command_values)
+    return replace(sweep, content={**sweep.content, "parameters": parameters})
 
 
 def sweep_on(file: Path, benchmark: str, *, has_base: bool) -> tuple[Sweep, list[str]]:

@@ -9,6 +9,7 @@ from mmvad.tables.filled import ELSEWHERE, QUIRKY, RECONSTRUCTED, FilledRow
 from mmvad.tables.frame import method_of
 
 _OFF = {False, "none"}
+NOT_TRAINED = "public weights, not trained here; public code as a rule keeps the epoch that is best on the test set"
 
 
 def quirks_of(record: Mapping[str, Any]) -> tuple[str, ...]:
@@ -28,6 +29,7 @@ def run_marks(record: Mapping[str, Any]) -> list[str]:
     """What has to be said of a single run's figures."""
     peer = method_of(record)
     messages = [f"{peer.title} is a reconstruction: {_INFERRED}"] if peer and peer.reconstruction else []
+    messages += [NOT_TRAINED] if record.get("published_weights") else []
     switches = quirks_of(record)
     return [*messages, f"switches on: {', '.join(switches)}"] if switches else messages
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
@@ -16,6 +17,7 @@ from mmvad.models.outside import OURS
 from mmvad.models.peers.registry import PEERS
 from mmvad.tables.definitions import SPELLED, Settings
 from mmvad.tables.frame import NOTED, REPEATED, RUN_COLUMNS, data_of, flat, method_of, repetition, scores_from
+from mmvad.tables.marks import NOT_TRAINED
 from mmvad.tables.notes import first_few, other_settings
 from mmvad.tables.results import Record, Results, equal, written
 
@@ -44,7 +46,12 @@ class Measured:
 
     @property
     def title(self) -> str:
-        return (self.variant or self.peer).title
+        return (self.variant or self.peer).title + " (published weights)" * self.imported
+
+    @property
+    def imported(self) -> bool:
+        """Whether its weights are public ones, not trained here."""
+        return is_imported(self.runs[0])
 
     @property
     def published(self) -> str | None:
@@ -79,10 +86,15 @@ def measured(results: Results, benchmark: str) -> list[Measured]:
     for name in [*PEERS, *(model for model in results.models(benchmark) if model not in {OURS, *PEERS})]:
         records = results.of(benchmark, name)
         method = _method(name, records)
-        for variant in (None, *method.variants):
-            own = [record for record in records if _variant(method, record) == variant]
+        for variant, public in product((None, *method.variants), (False, True)):
+            own = [r for r in records if _variant(method, r) == variant and is_imported(r) == public]
             found += [_chosen(name, own, variant)] if own else []
     return found
+
+
+def is_imported(record: Record) -> bool:
+    """Whether a run's weights are public ones, which `mmvad import-weights` brought."""
+    return bool(record.get("published_weights"))
 
 
 def _method(name: str, records: Sequence[Record]) -> Method:
@@ -138,6 +150,8 @@ def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
         differing[", ".join(other_settings(peer.runs[0], shipped or {}))].append((peer.title, file))
         unknown += [peer.title] if shipped is None else []
     notes += [_other_settings_note(settings, found) for settings, found in differing.items() if settings]
+    imported = [peer.title for peer in peers if peer.imported]
+    notes += [f"{', '.join(imported)}: {NOT_TRAINED}"] if imported else []
     if unknown:
         title = benchmark_named(benchmark).title
         notes.append(f"settings not compared: {PEER_FILES} has no file for {title} of {', '.join(unknown)}")

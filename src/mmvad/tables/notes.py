@@ -112,9 +112,12 @@ def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list
 
 
 def _bank_notes(records: Mapping[str, Sequence[Record]]) -> list[str]:
+    """Rows of other data: a bank that not every row has. Of folds every row has all."""
     banks = _by(records, "bank_hash")
+    if all(len(rows) == len(records) for rows in banks.values()):
+        return []
     named = "; ".join(f"{content[:12]} ({', '.join(names)})" for content, names in banks.items())
-    return [f"the rows are of different banks, and compare with care: {named}"] if len(banks) > 1 else []
+    return [f"the rows are of different banks, and compare with care: {named}"]
 
 
 def crop_note(records: Mapping[str, Sequence[Record]], base: str | None = None) -> list[str]:
@@ -145,13 +148,12 @@ def _settings_notes(benchmark: str, selection: Selection) -> list[str]:
     """Where the runs are not what `experiments/BENCHMARK.yaml` says: a short run must not pass for the paper's."""
     command = selection.command
     near = [f"no run is what `{command}` makes: these are the runs nearest to the base"] if command else []
-    if base_file(benchmark) is None:
+    base = base_file(benchmark)
+    if base is None:
         return near
     differing = other_settings(selection.context, usual(benchmark))
     return (
-        [*near, f"settings other than those of experiments/{benchmark}.yaml: {', '.join(differing)}"]
-        if differing
-        else near
+        [*near, f"settings other than those of experiments/{base.name}: {', '.join(differing)}"] if differing else near
     )
 
 

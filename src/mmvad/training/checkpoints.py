@@ -53,6 +53,11 @@ class RunCheckpoints(Checkpoint):
         if done % self.every == 0 or done == trainer.max_epochs or (self.reload and better):
             self._save(trainer, LAST)
 
+    def save_untrained(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Writes `last.ckpt` of a module whose weights came from elsewhere."""
+        trainer.strategy.connect(pl_module)
+        self._save(trainer, LAST)
+
     def _keep_best(self, trainer: lightning.Trainer) -> bool:
         """Keeps the weights if they are the best so far; whether they are."""
         figure = float(trainer.callback_metrics[cast(str, self.monitor)])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.config.identity import completed
 from mmvad.config.load import parse, whole
 from mmvad.config.optim import Optim
 from mmvad.config.schema import Config
@@ -38,7 +39,7 @@ class AnomalyModule(lightning.LightningModule):
     resumed run goes on as if undisturbed; initial weights come from torch's current seed.
 
     Args:
-        config: the configuration, or its tree of plain values.
+        config: the configuration, or its tree of plain values as a checkpoint has it, be it an older one.
         widths: of the features; by default those of the bank at `data.bank`.
         encoder: the frozen text encoder, loaded before; by default the one that `model.text` names.
         model: in place of the one that the configuration names.
@@ -52,7 +53,7 @@ class AnomalyModule(lightning.LightningModule):
         model: Model | None = None,
     ) -> None:
         super().__init__()
-        self.config = config if isinstance(config, Config) else parse(config)
+        self.config = config if isinstance(config, Config) else parse(completed(config))
         if model is None:
             widths = Widths.of(bank_of(self.config)) if widths is None else Widths(**_plain_widths(widths))
             named = benchmark_named(self.config.benchmark)

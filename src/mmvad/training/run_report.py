@@ -25,7 +25,8 @@ def make_report(
     weights = config["model"]["text"]["weights"]
     if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what
         config["model"]["text"]["weights"] = f"sha256:{prepared.text_hash[:12]}"
-    chosen = prepared.config.optim.epochs - 1 if best_epoch is None else best_epoch
+    last = None if prepared.config.published_weights else prepared.config.optim.epochs - 1
+    chosen = last if best_epoch is None else best_epoch
     return {
         "schema": SCHEMA_VERSION,
         "identity": prepared.identity,
@@ -34,7 +35,7 @@ def make_report(
         "config": config,
         "select": prepared.config.select,
         "selected_on_test": prepared.config.select == "best_test",
-        "selected_epoch": chosen + 1,
+        "selected_epoch": None if chosen is None else chosen + 1,
         "features": prepared.bank.features,
         "trainable_parameters": parameters,
         "headline": {"score": "combined", "metric": prepared.benchmark.headline},

@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import Logger
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import CHOSEN, Config
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
+from mmvad.errors import UserError
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
@@ -45,7 +46,13 @@ Watch = Callable[[int, dict[str, float]], None]
 
 
 def train(config: Config, watch: Watch | None = None) -> RunFolder:
-    """Trains, tests and reports. A finished run is left as it is; a killed one goes on from its last checkpoint."""
+    """Trains, tests and reports. A finished run is left as it is; a killed one goes on from its last checkpoint.
+
+    Raises UserError for what is not to be trained: public weights.
+    """
+    if config.published_weights:
+        problem = f"{config.published_weights!r}: weights of others are tested, not trained"
+        raise UserError("published_weights", problem, fix="leave the key out, or `mmvad import-weights`")
     prepared = prepare(config)
     folder = prepared.folder
     if folder.finished:
@@ -78,23 +85,39 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     with disk_errors(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
     write_whole(folder.config, dump(config).encode())
-    manifest: dict[str, Any] = {**_manifest(prepared), "started": started.isoformat()}
+    manifest: dict[str, Any] = {**manifest_of(prepared), "started": started.isoformat()}
     write_json(folder.manifest, manifest)
-    _say_what(prepared)
+    say_what(prepared, folder)
     loggers = run_loggers(config, folder, prepared.identity)
     checkpoints = fit(prepared, data, module, loggers, watch)
     manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
-    clock = time.monotonic()
+    log_report(finish_run(prepared, folder, data, module, manifest, checkpoints.best_epoch), loggers)
+
+
+def finish_run(
+    prepared: Prepared,
+    folder: RunFolder,
+    data: FeatureDataModule,
+    module: AnomalyModule,
+    manifest: dict[str, Any],
+    best_epoch: int | None,
+) -> dict[str, Any]:
+    """The report of the test under the folder's checkpoint. Scores, figures and manifest are written, the report last.
+
+    Args:
+        manifest: what is noted of how the run came about; times of the test are added.
+        best_epoch: as `make_report` takes it.
+    """
+    config, clock = prepared.config, time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
-    manifest["test_seconds"] = time.monotonic() - clock
-    report = make_report(prepared, videos, trainable_parameters(module), checkpoints.best_epoch)
+    manifest = {**manifest, "test_seconds": time.monotonic() - clock}
+    report = make_report(prepared, videos, trainable_parameters(module), best_epoch)
     write_scores(folder.scores, videos)
     if config.runtime.figures:
         draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
-    manifest |= {"finished": datetime.now(UTC).isoformat()}
-    write_json(folder.manifest, manifest)
+    write_json(folder.manifest, {**manifest, "finished": datetime.now(UTC).isoformat()})
     write_json(folder.report, report)
-    log_report(report, loggers)
+    return report
 
 
 def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
@@ -194,7 +217,8 @@ def quiet_lightning() -> Iterator[None]:
     yield
 
 
-def _manifest(prepared: Prepared) -> dict[str, Any]:
+def manifest_of(prepared: Prepared) -> dict[str, Any]:
+    """What a run notes of how it is made: identity, bank, machine, versions."""
     name = prepared.config.model.name
     return {
         "identity": prepared.identity,
@@ -209,9 +233,10 @@ def _manifest(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _say_what(prepared: Prepared) -> None:
+def say_what(prepared: Prepared, folder: RunFolder) -> None:
+    """Logs what was chosen: folder, device, bank, policy."""
     config, bank = prepared.config, prepared.bank
-    LOG.info(f"run      {prepared.folder.path}")
+    LOG.info(f"run      {folder.path}")
     LOG.info(f"device   {prepared.device.reason}, {torch.get_num_threads()} CPU threads")
     LOG.info(
         f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "

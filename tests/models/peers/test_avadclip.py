@@ -42,26 +42,29 @@ def second_stage(made: AVadCLIP) -> AVadCLIP:
     return made
 
 
-def assert_branches(made: AVadCLIP, out: Fused, features: torch.Tensor, network: str, b: int) -> torch.Tensor:
+def assert_branches(
+    made: AVadCLIP, out: Fused, features: torch.Tensor, network: str, b: int, weighting: str = "logit"
+) -> torch.Tensor:
     """Video b of the output against the plain branches on its features; gives the texts."""
     n, branches = len(features), getattr(made, network).branches
     text = vadclip.class_texts(branches.texts, PROMPTS, 2)
-    logits, alignment = vadclip.branches(branches, features, text, "score")
+    logits, alignment = vadclip.branches(branches, features, text, weighting)
     torch.testing.assert_close(out.features[b, :n], features, **close)
     torch.testing.assert_close(made.scores(out).coarse[b, :n], torch.sigmoid(logits), **close)
     torch.testing.assert_close(made.scores(out).classes[b, :n], alignment.softmax(dim=-1), **close)
     return text
 
 
-def test_teacher() -> None:
+@pytest.mark.parametrize("weighting", ["logit", "score"])
+def test_teacher(weighting: str) -> None:
     lengths, has_audio = [1, 5, 12], [True, True, False]
-    made, videos = avadclip().eval(), batch(lengths, has_audio=has_audio)
+    made, videos = avadclip(weighting=weighting).eval(), batch(lengths, has_audio=has_audio)
     out = made(videos)
     for b, n in enumerate(lengths):
         features = vadclip.visual_encoder(made.teacher.visual, videos.visual[b, :n], 4)
         if has_audio[b]:
             features = plain.fuse(made.teacher.audio, features, videos.audio[b, :n])
-        text = assert_branches(made, out, features, "teacher", b)
+        text = assert_branches(made, out, features, "teacher", b, weighting)
     found = made.losses(out, videos)
     wanted = plain.total(out.logits, out.alignment, text, lengths, videos.labels, 0.1)
     torch.testing.assert_close(found["total"], wanted, **close)

@@ -12,6 +12,10 @@ from torch.nn import functional as F
 
 from mmvad.models.model import Model
 from mmvad.models.peers import magnitude
+from mmvad.models.peers.clip_tsa import network as clip_tsa
+from mmvad.models.peers.clip_tsa.settings import ClipTsaSettings
+from mmvad.models.peers.macil_sd import network as macil_sd
+from mmvad.models.peers.macil_sd.settings import MacilSdSettings
 from mmvad.models.peers.registry import Peers
 from tests.models.peers.properties import bags, small_setting
 
@@ -131,6 +135,40 @@ def test_biases_begin_at_zero_or_as_torch_draws_them(name: str) -> None:
     for position, layer in layers(made(name)).items():
         if layer.bias is not None:
             assert bool(layer.bias.any()) is (name not in WITHOUT_BIAS), position
+
+
+@pytest.mark.parametrize(("narrowing", "bias"), [("published", True), ("xavier", False)])
+def test_clip_tsas_narrowing_layers(narrowing: str, bias: bool) -> None:
+    """The public code draws them as torch does: uniform up to 1 / sqrt(fan in), which xavier does for the others."""
+    torch.manual_seed(0)
+    model = clip_tsa.build(small_setting(visual=1024), ClipTsaSettings(narrowing=narrowing))
+    for layer in (model.narrow[0], model.narrow[2]):
+        bound = 1 / math.sqrt(layer.in_features) if bias else math.sqrt(3) * xavier_scale(layer)
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert bool(layer.bias.any()) is bias
+    torch.manual_seed(0)
+    other = clip_tsa.build(small_setting(visual=1024), ClipTsaSettings(narrowing="xavier"))
+    same = [bool((a == b).all()) for a, b in zip(model.temporal.parameters(), other.temporal.parameters(), strict=True)]
+    assert all(same), "what else is drawn does not depend on it"
+
+
+@pytest.mark.parametrize("initialisation", ["published", "xavier"])
+def test_macil_sds_attention(initialisation: str) -> None:
+    """Public: one linear layer, copied four times, with its biases."""
+    torch.manual_seed(0)
+    model = macil_sd.build(small_setting(visual=128), MacilSdSettings(initialisation=initialisation))
+    published = initialisation == "published"
+    for network in (model.both, model.alone):
+        attention = network.attend.attention
+        parts = [*attention.in_proj_weight.chunk(3), attention.out_proj.weight]
+        biases = [*attention.in_proj_bias.chunk(3), attention.out_proj.bias]
+        for drawn in (parts, biases):
+            assert all(torch.equal(part, drawn[0]) for part in drawn) is (published or drawn is biases)
+        assert bool(biases[0].any()) is published
+        bound = 1 / math.sqrt(128) if published else math.sqrt(6 / (128 + 384))
+        assert 0.99 * bound < parts[0].abs().max() <= bound
+    first, second = (network.attend.attention.in_proj_weight for network in (model.both, model.alone))
+    assert not torch.equal(first, second)
 
 
 @pytest.mark.parametrize("name", ["vadclip", "avadclip"])

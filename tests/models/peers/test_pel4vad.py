@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmvad.benchmarks.registry import benchmark
+from mmvad.config.load import load_config
+from mmvad.errors import UserError
 from mmvad.models.model import trainable_parameters
-from mmvad.models.peers.pel4vad.network import CONCEPTS, PEL4VAD, build, class_texts
+from mmvad.models.peers.pel4vad.concepts import OURS, words_of
+from mmvad.models.peers.pel4vad.network import PEL4VAD, build, class_texts
 from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
 from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import build_text_encoder
@@ -61,8 +67,8 @@ def test_losses() -> None:
 
 def test_class_texts() -> None:
     encoder = tiny_encoder()
-    found = class_texts(encoder, ["normal", "car accident", "a class of one's own"])
-    rows = [["normal", *CONCEPTS["normal"]], ["car accident", *CONCEPTS["car accident"]], ["a class of one's own"]]
+    found = class_texts(encoder, words_of(["normal", "car accident", "a class of one's own"]))
+    rows = [["normal", *OURS["normal"]], ["car accident", *OURS["car accident"]], ["a class of one's own"]]
     for text, words in zip(found, rows):
         torch.testing.assert_close(text, plain.class_text(encoder.tower, words), **close)
 
@@ -70,9 +76,65 @@ def test_class_texts() -> None:
 @pytest.mark.parametrize("name", ["xd_violence", "ucf_crime", "planted"])
 def test_every_class_has_concepts_of_its_own(name: str) -> None:
     prompts = [c.prompt for c in benchmark(name).classes]
-    assert set(prompts) <= set(CONCEPTS)
-    texts = class_texts(tiny_encoder(), prompts)
+    assert set(prompts) <= set(OURS)
+    texts = class_texts(tiny_encoder(), words_of(prompts))
     assert len(texts.unique(dim=0)) == len(prompts)
+
+
+PUBLIC = {
+    "normal event": {"normal event": 1.0},
+    "abuse": {"abuse": 1.0, "disrespect": 0.3, "vituperation": 0.4, "stinger": 0.1},
+    "accident": {"car accident": 1.0, "collision": 0.6, "an injury": 1.0, "lottery": 0.0},
+}
+"""As the public code writes them: how near a word is to its class, which is the first."""
+PUBLIC_WORDS = [["normal event"], ["abuse", "disrespect", "vituperation"], ["car accident", "collision", "an injury"]]
+
+
+def test_words_of_a_public_file(tmp_path: Path) -> None:
+    """Of which those count that are as near as the mean of all but the first."""
+    file = tmp_path / "words.json"
+    file.write_text(json.dumps(PUBLIC))
+    given = Pel4VadSettings(concepts=str(file)).concepts
+    file.unlink()
+    prompts = ["normal", "abuse", "car accident"]
+    assert words_of(prompts, given) == PUBLIC_WORDS
+    assert Pel4VadSettings(concepts=given).concepts == given, "what a run keeps is read as it is"
+    config = load_config([], [f"peers.pel4vad.concepts={json.dumps(PUBLIC)}", "model.name=pel4vad", "modalities=vt"])
+    assert config.peers.pel4vad.concepts == given
+
+
+def test_words_as_lists_and_in_another_order(tmp_path: Path) -> None:
+    file = tmp_path / "words.yaml"
+    file.write_text("normal: [ordinary]\nriot: [mob, unrest]\nabuse: [hurting]\n")
+    given = Pel4VadSettings(concepts=str(file)).concepts
+    assert words_of(["normal", "abuse", "riot"], given) == [["ordinary"], ["hurting"], ["mob", "unrest"]]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[mob]", "holds a list"),
+        ("{riot: mob}", "riot: 'mob' are no words"),
+        ("{riot: []}", "riot: \\[\\] are no words"),
+        ("{riot: {mob: near}}", "are no words"),
+        ("{riot: [mob", "cannot be read"),
+    ],
+)
+def test_a_file_without_words_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    file = tmp_path / "words.yaml"
+    file.write_text(content)
+    with pytest.raises(UserError, match=said):
+        Pel4VadSettings(concepts=str(file))
+
+
+def test_classes_and_entries_that_are_not_there() -> None:
+    given = Pel4VadSettings(concepts='{"normal": ["a"], "fightings": ["b"]}').concepts
+    with pytest.raises(UserError, match=r"no words for .fighting.(.|\n)*did you mean: fightings"):
+        words_of(["normal", "fighting"], given)
+    with pytest.raises(UserError, match="'fightings', which is no class"):
+        words_of(["normal"], given)
+    with pytest.raises(UserError, match="no such file"):
+        Pel4VadSettings(concepts="nowhere.json")
 
 
 @settings(max_examples=10, deadline=None)

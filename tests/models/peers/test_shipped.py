@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.config.load import load_config
+from mmvad.config.load import load_config, plain
 from mmvad.config.schema import Config
 from mmvad.data.sampling import EpochSampler
+from mmvad.tables.frame import flat
+from mmvad.tables.marks import quirks_of
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 BASES = {"ucf": "ucf_crime", "xd": "xd_violence"}
@@ -62,3 +64,37 @@ def test_vadclips_epochs() -> None:
 def test_only_vadclip_is_tested_on_a_crop_that_not_every_bank_has(file: str) -> None:
     """UCF-Crime's base file has crop 5, which a bank of one crop lacks."""
     assert shipped(file).data.test_crop == (5 if file == "vadclip_ucf" else 0)
+
+
+PUBLISHED = {
+    "hl_net": ("last", ["all_crops=True", "trapezoid_ap=True"]),
+    "macil_sd": ("best_test", ["all_crops=True", "trapezoid_ap=True", "swapped=True"]),
+    "rtfm": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
+    "s3r": ("best_test", ["all_crops=True"]),
+    "clip_tsa": ("best_test", ["trapezoid_ap=True"]),
+    "mgfn": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
+    "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
+    "vadclip": ("best_test", ["reload_best=True", "weighting=logit", "class_names=published"]),
+    "avadclip": ("best_test", ["reload_best=True", "learned_focus=True"]),
+    "pel4vad_xd": ("best_test", ["all_crops=True", "smoothing=blocks_8", "trapezoid_ap=True"]),
+    "pel4vad_ucf": ("best_test", ["all_crops=True", "smoothing=next_7", "trapezoid_ap=True", "norm=time"]),
+}
+"""What each `NAME_as_published.yaml` switches on: which checkpoint is reported, and the marks of the row."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_as_published(name: str) -> None:
+    """Each lies over the method's files, and tables mark all that it switches on."""
+    select, marks = PUBLISHED[name]
+    overlay = EXPERIMENTS / "peers" / f"{name}_as_published.yaml"
+    files = sorted((EXPERIMENTS / "peers").glob(f"{name}.yaml" if name.startswith("pel") else f"{name}_*.yaml"))
+    files = [file for file in files if not file.stem.endswith("published")]
+    assert files
+    for file in files:
+        config = load_config([file, overlay])
+        assert (config.select, sorted(quirks_of(flat(plain(config))))) == (select, sorted(marks))
+
+
+def test_every_overlay_is_named() -> None:
+    found = {p.stem.removesuffix("_as_published") for p in (EXPERIMENTS / "peers").glob("*_as_published.yaml")}
+    assert found == set(PUBLISHED)

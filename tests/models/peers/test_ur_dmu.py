@@ -70,9 +70,9 @@ def test_pairs_follow_the_order_within_their_kind() -> None:
 
 
 @settings(max_examples=15, deadline=None)
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 20))
-def test_padding_changes_nothing(lengths: list[int], more: int) -> None:
-    assert_padding_changes_nothing(made(), lengths, more)
+@given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 20), st.sampled_from(["rows", "columns"]))
+def test_padding_changes_nothing(lengths: list[int], more: int, distance: str) -> None:
+    assert_padding_changes_nothing(made(distance=distance), lengths, more)
 
 
 @pytest.mark.parametrize(("visual", "count"), [(1024, 6_492_929), (512, 5_706_497)])

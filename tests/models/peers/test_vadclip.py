@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -64,6 +66,17 @@ def test_features_of_another_width_are_aligned_to_the_text() -> None:
     made = build(small_setting(visual=24), VadClipSettings(prompt_half=2))
     videos = batch([3, 5])
     assert made(videos._replace(visual=torch.randn(2, 5, 24))).alignment.shape == (2, 5, 7)
+
+
+def test_published_names_of_classes() -> None:
+    """`roadAccidents` is one word of the public code's, of other tokens than ours."""
+    setting = replace(small_setting(), prompts=("normal", "road accidents"))
+    texts = {
+        names: build(setting, VadClipSettings(class_names=names, prompt_half=2)).branches.texts.frozen
+        for names in ("words", "published")
+    }
+    assert torch.equal(texts["words"][0], texts["published"][0, : len(texts["words"][0])])
+    assert not torch.equal(texts["words"][1], texts["published"][1, : len(texts["words"][1])])
 
 
 def full(name: str, layers: int) -> int:

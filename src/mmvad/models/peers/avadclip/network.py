@@ -111,7 +111,7 @@ class Teacher(nn.Module):
         self.visual = VisualEncoder(width, setting.length, settings.layers, settings.window)
         self.audio = GatedAudio(width, setting.audio_width)
         texts = ClassTexts(setting.encoder, setting.prompts, settings.prompt_half)
-        self.branches = TwoBranches(width, texts, "score")
+        self.branches = TwoBranches(width, texts, settings.weighting)
         self.focal = Focal(len(setting.prompts), settings.learned_focus)
 
     def forward(self, batch: Batch) -> Fused:
@@ -141,7 +141,7 @@ class Student(nn.Module):
         self.variance_in, self.variance_out = nn.Linear(width, width), nn.Linear(width, width)
         self.variance = nn.Conv1d(width, width, 3, padding=1)
         texts = ClassTexts(setting.encoder, setting.prompts, settings.prompt_half)
-        self.branches = TwoBranches(width, texts, "score")
+        self.branches = TwoBranches(width, texts, settings.weighting)
         self.focal = Focal(len(setting.prompts), settings.learned_focus)
 
     def forward(self, batch: Batch, target: Tensor | None) -> Fused:

@@ -23,6 +23,8 @@ class AvadClipSettings(Section):
     """attention window of the student, in segments"""
     prompt_half: Annotated[int, Field(ge=1, le=32)] = 10
     """learned prompt vectors on either side of the class name"""
+    weighting: Literal["score", "logit"] = "logit"
+    """what weighs the visual prompt: the public code's logits, or scores, as runs from before this key have it"""
     learned_focus: bool = False
     """the focal loss's class weights are learned, as in the public code, instead of 0.25"""
     lambda_embed: NotNegative = 1e-4
@@ -39,7 +41,12 @@ METHOD = Method(
     published="AVadCLIP",
     settings=AvadClipSettings,
     positions_end_at_length=True,
-    switches={"peers.avadclip.learned_focus": True, "peers.avadclip.network": "student"},
+    switches={
+        "peers.avadclip.learned_focus": True,
+        "peers.avadclip.network": "student",
+        "peers.avadclip.weighting": "score",
+    },
+    later_keys={"weighting": "score"},
     published_scores={"ap": "fine"},
     variants=(
         Variant(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from mmvad.models.losses.mil import fine_loss
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.avvd.settings import AvvdSettings
 from mmvad.models.peers.hl_net.network import (
     BRANCH,
@@ -47,7 +47,8 @@ class Avvd(Model[AvvdOutput]):
 
     def forward(self, batch: Batch) -> AvvdOutput:
         joined, online = self.trunk(batch)
-        return AvvdOutput(HlOutput(self.head(joined).squeeze(-1), online), self.classify(joined))
+        coarse = in_float32(self.head, joined).squeeze(-1)
+        return AvvdOutput(HlOutput(coarse, online), in_float32(self.classify, joined))
 
     def losses(self, output: AvvdOutput, batch: Batch) -> dict[str, Tensor]:
         """HL-Net's, and `fine`, the cross-entropy of the classes' top-k means."""

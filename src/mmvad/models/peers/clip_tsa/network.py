@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.clip_tsa.settings import ClipTsaSettings
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
@@ -87,12 +87,16 @@ class ClipTsa(Model[Selected]):
         self.temporal, self.dropout = MultiScaleTemporal(narrow), nn.Dropout(settings.dropout)
         self.head = head(narrow, settings.dropout)
         xavier(self)
+        if settings.narrowing == "published":
+            for layer in self.narrow.children():
+                if isinstance(layer, nn.Linear):
+                    layer.reset_parameters()
 
     def forward(self, batch: Batch) -> Selected:
         x = self.narrow(batch.visual)
         gated = x * self.gate(x, batch.mask).unsqueeze(-1).to(x.dtype)
         features = self.dropout(self.temporal(gated, batch.mask))
-        scores = self.head(features).squeeze(-1).sigmoid()
+        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
         return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -16,6 +16,9 @@ class ClipTsaSettings(MagnitudeSettings):
     """share of a video's segments that the gate lets pass, rho"""
     samples: Count = 100
     """noisy choices that a gate is the mean of, in training"""
+    narrowing: Literal["published", "xavier"] = "published"
+    """how the layers begin that narrow features wider than 512: as torch draws them, or, as runs from before this key
+    have it, Xavier without biases"""
     noise: Positive = 0.05
     """standard deviation of the noise on the gate's scores, sigma"""
 
@@ -29,4 +32,5 @@ METHOD = Method(
     published="CLIP-TSA",
     settings=ClipTsaSettings,
     switches={"peers.clip_tsa.margin_form": "hinge"},
+    later_keys={"narrowing": "xavier"},
 )

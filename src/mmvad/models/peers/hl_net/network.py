@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.losses.pooling import top_mean
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, score_graph
 from mmvad.models.peers.hl_net.settings import HlNetSettings
 from mmvad.models.setting import Setting
@@ -33,7 +33,7 @@ class OnlineHead(nn.Module):
         self.causal = nn.Conv1d(32, 1, PAST + 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.causal(F.pad(self.narrow(x).transpose(1, 2), (PAST, 0))).squeeze(1)
+        return in_float32(self.causal, F.pad(self.narrow(x).transpose(1, 2), (PAST, 0))).squeeze(1)
 
 
 class HlTrunk(nn.Module):
@@ -85,7 +85,7 @@ class HlNet(Model[HlOutput]):
 
     def forward(self, batch: Batch) -> HlOutput:
         joined, online = self.trunk(batch)
-        return HlOutput(self.head(joined).squeeze(-1), online)
+        return HlOutput(in_float32(self.head, joined).squeeze(-1), online)
 
     def losses(self, output: HlOutput, batch: Batch) -> dict[str, Tensor]:
         losses = hl_losses(output, batch)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from mmvad.models.losses.contrast import info_nce
 from mmvad.models.losses.pooling import mean_rows, rows_at, top_k, top_mean, top_positions
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.macil_sd.settings import MacilSdSettings
 from mmvad.models.setting import Setting
 
@@ -53,7 +53,11 @@ class VisualNet(nn.Module):
 
     def forward(self, visual: Tensor, mask: Tensor) -> Tensor:
         hidden = self.visual(visual)
-        return self.classify(self.attend(hidden, hidden, mask)).squeeze(-1)
+        return self.score(self.attend(hidden, hidden, mask))
+
+    def score(self, rows: Tensor) -> Tensor:
+        """Logits of rows: [B, L, 128] -> [B, L]."""
+        return in_float32(self.classify, rows).squeeze(-1)
 
 
 class AudioVisualNet(VisualNet):
@@ -96,11 +100,14 @@ class MacilSd(Model[MacilOutput]):
         self.both = AudioVisualNet(width, audio_width, settings.dropout)
         self.alone = VisualNet(width, settings.dropout)
         self.register_buffer("weight", torch.zeros(()), persistent=False)
+        if settings.initialisation == "published":
+            for network in (self.both, self.alone):
+                start_alike(network.attend.attention)
 
     def forward(self, batch: Batch) -> MacilOutput:
         assert batch.audio is not None
         visual, audio = self.both.represent(batch.visual, batch.audio, batch.mask)
-        picture, sound = (self.both.classify(rows).squeeze(-1) for rows in (visual, audio))
+        picture, sound = self.both.score(visual), self.both.score(audio)
         return MacilOutput(visual, audio, picture, sound, self.alone(batch.visual, batch.mask))
 
     def losses(self, output: MacilOutput, batch: Batch) -> dict[str, Tensor]:
@@ -130,6 +137,18 @@ class MacilSd(Model[MacilOutput]):
         own = dict(self.both.named_parameters())
         for name, taught in self.alone.named_parameters():
             own[name].lerp_(taught, 1 - keep)
+
+
+@torch.no_grad()
+def start_alike(attention: nn.MultiheadAttention) -> None:
+    """Makes query, key, value and output copies of one linear layer with its biases, as the public code does."""
+    drawn = nn.Linear(WIDTH, WIDTH)
+    for own, output, start in (
+        (attention.in_proj_weight, attention.out_proj.weight, drawn.weight),
+        (attention.in_proj_bias, attention.out_proj.bias, drawn.bias),
+    ):
+        own.copy_(torch.cat([start] * 3))
+        output.copy_(start)
 
 
 class Bags(NamedTuple):

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import chosen_first, mean_where, pairs_of
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.magnitude import (
     MaskedBatchNorm,
     Selected,
@@ -116,7 +116,7 @@ class Mgfn(Model[Selected]):
             for layer in stage:  # type: ignore[attr-defined]
                 x = layer(x, mask)
         features = self.last(x)
-        scores = self.score(features).squeeze(-1).sigmoid()
+        scores = in_float32(self.score, features).squeeze(-1).sigmoid()
         return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:

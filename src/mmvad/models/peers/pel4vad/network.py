@@ -1,6 +1,6 @@
 """PEL4VAD (Pu et al., IEEE TIP 2024): one attention map read globally and in a window, features drawn to concept texts.
 
-The class texts are means over a class's name and its neighbours in `CONCEPTS`; README.md says what these stand for.
+The class texts are means over a class's words, `concepts.py`; README.md says what these stand for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from torch.nn import functional as F
 
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import top_mean
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
+from mmvad.models.peers.pel4vad.concepts import words_of
 from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
 from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import TextEncoder, tokenize
@@ -25,26 +26,6 @@ ATTENTION, EMBEDDING, REACH = 128, 300, 4
 DROPOUT = 0.1
 SHARPNESS = 10.0
 """Of the weights of foreground and background, and of the wanted similarities."""
-
-CONCEPTS: dict[str, tuple[str, ...]] = {
-    "normal": ("ordinary", "usual", "regular", "everyday", "common", "typical"),
-    "fighting": ("fight", "brawl", "punching", "kicking", "struggle", "combat"),
-    "shooting": ("shoot", "gunfire", "gun", "rifle", "pistol", "firing"),
-    "riot": ("mob", "violent protest", "uprising", "unrest", "angry crowd", "clash with police"),
-    "abuse": ("maltreatment", "hurting", "cruelty", "beating", "torment", "violence"),
-    "car accident": ("car crash", "collision", "wreck", "traffic accident", "overturned car"),
-    "explosion": ("explode", "blast", "bomb", "detonation", "fireball", "burst"),
-    "arrest": ("police arrest", "handcuffs", "detain", "custody", "police officer"),
-    "arson": ("set on fire", "burning", "fire", "flames", "arsonist"),
-    "assault": ("attack", "hitting", "beat up", "violence", "mugging"),
-    "burglary": ("break in", "burglar", "housebreaking", "intruder", "theft"),
-    "road accidents": ("car crash", "collision", "traffic accident", "run over", "wreck"),
-    "robbery": ("rob", "holdup", "armed robber", "stickup", "theft"),
-    "shoplifting": ("shoplifter", "steal from a shop", "hide goods", "store theft"),
-    "stealing": ("steal", "thief", "theft", "take away", "pickpocket"),
-    "vandalism": ("vandal", "property damage", "destroy", "graffiti", "smash"),
-}
-"""Words beside a class's name, ours."""
 
 
 class Output(NamedTuple):
@@ -101,7 +82,9 @@ class PEL4VAD(Model[Output]):
     def __init__(self, setting: Setting, settings: Pel4VadSettings) -> None:
         super().__init__()
         assert setting.encoder is not None
-        self.register_buffer("texts", class_texts(setting.encoder, setting.prompts), persistent=False)
+        self.register_buffer(
+            "texts", class_texts(setting.encoder, words_of(setting.prompts, settings.concepts)), persistent=False
+        )
         self.attention = TwoReaches(setting.visual_width, settings)
         self.first = nn.Linear(setting.visual_width, setting.encoder.output_width)
         self.second = nn.Linear(setting.encoder.output_width, EMBEDDING)
@@ -117,10 +100,8 @@ class PEL4VAD(Model[Output]):
         """h = Drop GELU Lin x, e = Drop GELU Lin h, z_t a causal convolution of e."""
         features = self.dropout(F.gelu(self.first(self.attention(batch.visual, batch.mask))))
         embedded = self.dropout(F.gelu(self.second(features)))
-        with torch.autocast(features.device.type, enabled=False):
-            before = F.pad(embedded.float().transpose(1, 2), (self.scorer.kernel_size[0] - 1, 0))
-            logits = self.scorer(before).squeeze(1)
-        return Output(logits, features)
+        before = F.pad(embedded.transpose(1, 2), (self.scorer.kernel_size[0] - 1, 0))
+        return Output(in_float32(self.scorer, before).squeeze(1), features)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         scores = torch.sigmoid(output.logits.float())
@@ -161,9 +142,8 @@ def highlighted(features: Tensor, scores: Tensor, mask: Tensor) -> Tensor:
     return torch.einsum("bl,bld->bd", weights, features * mask.unsqueeze(-1))
 
 
-def class_texts(encoder: TextEncoder, prompts: Sequence[str]) -> Tensor:
-    """Per class the mean feature of its name and its concepts, not normalised: [C, d]."""
-    words = [[prompt, *CONCEPTS.get(prompt, ())] for prompt in prompts]
+def class_texts(encoder: TextEncoder, words: Sequence[Sequence[str]]) -> Tensor:
+    """The mean feature of every class's words, not normalised: [C, d]."""
     tokens = tokenize([word for row in words for word in row])
     end = tokens.argmax(dim=1)  # EOS is the highest token
     with torch.no_grad():

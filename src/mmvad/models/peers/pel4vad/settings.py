@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from mmvad.models.method import Method
+from mmvad.models.peers.pel4vad.concepts import Concepts
 from mmvad.sections import Count, NotNegative, Positive, Section
 
 
@@ -21,6 +22,8 @@ class Pel4VadSettings(Section):
     """of the concept loss, before training; published 0.09 on UCF-Crime"""
     lambda_concepts: NotNegative = 1.0
     """weight of the concept loss"""
+    concepts: Concepts = ""
+    """a file with the words of every class, such as the public code's ucf-concept.json; empty: ours"""
 
 
 METHOD = Method(
@@ -31,4 +34,5 @@ METHOD = Method(
     published="PEL4VAD",
     settings=Pel4VadSettings,
     switches={"peers.pel4vad.norm": "time"},
+    later_keys={"concepts": ""},
 )

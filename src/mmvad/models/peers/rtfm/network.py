@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
     Selected,
@@ -33,7 +33,7 @@ class Rtfm(Model[Selected]):
 
     def forward(self, batch: Batch) -> Selected:
         features = self.dropout(self.temporal(batch.visual, batch.mask))
-        scores = self.head(features).squeeze(-1).sigmoid()
+        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
         return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.models.losses.mil import binary_cross_entropy
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
     Selected,
@@ -83,7 +83,7 @@ class S3r(Model[Output]):
         b = self.dropout(self.normal(self.rebuild(x, self.dictionary), mask))
         gate = self.gate(time_mean(a, mask) - time_mean(b, mask)).unsqueeze(1)
         features = gate * a
-        scores = self.head(features).squeeze(-1).sigmoid()
+        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
         rest = self.rest(time_mean((1 - gate) * b, mask)).squeeze(-1).sigmoid()
         selected = select(features, scores, batch, self.settings.dropout if self.training else 0.0)
         return Output(selected, rest.unflatten(0, (-1, batch.crops)).mean(dim=1))

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.magnitude import smoothness, with_total
 from mmvad.models.peers.sultani.settings import SultaniSettings
 from mmvad.models.setting import Setting
@@ -38,7 +38,7 @@ class Sultani(Model[Tensor]):
 
     def forward(self, batch: Batch) -> Tensor:
         """s [R, L]."""
-        return self.layers(F.normalize(batch.visual, dim=-1)).squeeze(-1).sigmoid()
+        return in_float32(self.layers, F.normalize(batch.visual, dim=-1)).squeeze(-1).sigmoid()
 
     def losses(self, output: Tensor, batch: Batch) -> dict[str, Tensor]:
         """`rank` + 8e-5 `smooth` + 8e-5 `sparse`; the last two of abnormal bags, summed over them like `rank`."""

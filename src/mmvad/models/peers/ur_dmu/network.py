@@ -23,7 +23,7 @@ from mmvad.models.losses.pooling import (
     top_mean,
     top_positions,
 )
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import normalised_distance
 from mmvad.models.peers.ur_dmu.settings import UrDmuSettings
 from mmvad.models.setting import Setting
@@ -38,28 +38,35 @@ SUMMED = 200
 SUMMED / features makes up for it."""
 
 
-class GlobalLocalAttention(nn.Module):
-    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' the distance graph with rows of sum 1. [B, L, d] -> same."""
+def distance_of_sum_1(mask: Tensor, along: str) -> Tensor:
+    """D': the distance graph exp(-|i - j| / e) with `rows` or `columns` of sum 1 over valid segments: [B, L, L]."""
+    rows = normalised_distance(mask)  # of a symmetric graph, so that turning it makes columns of them
+    return rows if along == "rows" else rows.transpose(1, 2) * mask[:, None]
 
-    def __init__(self, width: int, dropout: float) -> None:
+
+class GlobalLocalAttention(nn.Module):
+    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' of `distance_of_sum_1`. [B, L, d] -> same."""
+
+    def __init__(self, width: int, dropout: float, distance: str = "rows") -> None:
         super().__init__()
+        self.distance = distance
         self.inputs = nn.Linear(width, 4 * width, bias=False)
         self.output = nn.Sequential(nn.Linear(2 * width, width), nn.Dropout(dropout))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         q, k, v, w = self.inputs(x).unflatten(-1, (4, HEADS, -1)).permute(2, 0, 3, 1, 4)
         found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
-        near = normalised_distance(mask).to(w.dtype).unsqueeze(1) @ w
+        near = distance_of_sum_1(mask, self.distance).to(w.dtype).unsqueeze(1) @ w
         return self.output(torch.cat([found, near], dim=-1).transpose(1, 2).flatten(2))
 
 
 class Block(nn.Module):
     """Pre-norm attention, then a feed-forward part as wide as its input, both residual. [B, L, d] -> [B, L, d]."""
 
-    def __init__(self, width: int, dropout: float) -> None:
+    def __init__(self, width: int, dropout: float, distance: str) -> None:
         super().__init__()
         self.norm_attention, self.norm_ffn = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = GlobalLocalAttention(width, dropout)
+        self.attention = GlobalLocalAttention(width, dropout, distance)
         self.ffn = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.Dropout(dropout)
         )
@@ -114,7 +121,7 @@ class UrDmu(Model[UrOutput]):
         super().__init__()
         inner = settings.width
         self.embed = nn.Conv1d(width, inner, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(inner, settings.dropout) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(inner, settings.dropout, settings.distance) for _ in range(2))
         self.abnormal, self.normal = Memory(inner), Memory(inner)
         self.mean, self.log_variance = nn.Linear(inner, inner), nn.Linear(inner, inner)
         self.classify = nn.Sequential(nn.Linear(2 * inner, inner // 4), nn.ReLU(), nn.Linear(inner // 4, 1))
@@ -128,7 +135,7 @@ class UrDmu(Model[UrOutput]):
         if self.training:
             noise = torch.randn_like(mean) * torch.exp(log_variance / 2)
             normal_latent = mean + noise * ~batch.abnormal[:, None, None]
-        logits = self.classify(torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
+        logits = in_float32(self.classify, torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
         return UrOutput(x, abnormal, normal, latent, normal_latent, mean, log_variance, logits)
 
     def _encode(self, batch: Batch) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -15,6 +15,8 @@ class UrDmuSettings(Section):
     """of the attention blocks and of the memories, four heads together"""
     dropout: Share = 0.5
     """behind attention and in the feed-forward parts"""
+    distance: Literal["rows", "columns"] = "rows"
+    """what has sum 1 in the graph of distances: each row, or each column, as in the public code"""
 
 
 METHOD = Method(
@@ -25,4 +27,6 @@ METHOD = Method(
     pairs=True,
     published="UR-DMU",
     settings=UrDmuSettings,
+    switches={"peers.ur_dmu.distance": "columns"},
+    later_keys={"distance": "rows"},
 )

@@ -16,7 +16,7 @@ from mmvad.models.dual_stream import Output, branch_scores
 from mmvad.models.layout import choose_layout
 from mmvad.models.losses.embedding import embed_loss
 from mmvad.models.losses.mil import coarse_loss, fine_loss
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, softmax_over_valid
 from mmvad.models.peers.vadclip.settings import VadClipSettings
 from mmvad.models.prompts import FeedForward, anomaly_vector, sentence_layout
@@ -25,6 +25,8 @@ from mmvad.models.temporal import AttentionLayer, distance_graph
 from mmvad.models.text_encoder import CONTEXT_LENGTH, QuickGELU, TextEncoder, tokenize
 
 TEMPERATURE = 0.07
+PUBLISHED_NAMES = {"road accidents": "roadAccidents"}
+"""Where the public code's names of classes are not ours: CLIP reads other tokens."""
 
 
 class VisualEncoder(nn.Module):
@@ -116,8 +118,7 @@ class TwoBranches(nn.Module):
     def forward(self, features: Tensor, mask: Tensor) -> Output:
         """v [B, L, d], mask bool [B, L]."""
         hidden = features + self.ffn(features)
-        with torch.autocast(features.device.type, enabled=False):
-            logits = self.classifier(hidden.float()).squeeze(-1)
+        logits = in_float32(self.classifier, hidden).squeeze(-1)
         text = self.texts()
         prompted = text + anomaly_vector(features, logits, mask, self.weighting).unsqueeze(1)
         prompted = prompted + self.prompt_ffn(prompted)
@@ -137,7 +138,9 @@ class VadCLIP(Model[Output]):
         width = setting.encoder.output_width
         self.align = aligned(setting.visual_width, width)
         self.visual = VisualEncoder(width, setting.length, settings.layers, settings.window, settings.distance)
-        texts = ClassTexts(setting.encoder, setting.prompts, settings.prompt_half)
+        published = PUBLISHED_NAMES if settings.class_names == "published" else {}
+        prompts = [published.get(prompt, prompt) for prompt in setting.prompts]
+        texts = ClassTexts(setting.encoder, prompts, settings.prompt_half)
         self.branches = TwoBranches(width, texts, settings.weighting)
         self.lambda_embed = settings.lambda_embed
 

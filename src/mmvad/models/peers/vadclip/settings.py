@@ -21,6 +21,8 @@ class VadClipSettings(Section):
     """what weighs the visual prompt: the paper's scores, or the public code's logits"""
     distance: Literal["kernel", "softmax"] = "kernel"
     """distance graph: exp(-|i - j| / e) as in the public code, or the paper's softmax of -|i - j|"""
+    class_names: Literal["words", "published"] = "words"
+    """what stands in the prompts: names as words, or the public code's, whose UCF-Crime has `roadAccidents`"""
     lambda_embed: NotNegative = 1e-4
     """weight of the embedding constraint"""
 
@@ -34,6 +36,11 @@ METHOD = Method(
     published="VadCLIP",
     settings=VadClipSettings,
     positions_end_at_length=True,
-    switches={"peers.vadclip.weighting": "logit", "peers.vadclip.distance": "softmax"},
+    switches={
+        "peers.vadclip.weighting": "logit",
+        "peers.vadclip.distance": "softmax",
+        "peers.vadclip.class_names": "published",
+    },
+    later_keys={"class_names": "words"},
     published_scores={"ap": "fine", "auc": "coarse"},
 )

@@ -1,0 +1,48 @@
+"""A first benchmark's file from a folder of features."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmvad.bank.bank import open_bank
+from mmvad.benchmarks.definition import read_definition
+from mmvad.errors import UserError
+from mmvad.releases.first_file import TODO, write_first_file
+from mmvad.releases.importing import import_release
+from tests.own import write_own
+
+
+def test_a_folder_with_tables_is_imported_as_it_is_written(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    write_own(folder).unlink()
+    (file,) = write_first_file(folder)
+    read = read_definition(file)
+    assert (list(read.classes), read.row.frames, read.audio) == (["calm", "brawl", "theft"], 8, "optional")
+    bank = open_bank(import_release(file, None, tmp_path / "bank", progress=False))
+    assert (len(bank.train.videos), len(bank.test.videos), bank.train.audio_width) == (12, 6, 7)
+    assert any(video.events for video in bank.test.videos)
+    with pytest.raises(UserError, match="is there already"):
+        write_first_file(folder)
+
+
+def test_a_folder_of_features_alone_gets_a_table_to_fill_in(tmp_path: Path) -> None:
+    for name, label in (("brawl01", "brawl"), ("calm01", "calm")):
+        for crop in (0, 1):
+            (tmp_path / label).mkdir(exist_ok=True)
+            np.save(tmp_path / label / f"{name}__{crop}.npy", np.zeros((32, 6), np.float32))
+    file, table = write_first_file(tmp_path)
+    assert table.read_text().splitlines() == ["video,split,class", f"brawl01,{TODO},{TODO}", f"calm01,{TODO},{TODO}"]
+    read = read_definition(file)
+    assert read.features
+    assert read.features.visual == "*/{video}__{crop}.npy"
+
+
+def test_what_is_no_folder_of_features(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"")
+    with pytest.raises(UserError, match=r"holds no features(.|\n)*mmvad extract"):
+        write_first_file(tmp_path)
+    with pytest.raises(UserError, match="no such folder"):
+        write_first_file(tmp_path / "b")
