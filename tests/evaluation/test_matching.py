@@ -10,13 +10,14 @@ from sklearn.metrics import roc_auc_score
 
 from mmvad.benchmarks.benchmark import Event, Video
 from mmvad.benchmarks.lists import read_videos
-from mmvad.benchmarks.registry import UCF_CRIME
+from mmvad.benchmarks.registry import UCF_CRIME, benchmark
 from mmvad.errors import UserError
 from mmvad.evaluation.foreign_scores import ForeignScores, VideoScores, read_scores
 from mmvad.evaluation.matching import match
 from mmvad.evaluation.truth import Length, Truth, read_lengths, truth_of_lists
 from mmvad.metrics.evaluate import evaluate
 from tests.evaluation.made import EVENTS, FRAMES, LENGTHS, ROWS, TINY, classes, scores, tiny_truth
+from tests.metrics.field import field_videos, reference
 
 
 def foreign(values: dict[str, np.ndarray], per: str | None = None) -> ForeignScores:
@@ -47,7 +48,7 @@ def test_what_cannot_be_told_must_be_said() -> None:
     odd = {**scores(), "a_x264": np.zeros(95)}
     with_events = {name: odd[name] for name in ("a_x264", "c_x264")}
     ambiguous = Truth(TINY, _many(), frozenset(), "lists", "hash")
-    values = {v.name: with_events["a_x264" if i % 3 else "c_x264"] for i, v in enumerate(ambiguous.videos)}
+    values = {v.name: with_events["c_x264" if i % 3 else "a_x264"] for i, v in enumerate(ambiguous.videos)}
     with pytest.raises(UserError, match="a score a row or a score a frame") as refused:
         match(foreign(values), ambiguous)
     assert "--per row or --per frame" in str(refused.value)
@@ -57,7 +58,7 @@ def test_what_cannot_be_told_must_be_said() -> None:
 
 def _many() -> tuple:
     test = [
-        Video(f"{i}", "test", ("A",), EVENTS["a_x264" if i % 3 else "c_x264"], ((16, 90) if i % 3 else (100, 200),))
+        Video(f"{i}", "test", ("A",), EVENTS["c_x264" if i % 3 else "a_x264"], ((100, 200) if i % 3 else (16, 90),))
         for i in range(9)
     ]
     return truth_of_lists(TINY, {"train": [], "test": test}, Path("lists"), None).videos
@@ -139,3 +140,48 @@ def test_an_event_class_reaches_the_map() -> None:
     result = evaluate(TINY, match(ForeignScores(Path("x.npz"), sure), tiny_truth()).videos)
     assert result["map"]["clean"]["mean"] == 1.0
     assert isinstance(EVENTS["a_x264"][0], Event)
+
+
+@pytest.mark.parametrize("name", ["ucf_crime", "xd_violence"])
+@pytest.mark.parametrize("frames", [1, 16])
+def test_real_events_tell_rows_from_frames(name: str, frames: int, field_data: Path) -> None:
+    """Some of XD-Violence's events end after their video."""
+    facts, lists = benchmark(name), field_data / "data" / name
+    truth = truth_of_lists(facts, read_videos(facts, lists), lists)
+    rows = read_lengths(lists / "test_lengths.csv")
+    values = {video.name: np.zeros(frames * (rows[video.name].rows or 0)) for video in truth.videos}
+    matched = match(foreign(values), truth)
+    assert (matched.per, matched.reason) == ({1: "row", 16: "frame"}[frames], "told by where the events end")
+
+
+def class_figures(made: dict[str, np.ndarray], lists: Path, path: Path) -> tuple[str, dict]:
+    np.savez(path, **made)  # type: ignore[arg-type]
+    truth = truth_of_lists(UCF_CRIME, read_videos(UCF_CRIME, lists), lists)
+    matched = match(read_scores(path, truth), truth, subset=True)
+    return matched.per, evaluate(UCF_CRIME, matched.videos)
+
+
+def test_class_probabilities_have_the_reference_figures(field_data: Path, tmp_path: Path) -> None:
+    """All of UCF-Crime's test set: what the published protocol's own code gives, from a file of scores."""
+    lists = field_data / "data" / "ucf_crime"
+    made = {v.name: v.class_probabilities for v in field_videos(field_data, "ucf", 1)}
+    per, result = class_figures(made, lists, tmp_path / "rows.npz")  # type: ignore[arg-type]
+    expected = reference(field_data, "ucf-0")
+    assert (per, result["frames"]) == ("row", expected["frames"])
+    for name in ("ap", "auc", "ano_auc"):
+        assert result["scores"]["combined"][name] == pytest.approx(expected[name], abs=1e-9)
+    published = [100 * result["map"]["published"][f"0.{i}"] for i in range(1, 6)]
+    assert published == pytest.approx(expected["map_published"], abs=1e-9)
+
+
+def test_class_probabilities_by_frame_have_those_by_row(field_data: Path, tmp_path: Path) -> None:
+    lists = field_data / "data" / "ucf_crime"
+    rows = {v.name: v.class_probabilities for v in field_videos(field_data, "ucf", 12)}
+    frames = {name: np.repeat(array, 16, axis=0) for name, array in rows.items()}  # type: ignore[arg-type]
+    per, by_row = class_figures(rows, lists, tmp_path / "rows.npz")  # type: ignore[arg-type]
+    other, by_frame = class_figures(frames, lists, tmp_path / "frames.npz")
+    assert (per, other) == ("row", "frame")
+    assert by_frame["scores"] == by_row["scores"]
+    for variant in ("published", "clean"):
+        values = [[made["map"][variant][f"0.{i}"] for i in range(1, 6)] for made in (by_row, by_frame)]
+        assert values[0] == pytest.approx(values[1], abs=1e-12)

@@ -9,7 +9,7 @@ import pytest
 
 from mmvad.cli.main import main
 from mmvad.report.render import grid
-from mmvad.runs import RunFolder, write_json
+from mmvad.runs import RunFolder, read_json, write_json
 from mmvad.tables.filled import FilledTable
 from mmvad.tables.frame import collect
 from mmvad.tables.results import Results
@@ -34,10 +34,12 @@ def runs(tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def leave(run: RunFolder, benchmark: str, metric: str, value: float | None, *, is_open: bool = False) -> Path:
+def leave(
+    run: RunFolder, benchmark: str, metric: str, value: float, *, is_open: bool = False, bank: str = "abcdef0123"
+) -> Path:
     run.tests.mkdir(exist_ok=True)
     path = run.tests / f"{benchmark}-abc{'-open' if is_open else ''}.json"
-    target = {"benchmark": benchmark, "bank_hash": "abcdef0123", "headline": metric}
+    target = {"benchmark": benchmark, "bank_hash": bank, "headline": metric}
     scores = {"combined": {metric: value}}
     content = {"source": {}, "target": target, "classes": {}, "open_vocabulary": is_open, "scores": scores}
     write_json(path, content)
@@ -62,6 +64,13 @@ def test_a_row_a_configuration_a_column_a_target(runs: Path) -> None:
     assert by_name["ours"][3:] == ["-", spread, "74.00 ± 4.24", "2"]
     assert by_name["HL-Net 2020"][3:] == ["50.00", "-", "-", "1"]
     assert found.name == "Table. Source x target (Planted)"
+
+
+def test_its_own_bank_is_no_target(runs: Path) -> None:
+    before = table(runs)
+    for report in runs.glob("*/report.json"):
+        leave(RunFolder(report.parent), "planted", "ap", 0.5, bank=read_json(report)["bank_hash"])
+    assert table(runs) == before
 
 
 def test_without_such_tests_there_is_no_table(runs: Path) -> None:

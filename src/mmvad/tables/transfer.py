@@ -62,7 +62,7 @@ def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
     notes = [
         f"trained on {title}; the first column is its own test set, the others were never trained on",
         "a column's metric is the one that its benchmark is known for, of the combined score",
-        *(["tested on the other benchmark's class names, which the network was given"] if _any_open(columns) else []),
+        *(["names given: the network was given the other benchmark's class names"] if _any_open(columns) else []),
         *mark_notes(rows),
         *chosen_notes([(row.lead[0], row.select) for row in rows]),
     ]
@@ -71,14 +71,14 @@ def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
 
 
 def _tests_of(record: Record) -> list[Tested]:
-    """Every test of a run elsewhere; a damaged file costs its own figure alone."""
+    """Every test of a run elsewhere than on its own bank; a damaged file costs its own figure alone."""
     found = []
     for file in sorted(RunFolder(Path(record["path"])).tests.glob("*.json")):
         try:
             found.append(_tested(read_json(file, _NEEDED), file))
         except UserError:
             continue
-    return found
+    return [test for test in found if test.bank_hash != record["bank_hash"]]
 
 
 def _tested(content: Mapping[str, Any], file: Path) -> Tested:
