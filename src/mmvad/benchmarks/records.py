@@ -14,7 +14,7 @@ from mmvad.benchmarks.lines import read_text
 from mmvad.errors import UserError, nearest_name
 
 USUAL: Mapping[str, tuple[str, ...]] = {
-    "video": ("video", "video_name", "videoname", "name", "video_id", "id", "path", "file", "filename", "file_name"),
+    "video": ("video", "video_name", "videoname", "name", "video_id", "id", "path", "filename", "file_name", "file"),
     "split": ("split", "subset", "set", "partition", "phase"),
     "class": ("class", "classes", "label", "labels", "category", "class_name", "anomaly_class", "event"),
     "frames": ("frames", "num_frames", "n_frames", "frame_count", "nb_frames", "total_frames", "length"),

@@ -74,7 +74,7 @@ def request_files(
     media: Path | None,
     usual: float,
     fps: float | None,
-    row: RowSpan,
+    row: RowSpan = SNIPPET,
 ) -> Request:
     """A video whose features lie in files; the sound is what `audio_file` finds, the rest as in `from_files`."""
     audio = audio_file(given, name)

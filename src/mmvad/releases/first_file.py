@@ -85,7 +85,7 @@ def write_first_file(folder: Path) -> list[Path]:
     """
     seen = look(folder)
     file = folder / f"{folder.resolve().name}.yaml"
-    listed, new = seen.with_field("class") or seen.with_field("video"), []
+    listed, new = seen.with_field("class"), []
     if file.exists():
         raise UserError(file, "is there already", fix="remove it, or write on in it")
     if listed is None:
@@ -130,11 +130,15 @@ def _names(seen: Seen) -> list[str]:
 
 
 def _video_table(seen: Seen) -> str:
-    """Every video that has features; split and class are to be filled in."""
+    """Every video that has features; split and class are to be filled in, frames are taken from what says them."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
-    table.writerow(["video", "split", "class"])
-    table.writerows([name, TODO, TODO] for name in _names(seen))
+    told = {own_name(r.text("video") or ""): r for records in seen.tables.values() for r in records}
+    known = [name for name in ("frames", "fps") if any(name in record.fields for record in told.values())]
+    table.writerow(["video", "split", "class", *known])
+    for name in _names(seen):
+        record = told.get(name)
+        table.writerow([name, TODO, TODO, *((record.text(key) if record else "") or "" for key in known)])
     return out.getvalue()
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
-from mmvad.tables.frame import method_of, repetition
+from mmvad.tables.frame import folds_of, method_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.methods import fill_comparison
 from mmvad.tables.notes import crop_note, figure_note, honesty_notes, interval_note, paper_notes, row_notes, seed_notes
@@ -71,7 +71,8 @@ def _study_row(study: Study, results: Results, resampler: Resampler, runs: RowRu
         tuple(cell(results, metric, runs.runs) for metric in metrics),
         paper,
         difference,
-        tuple(repetition(record) for record in runs.runs),
+        tuple(record["seed"] for record in runs.runs),
+        folds=folds_of(runs.runs),
         base=runs is base,
         select=runs.runs[0]["select"],
         failed=runs.failed,

@@ -61,6 +61,8 @@ class FilledRow:
         paper: the paper's own figure for each metric, where it is known.
         difference: to the base row, in the headline metric, as a fraction.
         absent: `no audio`, or the command that makes the row; None where there are figures.
+        seeds: of its runs, a seed once a fold.
+        folds: of a benchmark in several splits those that its runs are of.
         failed: seeds whose run failed, with the reason.
         select: how the checkpoints of the runs were chosen.
         reconstruction: parts of the method are inferred.
@@ -72,7 +74,8 @@ class FilledRow:
     cells: tuple[Cell, ...]
     paper: tuple[Published | None, ...] = ()
     difference: Difference | None = None
-    seeds: tuple[tuple[str, int], ...] = ()
+    seeds: tuple[int, ...] = ()
+    folds: tuple[str, ...] = ()
     base: bool = False
     ours: bool = True
     select: str = "last"

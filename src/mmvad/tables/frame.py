@@ -150,6 +150,11 @@ def repetition(record: Mapping[str, Any]) -> tuple[str, int]:
     return record.get("data.fold") or "", record["seed"]
 
 
+def folds_of(records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The folds that runs are of; empty without folds."""
+    return tuple(sorted({fold for fold, _ in map(repetition, records) if fold}))
+
+
 def data_of(record: Mapping[str, Any]) -> str:
     """What the runs of a table have in common in data: the bank's content, or of folds the benchmark."""
     return f"folds of {record['benchmark']}" if record.get("data.fold") else record["bank_hash"]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
-from mmvad.tables.frame import repetition
+from mmvad.tables.frame import folds_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
 from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
@@ -73,7 +73,8 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     return FilledRow(
         lead,
         tuple(cell(results, metric, runs.runs) for metric in table.metrics.values()),
-        seeds=tuple(repetition(record) for record in runs.runs),
+        seeds=tuple(record["seed"] for record in runs.runs),
+        folds=folds_of(runs.runs),
         select=runs.runs[0]["select"],
         quirks=quirks_of(runs.runs[0]),
     )
@@ -91,7 +92,8 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
         (peer.title, *supervision, peer.features, peer.modality),
         tuple(_measured_cell(results, peer, metric) for metric in table.metrics.values()),
         tuple(_published(table, peer, name) for name in table.metrics),
-        seeds=tuple(repetition(record) for record in peer.runs),
+        seeds=tuple(record["seed"] for record in peer.runs),
+        folds=folds_of(peer.runs),
         select=peer.runs[0]["select"],
         reconstruction=peer.peer.reconstruction,
         quirks=quirks_of(peer.runs[0]),

@@ -232,8 +232,8 @@ def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
 
 def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
     """What is repeated in folds, and where a difference is not that of the means: it is over what both rows have."""
-    folds, of = {fold for row in rows for fold, _ in row.seeds}, {seed for row in rows for _, seed in row.seeds}
-    told = [f"n counts runs: {len(folds)} folds, each with {len(of)} seeds"] if folds - {""} else []
+    folds, of = {fold for row in rows for fold in row.folds}, {seed for row in rows for seed in row.seeds}
+    told = [f"n counts runs: {len(folds)} folds, each with {len(of)} seed{'s' * (len(of) > 1)}"] if folds else []
     seeds = len(selection.base.runs) if selection.base else 0
     shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
     fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]

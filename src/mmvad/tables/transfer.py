@@ -17,7 +17,7 @@ from mmvad.models.outside import OURS
 from mmvad.runs import RunFolder, read_json
 from mmvad.tables.definitions import SPELLED, Metric, headline
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
-from mmvad.tables.frame import REPEATED, RUN_COLUMNS, data_of, method_of, repetition
+from mmvad.tables.frame import REPEATED, RUN_COLUMNS, data_of, folds_of, method_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.notes import OURS_NAME, chosen_notes, first_few
 from mmvad.tables.results import Record, Results, cell, equal, written
@@ -125,7 +125,8 @@ def _row(
     return FilledRow(
         (label, SPELLED[record["modalities"]]),
         (cell(results, headline(benchmark), records), *(_cell(runs, column) for column in columns)),
-        seeds=tuple(sorted(repetition(record) for record in records)),
+        seeds=tuple(sorted(record["seed"] for record in records)),
+        folds=folds_of(records),
         select=record["select"],
         reconstruction=method is not None and method.reconstruction,
         quirks=quirks_of(record),
