@@ -67,7 +67,9 @@ def test_all_of_a_split_is_moved(
     assert "nothing is wrong" not in text
     with pytest.raises(UserError) as caught:
         import_release("xd_violence", xd.root, tmp_path / "bank", subset=subset)
-    assert ("no train video can be imported" if subset else problem) in str(caught.value)
+    assert problem in str(caught.value)
+    assert fix in str(caught.value)
+    assert ("no train video can be imported" in str(caught.value)) or not subset
     assert sorted(path.name for path in tmp_path.iterdir()) == ["release"]
 
 

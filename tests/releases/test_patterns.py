@@ -180,3 +180,16 @@ def test_files_of_no_listed_video_are_named_and_left_out(tmp_path: Path, capsys:
     np.save(tmp_path / "visual" / "other.npy", np.zeros((14, 21), np.float32))
     assert imported(file, overwrite=True).content_hash == expected
     assert "1 files are passed over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("crops", "problem"), [(2, "2 crops"), (4, "4 crops"), (0, r"of 2 axes")])
+def test_the_file_with_other_crops_is_the_odd_one_out(crops: int, problem: str, tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    for path in sorted((tmp_path / "visual").glob("*.npy")):
+        rows = np.load(path)
+        count = crops if path.stem == "v03" else 3
+        np.save(path, np.stack([rows] * count, axis=1) if count else rows)
+    (found,) = check(file, None, progress=False, show=lambda _: None)
+    assert (found.kind, found.video) == ("bad file", "v03")
+    with pytest.raises(UserError, match=rf"v03.npy: an array .*{problem}"):
+        imported(file)

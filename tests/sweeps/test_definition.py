@@ -100,6 +100,8 @@ def test_the_ranges_of_a_search(write) -> None:
         ("method: grid", "methods: grid", ["unknown key 'methods'", "did you mean: method?"]),
         ("method: grid", "method: gird", ["'gird'", "did you mean: grid?"]),
         ("method: grid", "method: grid\nfrobnicate: 1", ["unknown key 'frobnicate'"]),
+        ("method: grid", "method: grid\n3: 1", ["unknown key 3"]),
+        ("model.acp", "3", ["unknown key '3'"]),
         ("model.acp", "model.apc", ["unknown key 'model.apc'", "did you mean: model.acp?"]),
         ("model.acp", "acp", ["did you mean: model.acp?"]),
         ("{values: [none, pre]}", "{values: [none, null]}", ["model.acp", "null"]),

@@ -14,10 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.bank.bank import verify_bank
+from mmvad.bank.bank import is_bank, verify_bank
 from mmvad.cli.main import main
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import FORMATS, load_rows, read_header
+from tests.own import write_own
 from tests.releases.by_hand import set_official, write_ucf, write_xd
 from tools.mutations.documents import changed_text, changed_tree
 from tools.mutations.releases import damage, damage_texts
@@ -38,6 +39,7 @@ def prepare(root: Path) -> None:
     """Writes what the cases change, and makes the official splits as small as these releases, in this process."""
     write_xd(root / "xd_violence")
     write_ucf(root / "ucf_crime")
+    write_own(root / "own", train=4, test=4)
     rows = np.random.default_rng(0).normal(size=(6, 8)).astype(np.float32)
     _write_arrays(root / "arrays", rows)
 
@@ -57,6 +59,21 @@ def release(whole: Path, folder: Path, seed: int) -> str:
 def lists(whole: Path, folder: Path, seed: int) -> str:
     """Damaged lists and annotations alone."""
     return _release(whole, folder, seed, damage_texts)
+
+
+def own(whole: Path, folder: Path, seed: int) -> str:
+    """A user's benchmark: its file, its tables or its features damaged."""
+    root, chance = folder / "release", random.Random(seed)
+    shutil.copytree(whole / "own", root)
+    kind = chance.randrange(3)
+    if kind == 0:
+        _damaged(root / "yard.yaml", root, chance)
+    elif kind == 1:
+        table = root / chance.choice(["videos.csv", "events.csv"])
+        table.write_text(changed_text(table.read_text(), chance), encoding="utf-8", errors="surrogateescape")
+    else:
+        damage(root, seed)
+    return _check_and_import(folder, [str(root / "yard.yaml")], ["--subset"] * chance.randrange(2))
 
 
 def sweep(whole: Path, folder: Path, seed: int) -> str:
@@ -98,37 +115,43 @@ def array(whole: Path, folder: Path, seed: int) -> str:
 CASES: dict[str, tuple[Case, int]] = {
     "release": (release, 4),
     "lists": (lists, 2),
+    "own": (own, 2),
     "sweep": (sweep, 2),
     "experiment": (experiment, 1),
     "array": (array, 1),
 }
-"""By kind: the case, and its share of ten mutations."""
+"""By kind: the case, and its share of twelve mutations."""
 
 
 def _release(whole: Path, folder: Path, seed: int, harm: Callable[[Path, int], object]) -> str:
-    name = sorted(SIZES)[seed % 2]
-    root, out = folder / "release", folder / "bank"
+    name, root = sorted(SIZES)[seed % 2], folder / "release"
     shutil.copytree(whole / name, root)
     harm(root, seed)
-    options = ["--subset"] if seed // 2 % 2 else []
-    checked = _run("data", "check", name, str(root), "--full-list", str(folder / "list.txt"), *options)
-    imported = _run("data", "import", name, str(root), "--out", str(out), *options)
+    return _check_and_import(folder, [name, str(root)], ["--subset"] if seed // 2 % 2 else [])
+
+
+def _check_and_import(folder: Path, what: list[str], options: list[str]) -> str:
+    """How the two verbs ended; wrong where they disagree, or leave anything of a refused import."""
+    out = folder / "bank"
+    checked = _run("data", "check", *what, "--full-list", str(folder / "list.txt"), *options)
+    imported = _run("data", "import", *what, "--out", str(out), *options)
     if wrong := next((outcome for outcome in (checked, imported) if outcome.startswith("wrong")), ""):
         return wrong
     if imported == "refused":
         left = {path.name for path in folder.iterdir()} - {"release", "list.txt"}
         return "wrong: half-written" if left else "wrong: check passed" if checked == "ran" else f"{checked}, refused"
     try:
-        verify_bank(out)
+        for bank in [out] if is_bank(out) else sorted(out.iterdir()):  # one a fold
+            verify_bank(bank)
     except UserError:
         return "wrong: the bank is not whole"
     return f"{checked}, imported"
 
 
 def _damaged(source: Path, folder: Path, chance: random.Random) -> Path:
-    file = folder / source.name
+    file, text = folder / source.name, source.read_text()
     change = chance.choice([changed_text, changed_tree])
-    file.write_text(change(source.read_text(), chance), encoding="utf-8", errors="surrogateescape")
+    file.write_text(change(text, chance), encoding="utf-8", errors="surrogateescape")
     return file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from typing import Any
 
@@ -78,7 +79,7 @@ def _change(holder: Any, chance: random.Random, holders: list[Any]) -> None:
         plain = [value for value in values if not isinstance(value, dict | list)]
         holder[key] = chance.choice(plain or [None])
     else:
-        holder[key] = chance.choice(ODD_VALUES)
+        holder[key] = copy.deepcopy(chance.choice(ODD_VALUES))  # which a later change is not to reach
 
 
 def _nodes(tree: Any) -> list[Any]:

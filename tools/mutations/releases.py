@@ -93,11 +93,11 @@ def reshape(root: Path, chance: random.Random) -> None:
         return
     if array.ndim != 2 or 0 in array.shape:
         return
-    width = array.shape[1]
+    width, huge = array.shape[1], np.float64(1e300)
     made: list[np.ndarray] = [
         array.astype(chance.choice(["f2", "f8", ">f4", "i4", "c8", "O", "S4"])), array[:, : width // 2], array.T,
         np.stack([array] * 10, 1), array[None], array[:0], array[:-2], np.concatenate([array] * 3), array.ravel(),
-        np.where(np.arange(width) == 1, np.nan, array), array * np.float64(1e300), np.asfortranarray(array),
+        np.where(np.arange(width) == 1, np.nan, array), np.clip(array, -1, 1) * huge, np.asfortranarray(array),
     ]  # fmt: skip
     np.save(path, chance.choice(made), allow_pickle=True)
 

@@ -114,10 +114,10 @@ def _visual_header(layout: Layout, path: Path) -> ArrayHeader:
 
 
 def _stacked(layout: Layout, header: ArrayHeader) -> ArrayHeader:
-    """The header itself. Raises UserError for a file with fewer crops than files of its layout have."""
-    if header.crops is not None and header.crops < layout.crops:
-        problem = f"{header}; {header.crops} crops"
-        raise UserError(header.path, problem, expected=f"{layout.crops} crops: rows, crops, columns")
+    """The header itself. Raises UserError for a file with another number of crops than files of its layout have."""
+    if header.crops is not None and header.crops != layout.crops:
+        problem, expected = f"{header}; {header.crops} crops", f"{layout.crops} crops, as such files have"
+        raise UserError(header.path, problem, expected=expected, fix="bring in this file anew, or leave the video out")
     return header
 
 

@@ -96,9 +96,13 @@ def count_findings(spec: Benchmark, path: Path, counts: Mapping[Split, int]) -> 
 
 
 def forbidding(findings: Sequence[Finding], subset: bool, dtype: str | None) -> list[Finding]:
-    """The findings that forbid an import: all but files too many, what --subset accepts and what --dtype settles."""
+    """The findings that forbid an import: all but files too many, what --subset accepts and what --dtype settles.
+
+    With a split of which nothing is left come its misplaced files: they say why.
+    """
     tolerated = {"extra", *(PARTIAL if subset else ()), *(("dtype",) if dtype else ())}
-    return [finding for finding in findings if finding.kind not in tolerated]
+    empty = {finding.split for finding in findings if finding.kind == "empty"}
+    return [f for f in findings if f.kind not in tolerated or (f.kind == "misplaced" and f.split in empty)]
 
 
 def refusal(release: Release, wrong: Sequence[Finding], listed: int, full_list: str) -> UserError:
@@ -110,8 +114,9 @@ def refusal(release: Release, wrong: Sequence[Finding], listed: int, full_list: 
         problem = _lacking(lost, listed)
         fix = "fetch or rename the files, or say --subset to import what is there (its figures are not comparable)"
     else:
-        count = len({(finding.split, finding.video) for finding in wrong})
-        problem = f"{'1 video' if count == 1 else f'{count} videos'} cannot be imported"
+        count = len({(finding.split, finding.video) for finding in wrong if finding.kind != "empty"})
+        videos = "1 video" if count == 1 else f"{count} videos"
+        problem = f"{videos} cannot be imported" if count else "nothing can be imported"
         fix = "mend what is listed; `mmvad data check` reads the rows too"
     where = full_list or ("`mmvad data check` writes the full list" if is_cut(wrong) else "")
     lines = [f"{problem}:", summary(wrong), *([f"  {where}"] if where else [])]

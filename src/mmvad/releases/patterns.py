@@ -14,6 +14,7 @@ from mmvad.benchmarks.own_lists import in_fold, own_name
 from mmvad.errors import UserError
 from mmvad.releases.arrays.axes import Axes, axes_named, told_axes
 from mmvad.releases.arrays.reading import read_header
+from mmvad.releases.consensus import prevailing
 from mmvad.releases.find import Crops, Release
 from mmvad.releases.layouts import Layout
 
@@ -93,9 +94,10 @@ def _axes(visual: Mapping[Split, Mapping[str, Crops]], said: Axes | None, array:
             continue  # the plan reads it again, and says what is wrong with it
     if not headers:
         return said or ("rows", "columns"), None
-    axes = said or told_axes([header.shape for header in headers], paths[0])
-    counts = {header.shape[axes.index("crops")] for header in headers} if "crops" in axes else set()
-    return axes, max(counts, default=None)
+    dimensions = len(said) if said else prevailing(len(header.shape) for header in headers)
+    fitting = [header for header in headers if len(header.shape) == dimensions]  # an odd one out is the plan's to blame
+    axes = said or told_axes([header.shape for header in fitting], fitting[0].path)
+    return axes, prevailing(header.shape[axes.index("crops")] for header in fitting) if "crops" in axes else None
 
 
 def _matched(

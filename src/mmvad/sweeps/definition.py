@@ -160,7 +160,8 @@ def _read(file: Path) -> dict[str, Any]:
 def _check(content: dict[str, Any], file: Path) -> None:
     for key in content:
         if key not in KEYS:
-            raise UserError(file, f"unknown key {key!r}", expected=", ".join(KEYS), nearest=nearest_name(key, KEYS))
+            nearest = nearest_name(str(key), KEYS)  # YAML takes 3 for a number
+            raise UserError(file, f"unknown key {key!r}", expected=", ".join(KEYS), nearest=nearest)
     for key in ("program", "method", "parameters"):
         if key not in content:
             raise UserError(file, f"the key {key!r} is missing", expected="a sweep in W&B's format")
@@ -172,7 +173,7 @@ def _check(content: dict[str, Any], file: Path) -> None:
         )
     _check_shapes(content, file)
     for name, options in content["parameters"].items():
-        _check_name(name, file)
+        _check_name(str(name), file)
         check_parameter(name, options, method, file)
     _check_metric(content.get("metric", {}).get("name"), method, file)
 
@@ -213,7 +214,7 @@ def _check_name(name: str, file: Path) -> None:
     if name in known or name.startswith(f"{METHOD}."):  # whose keys depend on the cell's model
         return
     by_last = [key for key in known if key.rpartition(".")[2] == name]
-    nearest = by_last[0] if by_last else nearest_name(str(name), known)
+    nearest = by_last[0] if by_last else nearest_name(name, known)
     raise UserError(
         f"{file}: parameters", f"unknown key {name!r}", nearest=nearest, fix="`mmvad train --help` lists every key"
     )

@@ -16,6 +16,7 @@ from mmvad.releases.arrays.axes import CROPS_ROWS, ROWS, ROWS_CROPS, axes_named,
         ([(10, 7, 512), (10, 9, 512)], {}, CROPS_ROWS),
         ([(10, 10, 512), (9, 10, 512)], {"crops": 10}, ROWS_CROPS),
         ([(1, 7, 512), (1, 1, 512)], {}, CROPS_ROWS),
+        ([*((n, 10, 512) for n in range(5, 15)), (7, 9, 512)], {}, ROWS_CROPS),
     ],
 )
 def test_axes_that_the_sizes_tell(shapes: list[tuple[int, ...]], known: dict[str, int], axes: object) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -17,6 +18,7 @@ Shape = tuple[int, ...]
 ROWS: Axes = ("rows", "columns")
 ROWS_CROPS: Axes = ("rows", "crops", "columns")
 CROPS_ROWS: Axes = ("crops", "rows", "columns")
+ALIKE = 0.9
 USUAL = (ROWS, ROWS_CROPS, CROPS_ROWS)
 """What is tried where nothing is said; every other order must be said."""
 
@@ -39,8 +41,8 @@ def told_axes(shapes: Sequence[Shape], where: object, *, crops: int | None = Non
     """The axes that arrays of these shapes have, all of them the same: one of `USUAL`.
 
     Two axes are rows and columns. Of three, the last is columns, and crops is the one of the others that has `crops`
-    entries; where their number is not known, the one that is equally long in all arrays. Give the shapes of many files
-    together: one array alone seldom says it.
+    entries; where their number is not known, the one that is equally long in nine of ten arrays. Give the shapes of
+    many files together: one array alone seldom says it.
 
     Raises UserError, naming `where` and what the array is, where the sizes fit none of these or several.
     """
@@ -81,10 +83,9 @@ def _fits(axes: Axes, shapes: Sequence[Shape], crops: int | None, width: int | N
     if len(axes) != len(shapes[0]):
         return False
     columns = {size_of("columns", axes, shape) for shape in shapes}
-    found = {size_of("crops", axes, shape) for shape in shapes}
-    return (width is None or columns == {width}) and (
-        "crops" not in axes or (len(found) == 1 if crops is None else found == {crops})
-    )
+    found = Counter(size_of("crops", axes, shape) for shape in shapes)
+    alike = max(found.values()) >= ALIKE * len(shapes) if crops is None else set(found) == {crops}
+    return (width is None or columns == {width}) and ("crops" not in axes or alike)
 
 
 def _refuse_dimensions(odd: Shape, first: Shape, where: object) -> None:
