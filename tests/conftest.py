@@ -9,8 +9,16 @@ from pathlib import Path
 import pytest
 
 from mmvad.runs import RunFolder
+from tests.forked import serving
 
 pytest_plugins = ["tests.predict.trained", "tests.releases.fixtures", "tests.tables.fixtures"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The server of processes is the first process's; those that it starts find it in the environment."""
+    server = serving()
+    server.__enter__()
+    config.add_cleanup(lambda: server.__exit__(None, None, None))
 
 
 @pytest.fixture(scope="session")

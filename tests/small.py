@@ -33,6 +33,12 @@ def tiny_encoder() -> TextEncoder:
     return build_text_encoder("tiny", "random", WIDTH)
 
 
+@cache
+def full_encoder() -> TextEncoder:
+    """CLIP's text tower at its full size, with random weights; half a second to make. Tests only read it."""
+    return build_text_encoder("ViT-B-16-quickgelu", "random")
+
+
 def network(
     seed: int = 0,
     *,

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 
 from mmvad.runs import RunFolder, read_json
+from tests import forked
 from tests.small import write_bank
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -44,12 +44,7 @@ def section(title: str) -> str:
 
 def environment(root: Path) -> dict[str, str]:
     """Where `mmvad` and `python` are those of the copy."""
-    programs = root / "programs"
-    programs.mkdir(exist_ok=True)
-    for name, options in (("mmvad", "-m mmvad"), ("python", "")):
-        program = programs / name
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" {options} "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
+    programs = forked.programs(root / "programs")
     own = {"PYTHONPATH": str(root / "src"), "OMP_NUM_THREADS": "1", "PYTEST_ADDOPTS": "-p no:xdist -p no:cacheprovider"}
     return os.environ | own | {"PATH": f"{programs}{os.pathsep}{os.environ['PATH']}"}
 

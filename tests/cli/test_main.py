@@ -15,6 +15,7 @@ from mmvad import __version__
 from mmvad.cli.main import main
 from mmvad.config.load import leaf_keys, load_config
 from mmvad.errors import nearest_name
+from tests import forked
 from tests.runs import arguments, command
 from tests.tables.made_up import make_run
 
@@ -177,7 +178,7 @@ def unread(*words: object) -> subprocess.CompletedProcess[str]:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        return subprocess.run(command(*words), stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+        return forked.run(command(*words), stdout=writer, stderr=forked.PIPE, timeout=120)
     finally:
         os.close(writer)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ import pytest
 
 from mmvad.cli.main import main
 from mmvad.runs import RunFolder
+from tests import forked
 from tests.runs import MEASURED, arguments, refusal
 from tests.small import write_bank
 
@@ -50,7 +50,7 @@ def test_a_full_disk_in_a_process_of_its_own(bank: Path, tmp_path: Path) -> None
     limit = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
     code = limit + "from mmvad.cli.main import main; sys.exit(main(sys.argv[1:]))"
     words = [sys.executable, "-c", code, *arguments(bank, tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300)
+    done = forked.run(words, capture_output=True, timeout=300)
     assert done.returncode == 2, done.stderr
     assert "no space left" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout

@@ -22,6 +22,7 @@ from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
 from mmvad.extraction.folder import FeatureFolder, FeaturePaths
 from mmvad.extraction.run import Outcome, extract_all
 from mmvad.extraction.video_files import find_videos
+from tests import forked
 from tests.extraction.videos import Track, moving_pictures, noise, write_video
 from tests.releases.by_hand import snapshot
 
@@ -91,7 +92,7 @@ def test_killed_and_started_again_it_is_as_undisturbed(
     module, owner, name = KILLS[at]
     script = KILLED.format(module=module, owner=owner, name=name, n=n, signal="SIGKILL")
     arguments = ["extract", str(twenty), "--out", str(out), "--workers", str(workers), *OPTIONS]
-    killed = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
+    killed = forked.run([sys.executable, "-c", script, *arguments], capture_output=True, timeout=300)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     journal = [json.loads(line) for line in (out / "videos.jsonl").read_text().splitlines()]
     finished = [record["video"] for record in journal]
@@ -114,7 +115,7 @@ def test_what_asks_to_end_ends_it_in_order(twenty: Path, tmp_path: Path, signal_
     module, owner, name = KILLS["network"]
     script = KILLED.format(module=module, owner=owner, name=name, n=20, signal=signal_name)
     arguments = ["extract", str(twenty), "--out", str(tmp_path / "features"), "--workers", "2", *OPTIONS]
-    stopped = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, timeout=300)
+    stopped = forked.run([sys.executable, "-c", script, *arguments], capture_output=True, timeout=300)
     assert stopped.returncode == code
     assert "the same command goes on from here" in stopped.stderr
     assert "Traceback" not in stopped.stderr

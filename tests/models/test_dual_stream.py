@@ -18,10 +18,9 @@ from mmvad.config.schema import Config, Data, Model, Text
 from mmvad.models.dual_stream import DualStream, Output, branch_scores
 from mmvad.models.losses.objective import objective
 from mmvad.models.model import Batch, trainable_parameters
-from mmvad.models.text_encoder import build_text_encoder
 from mmvad.training.build import Widths, build_network
 from tests.plain import network as plain
-from tests.small import AUDIO_WIDTH, PROMPTS, WIDTH, batch, gradients, losses, network
+from tests.small import AUDIO_WIDTH, PROMPTS, WIDTH, batch, full_encoder, gradients, losses, network
 
 TEMPORAL = ("local_gcn", "local", "global", "gcn", "conv", "none")
 FUSION = ("gated", "concat", "cross_attention", "add", "none")
@@ -305,7 +304,7 @@ def built(name: str, modalities: str, model: Model) -> DualStream:
         model=model.model_copy(update={"text": Text(weights="random")}),
         data=Data(audio="required" if "a" in modalities else "optional"),
     )
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random") if "t" in modalities else None
+    encoder = full_encoder() if "t" in modalities else None
     return build_network(config, Widths.of(bank("a" in modalities)), benchmark(name), encoder)
 
 

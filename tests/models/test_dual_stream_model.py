@@ -23,8 +23,13 @@ CONFIGURATIONS = {
 }
 
 
-def videos(seed: int, audio: bool) -> Batch:
-    return batch(LENGTHS, seed=seed, audio=audio, has_audio=[True, True, False] * 3)
+SOME = [1, 17, 48, 30]
+"""Of twenty steps: the plain form encodes 77 tokens a class and video."""
+
+
+def videos(seed: int, audio: bool, lengths: list[int] = LENGTHS) -> Batch:
+    has_audio = [b % 3 < 2 for b in range(len(lengths))]
+    return batch(lengths, seed=seed, audio=audio, has_audio=has_audio)
 
 
 def both(name: str, dropout: float = 0.4) -> tuple[DualStreamModel, PlainModel]:
@@ -66,7 +71,7 @@ def test_twenty_steps_of_training_stay_together(name: str) -> None:
         torch.manual_seed(4)
         totals = []
         for step in range(20):
-            inputs = videos(step, audio="vadclip" not in name)
+            inputs = videos(step, audio="vadclip" not in name, lengths=SOME)
             each = model.losses(model(inputs), inputs) if which == 0 else plain.losses(inputs)
             optimizer.zero_grad()
             each["total"].backward()
@@ -89,7 +94,7 @@ def test_in_double_precision_nothing_but_rounding_is_left(monkeypatch: pytest.Mo
         torch.manual_seed(4)
         totals = []
         for step in range(20):
-            inputs = videos(step, audio=True)
+            inputs = videos(step, audio=True, lengths=SOME)
             inputs = inputs._replace(visual=inputs.visual.double(), audio=inputs.audio.double())
             each = model.losses(model(inputs), inputs) if which == 0 else plain.losses(inputs)
             optimizer.zero_grad()

@@ -8,9 +8,8 @@ import torch
 from mmvad.benchmarks.registry import UCF_CRIME
 from mmvad.models.prompts import PromptSentences
 from mmvad.models.sentence_tree import MOST_BRANCHES, MOST_TOKENS, SentenceForest, SentenceTree, grow_forest
-from mmvad.models.text_encoder import build_text_encoder
 from tests.plain import network as plain
-from tests.small import PROMPTS, tiny_encoder
+from tests.small import PROMPTS, full_encoder, tiny_encoder
 
 MANY = [*PROMPTS, *(c.prompt for c in UCF_CRIME.classes), "a person who steals from a shop"]
 
@@ -83,7 +82,7 @@ def test_features_and_gradients_of_full_sentences(names: list[str], half: int, v
 
 
 def test_the_real_tower_reads_a_tree_as_full_sentences() -> None:
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    encoder = full_encoder()
     torch.manual_seed(0)
     sentences = PromptSentences(encoder, PROMPTS, 10)
     with torch.no_grad():

@@ -27,9 +27,10 @@ def train_linear_mil(
     truth = np.array(abnormal, dtype=float)
     parameters = np.zeros(videos[0].shape[1] + 1)
     first, second = np.zeros_like(parameters), np.zeros_like(parameters)
+    means = np.stack([rows.mean(axis=0) for rows in videos])
     for step in range(1, STEPS + 1):
         weights, bias = parameters[:-1], parameters[-1]
-        pooled = np.stack([pooled_row(rows, rows @ weights, pool) for rows in videos])
+        pooled = means if pool == "mean" else np.stack([pooled_row(rows, rows @ weights, pool) for rows in videos])
         error = 1 / (1 + np.exp(-(pooled @ weights + bias))) - truth
         gradient = np.append(pooled.T @ error / len(truth) + decay * weights, error.mean())
         first = 0.9 * first + 0.1 * gradient
@@ -40,8 +41,8 @@ def train_linear_mil(
 
 def pooled_row(rows: np.ndarray, scores: np.ndarray, pool: str) -> np.ndarray:
     """The mean of the rows [n, d] that make the video's score: [d]."""
-    count = {"max": 1, "top": len(rows) // FRAMES + 1, "mean": len(rows)}[pool]
-    return rows[np.argsort(-scores)[:count]].mean(axis=0)
+    count = {"max": 1, "top": len(rows) // FRAMES + 1}[pool]
+    return rows[np.argpartition(-scores, count - 1)[:count]].mean(axis=0)
 
 
 def linear_scores(

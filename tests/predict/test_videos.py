@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ import pytest
 
 from mmvad.cli.main import main
 from mmvad.runs import RunFolder
+from tests import forked
 from tests.predict.trained import BASE, SMALL
 
 pytest.importorskip("av", reason="the extra `video` is not installed")
@@ -88,7 +88,7 @@ def test_a_watched_folder(demo: tuple[RunFolder, Path], tmp_path: Path) -> None:
     command += ["--out", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CI": "true"}
     with open(tmp_path / "log", "w+") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+        process = forked.start(command, stdout=log, stderr=forked.STDOUT, env=environment)
         wait_for(out / "first" / "prediction.json", process)
         whole = second.read_bytes()
         for part in (whole[: len(whole) // 2], whole[len(whole) // 2 :]):
@@ -145,7 +145,7 @@ def test_what_asks_to_end_stops_between_two_videos(
     assert f"{first.stem}: done before" in capsys.readouterr().out
 
 
-def wait_for(file: Path, process: subprocess.Popen) -> None:
+def wait_for(file: Path, process: forked.AnyProcess) -> None:
     end = time.monotonic() + 180
     while not file.is_file():
         assert process.poll() is None, "the watch has ended"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from mmvad.runs import RunFolder
 from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.training.train import train
+from tests import forked
 from tests.runs import SMALL
 from tests.small import write_bank
 from tests.sweeps.wandb_stand_in import Logged, StandIn, read_offline, serve
@@ -42,15 +42,14 @@ def test_an_agent_runs_the_cells_of_the_local_engine(tmp_path: Path) -> None:
     given = [*quick, "optim.epochs=1", f"data.bank={bank}", "runtime.wandb=offline"]
     given += ["benchmark=planted", "data.test_crop=0"]
     words = ["sweep", "wandb", str(SWEEP), "--seeds", "0", "--agent", "--results", str(results), "--set", *given]
-    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    path = f"{forked.programs(tmp_path / 'programs')}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     own = {"HOME": str(tmp_path), "WANDB_DIR": str(tmp_path), "WANDB_API_KEY": "local-" + "0" * 40, "PATH": path}
     with serve(stand_in) as url:
-        done = subprocess.run(
+        done = forked.run(
             [sys.executable, "-m", "mmvad", *words],
             env={**os.environ, **own, "WANDB_BASE_URL": url},
             cwd=ROOT,
             capture_output=True,
-            text=True,
             timeout=280,
         )
     output = done.stdout + done.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -15,6 +14,7 @@ import pytest
 
 from mmvad.sweeps.engine import Standing, clock, gpu_of
 from mmvad.sweeps.grid import limited
+from tests import forked
 from tests.sweeps.stub import SECONDS, ledger, run_stub, stub_cells
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +30,9 @@ def grid(folder: Path, name: str = "grid.yaml", *, dropouts: str = "0.0, 0.1, 0.
     return file
 
 
-def command(
-    file: Path, results: Path, workers: int = 2, seconds: float = 0.05, **options: bool
-) -> subprocess.Popen[str]:
+def command(file: Path, results: Path, workers: int = 2, seconds: float = 0.05, **options: bool) -> forked.AnyProcess:
     words = [sys.executable, "-m", "tests.sweeps.stub", str(file), str(results), "--workers", str(workers)]
-    return subprocess.Popen(words, cwd=ROOT, env={**os.environ, SECONDS: str(seconds)}, text=True, **options)
+    return forked.start(words, cwd=ROOT, env={**os.environ, SECONDS: str(seconds)}, **options)
 
 
 def reports(results: Path) -> dict[str, bytes]:
@@ -101,7 +99,7 @@ def kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def wait_for_runs(results: Path, count: int, process: subprocess.Popen[str]) -> None:
+def wait_for_runs(results: Path, count: int, process: forked.AnyProcess) -> None:
     until = time.monotonic() + 60
     while len(ledger(results)) < count and process.poll() is None and time.monotonic() < until:
         time.sleep(0.02)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from mmvad.sweeps.cells import Resolver, expand
 from mmvad.sweeps.definition import read_sweep
 from mmvad.training.checkpoints import LAST
 from mmvad.training.train import train
+from tests import forked
 from tests.runs import MEASURED, SMALL, command
 from tests.small import write_bank
 from tests.sweeps.test_engine import ROOT, kill, workers_of
@@ -30,7 +30,7 @@ def test_a_killed_training_is_resumed_by_the_sweep(whom: str, tmp_path: Path) ->
     sweep = read_sweep(file)
     (cell,) = Resolver().cells(sweep, expand(sweep, [*given, f"runtime.results={results}"]))
     words, folder = command("sweep", "run", file, "--results", results, "--set", *given), cell.folder
-    process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+    process = forked.start(words, cwd=ROOT, stdout=forked.DEVNULL)
     until = time.monotonic() + 300
     while not (folder.checkpoints / LAST).is_file() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
@@ -39,7 +39,7 @@ def test_a_killed_training_is_resumed_by_the_sweep(whom: str, tmp_path: Path) ->
     assert not folder.finished, "it was killed in the middle"
     if whom == "the command":
         process.wait(60)
-        process = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL)
+        process = forked.start(words, cwd=ROOT, stdout=forked.DEVNULL)
     assert process.wait(300) == 0
     assert "resuming from" in folder.log.read_text()
     whole = train(load_config([folder.config], [f"runtime.results={tmp_path / 'whole'}"]))

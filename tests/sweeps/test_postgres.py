@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from mmvad.sweeps.pull import pull
 from mmvad.sweeps.storage import open_database, storage_url
+from tests import forked
 from tests.sweeps.postgres import Server, binaries
 from tests.sweeps.stub import SECONDS, ledger
 from tests.sweeps.test_engine import grid
@@ -47,7 +47,7 @@ def test_two_machines_share_a_sweep_while_the_server_restarts(server: Server, tm
     words = [sys.executable, "-m", "tests.sweeps.stub", str(file)]
     environment = {**os.environ, SECONDS: "0.4"}
     both = [
-        subprocess.Popen([*words, str(folder), "--workers", "1", "--storage", server.url], cwd=ROOT, env=environment)
+        forked.start([*words, str(folder), "--workers", "1", "--storage", server.url], cwd=ROOT, env=environment)
         for folder in folders
     ]
     until = time.monotonic() + 60

@@ -105,6 +105,7 @@ def test_what_does_not_fit_is_named_and_nothing_is_written(
     assert "no such file" in refused(state, str(tmp_path / "nowhere.pkl"))
     assert "teacher: no such checkpoint" in refused(state, f"teacher={tmp_path / 'public.pkl'}")
     assert "given twice" in refused(state, "a.pkl", "b.pkl")
+    assert "weights: is given twice" in refused(state, "a.pkl", "weights=b.pkl")
     (tmp_path / "public.pkl").write_bytes(b"no tensors")
     assert "cannot be read" in refusal(capsys, ["import-weights", "hl_net", str(tmp_path / "public.pkl"), *options])
     assert not out.exists()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from mmvad.training import train as train_module
 from mmvad.training.checkpoints import LAST, RunCheckpoints
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
+from tests import forked
+from tests.forked import DEVNULL, PIPE
 from tests.runs import MEASURED, arguments, command, configured, refusal
 
 LONG = ("optim.epochs=40", "optim.schedule=cosine", MEASURED)
@@ -35,7 +36,7 @@ def undisturbed(bank: Path, results: Path, more: tuple[str, ...]) -> RunFolder:
 @pytest.mark.slow
 def test_killed_while_training_and_started_again(bank: Path, tmp_path: Path) -> None:
     folder = prepare(configured(bank, tmp_path / "killed", *LONG)).folder
-    process = subprocess.Popen(command(*arguments(bank, tmp_path / "killed", *LONG)), stdout=subprocess.DEVNULL)
+    process = forked.start(command(*arguments(bank, tmp_path / "killed", *LONG)), stdout=DEVNULL)
     last = folder.checkpoints / LAST
     until = time.monotonic() + 300
     while not last.is_file() and process.poll() is None and time.monotonic() < until:
@@ -111,12 +112,12 @@ def test_an_interrupt_says_how_to_go_on(asked: signal.Signals, code: int, bank: 
     """A scheduler ends a job by SIGTERM: what follows in a script must not take that for a finished run."""
     words = arguments(bank, tmp_path, "optim.epochs=2000")
     folder = prepare(configured(bank, tmp_path, "optim.epochs=2000")).folder
-    process = subprocess.Popen(command(*words), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = forked.start(command(*words), stdout=DEVNULL, stderr=PIPE)
     until = time.monotonic() + 300
     while not (folder.checkpoints / LAST).is_file() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
     process.send_signal(asked)
-    _, text = process.communicate(timeout=60)
+    text = process.communicate(timeout=60)[1] or ""
     assert process.returncode == code, text
     assert "the same command goes on from here" in text
     assert "Traceback" not in text
@@ -135,8 +136,8 @@ def test_a_run_under_way_is_left_alone(bank: Path, tmp_path: Path, capsys: pytes
 @pytest.mark.slow
 def test_two_processes_start_the_same_run(bank: Path, tmp_path: Path) -> None:
     words = command(*arguments(bank, tmp_path / "both", "optim.epochs=20"))
-    both = [subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
-    texts = [process.communicate(timeout=300)[1] for process in both]
+    both = [forked.start(words, stdout=PIPE, stderr=PIPE) for _ in range(2)]
+    texts = [process.communicate(timeout=300)[1] or "" for process in both]
     codes = sorted(process.returncode for process in both)
     assert codes in ([0, 2], [0, 0]), texts
     assert all("Traceback" not in text for text in texts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from mmvad.training import tracking
 from mmvad.training.csv_log import CsvLog
 from mmvad.training.prepare import prepare
 from mmvad.training.train import train
+from tests import forked
 from tests.runs import MEASURED, arguments, command, configured
 
 
@@ -25,7 +25,7 @@ def test_an_offline_wandb_run(bank: Path, tmp_path: Path) -> None:
     environment = {**os.environ, **inside, "WANDB_SILENT": "true", "HOME": str(tmp_path)}
     environment.pop("WANDB_MODE", None)
     words = command(*arguments(bank, tmp_path / "results", "runtime.wandb=offline"))
-    done = subprocess.run(words, env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    done = forked.run(words, env=environment, cwd=tmp_path, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stderr
     folder = prepare(configured(bank, tmp_path / "results")).folder
     assert folder.finished

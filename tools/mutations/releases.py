@@ -154,6 +154,15 @@ DAMAGES: tuple[Damage, ...] = (
 )  # fmt: skip
 
 
+def damage_texts(root: Path, seed: int) -> list[str]:
+    """Damages lists and annotations alone, in one to four places; what was done."""
+    chance = random.Random(seed)
+    done = [chance.choice((edit_line, edit_line, edit_line, remove_text)) for _ in range(chance.choice([1, 1, 2, 4]))]
+    for one in done:
+        one(root, chance)
+    return [one.__name__ for one in done]
+
+
 def damage(root: Path, seed: int) -> list[str]:
     """Damages the release in one to three ways, the same for the same seed; what was done."""
     chance = random.Random(seed)

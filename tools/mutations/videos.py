@@ -1,4 +1,4 @@
-"""python -m tools.mutations.videos [--seed 0] [--count 2000]: damaged videos, through extraction and its one net.
+"""python -m tools.mutations.videos [--seed 0] [--count 2000]: damaged videos, through extraction, in its net.
 
 Small videos of several containers, with sound, are damaged at random: bytes flipped, zeroed, scrambled, cut out, said
 twice, the end cut off. Networks are replaced by means, since it is reading that is tried.
@@ -19,6 +19,7 @@ import numpy as np
 
 from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
+from mmvad.extraction.thumbnails import frames_at
 from mmvad.system.attempts import Failure, attempt
 from tests.extraction.videos import Track, moving_pictures, noise, write_video
 
@@ -112,9 +113,11 @@ _DAMAGES: tuple[Callable[[bytes, int, int, np.random.Generator], bytes], ...] = 
 def _outcome(path: Path, extractor: Extractor, undamaged: VideoFeatures) -> str:
     def work() -> str:
         try:
-            return _judged(extractor.extract(path), undamaged)
+            found = extractor.extract(path)
+            frames_at(path, [0.0, found.starts[-1] / 2, found.starts[-1]], 32)
         except UserError:
             return "refused"
+        return _judged(found, undamaged)
 
     began = time.perf_counter()
     done = attempt(path.name, work)

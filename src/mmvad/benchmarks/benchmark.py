@@ -13,7 +13,7 @@ from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError, nearest_name
 
 if TYPE_CHECKING:
-    from mmvad.benchmarks.definition import Definition
+    from mmvad.benchmarks.definition import Definition, RowSpan
 
 Split = Literal["train", "test"]
 
@@ -105,6 +105,13 @@ class Benchmark:
         """What of a user's file decides a run's numbers besides the bank."""
         classes = [[c.key, c.prompt] for c in self.classes]
         return {"classes": classes, "headline": self.headline, "normal_events": self.normal_events}
+
+    @property
+    def row(self) -> RowSpan:
+        """What a row of its features stands for."""
+        from mmvad.benchmarks.definition import RowSpan
+
+        return self.definition.row if self.definition else RowSpan(frames=16)
 
     @property
     def folds(self) -> tuple[str, ...]:

@@ -27,7 +27,11 @@ def add_extract_parser(subparsers: Any) -> None:
     )
     parser.add_argument("videos", type=Path, nargs="+", metavar="VIDEOS", help="files, folders, or .txt lists of paths")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="the folder of the features")
-    parser.add_argument("--benchmark", metavar="NAME", help="lay the files out as its release: ucf_crime, xd_violence")
+    parser.add_argument(
+        "--benchmark",
+        metavar="NAME",
+        help="lay the files out as its release: ucf_crime, xd_violence; or a file of your own, for --bank",
+    )
     parser.add_argument("--lists", type=Path, metavar="DIR", help="the benchmark's lists and annotations")
     parser.add_argument("--bank", type=Path, metavar="BANK", help="import the features into a bank at once")
     parser.add_argument("--subset", action="store_true", help="a bank of a part of the official split")
@@ -166,12 +170,15 @@ def _feature_paths(args: argparse.Namespace) -> Any:
     from mmvad.benchmarks.registry import benchmark
 
     spec = benchmark(args.benchmark)
+    if spec.own:  # whose patterns say where its files are
+        return FeaturePaths(args.out)
     lists = read_videos(spec, args.lists or args.out)
     return FeaturePaths(args.out, spec, {video.name: video for split in lists.values() for video in split})
 
 
 def _import(args: argparse.Namespace, extractor: Any) -> None:
     """Packs the features into a bank. A video that was found to be silent may be so."""
+    from mmvad.benchmarks.registry import benchmark
     from mmvad.releases.importing import import_release
 
     import_release(
@@ -179,7 +186,7 @@ def _import(args: argparse.Namespace, extractor: Any) -> None:
         args.out,
         args.bank,
         lists=args.lists,
-        audio="optional" if extractor.sound else "none",
+        audio=None if benchmark(args.benchmark).own else "optional" if extractor.sound else "none",
         subset=args.subset,
         visual_width=extractor.image.width,
     )

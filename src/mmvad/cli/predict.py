@@ -102,7 +102,7 @@ def _predict_features(options: argparse.Namespace, run: Any) -> int:
     _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
     _check_truth(options, len(videos))
     requests = [
-        request_files(name, visual, options.audio, media.get(name), usual, options.fps)
+        request_files(name, visual, options.audio, media.get(name), usual, options.fps, run.benchmark.row)
         for name, visual in videos.items()
     ]
     return _all(_predictor(options, run, (), None), requests)

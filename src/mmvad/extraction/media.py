@@ -105,8 +105,8 @@ def pictures(path: Path, notes: list[str]) -> Iterator[Picture]:
     if not end:
         raise UserError(path, NO_FRAME, expected=VIDEO)
     notes += steps.gaps().said("picture")
-    notes += [f"video: {damaged} frames are damaged and are taken as they are"] if damaged else []
-    notes += [f"video: time stamps jump, and {steady.jumps} were mended"] if steady.jumps else []
+    notes += [f"video: damaged frames, taken as they are: {damaged}"] if damaged else []
+    notes += [f"video: time stamps that jump, mended: {steady.jumps}"] if steady.jumps else []
     _note_truncation(end, info.duration_seconds, notes)
 
 

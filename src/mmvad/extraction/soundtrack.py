@@ -69,7 +69,7 @@ def _frames(path: Path, track: int, notes: list[str]) -> Iterator[tuple[float | 
             for frame in shown
             if frame.rate in _RATES
         )
-    notes += [f"audio: time stamps jump, and {steady.jumps} were mended"] if steady.jumps else []
+    notes += [f"audio: time stamps that jump, mended: {steady.jumps}"] if steady.jumps else []
 
 
 def _blocks(

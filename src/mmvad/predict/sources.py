@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mmvad.benchmarks.definition import RowSpan
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.extraction.snippets import fill
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mmvad.extraction.media import MediaInfo
 
 _CROP = re.compile(r"__(\d+)$")
+SNIPPET = RowSpan(frames=SNIPPET_FRAMES)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,13 @@ def request_video(path: Path, extractor: Extractor) -> Request:
 
 
 def request_files(
-    name: str, visual: Mapping[int, Path], given: Path | None, media: Path | None, usual: float, fps: float | None
+    name: str,
+    visual: Mapping[int, Path],
+    given: Path | None,
+    media: Path | None,
+    usual: float,
+    fps: float | None,
+    row: RowSpan,
 ) -> Request:
     """A video whose features lie in files; the sound is what `audio_file` finds, the rest as in `from_files`."""
     audio = audio_file(given, name)
@@ -74,7 +82,7 @@ def request_files(
     beside = [path for path in (audio, media) if path is not None]
 
     def read() -> Source:
-        return replace(from_files(name, visual, audio, media, usual, fps), sought=sought)
+        return replace(from_files(name, visual, audio, media, usual, fps, row), sought=sought)
 
     return Request(name, (*visual.values(), *beside), read)
 
@@ -92,8 +100,9 @@ def from_files(
     media: Path | None,
     usual: float,
     fps: float | None = None,
+    row: RowSpan = SNIPPET,
 ) -> Source:
-    """Reads precomputed features; snippet i lies at 16 i / rate seconds.
+    """Reads precomputed features; snippet i lies at 16 i / rate seconds, or where the rows say otherwise.
 
     Args:
         visual: by crop, a file of [n, d].
@@ -101,6 +110,7 @@ def from_files(
         media: the video itself, for frames and page, and for its rate, if at that the features fill it.
         usual: the benchmark's frame rate.
         fps: the videos' frame rate by the user's own word.
+        row: what a row stands for.
 
     Raises UserError, naming the file, for what is no such array or does not fit the others.
     """
@@ -113,8 +123,22 @@ def from_files(
     sound = None
     if audio is not None:
         sound = join_audio(_rows(audio), count, audio, first[1])
+    if row != SNIPPET:
+        starts = np.arange(count + 1) * _row_seconds(row, count, fps or usual, media)
+        return Source(name, crops, sound, starts, media, ())
     rate, notes = _rate(count, usual, fps, media)
     return Source(name, crops, sound, np.arange(count + 1) * SNIPPET_FRAMES / rate, media, notes)
+
+
+def _row_seconds(row: RowSpan, rows: int, rate: float, media: Path | None) -> float:
+    """How long a row lasts. Of rows that share a video the video must be at hand, or they are taken for snippets."""
+    if row.seconds:
+        return row.seconds
+    if row.frames:
+        return row.frames / rate
+    info = _probed(media)
+    lasts = info.duration_seconds if info else None
+    return lasts / rows if lasts else SNIPPET_FRAMES / rate
 
 
 def _rows(path: Path) -> np.ndarray:

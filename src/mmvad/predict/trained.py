@@ -21,6 +21,7 @@ from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.text_encoder import weights_hash
 from mmvad.predict.sources import Source
+from mmvad.releases.arrays.normalise import Normalise, normalised
 from mmvad.runs import RunFolder, read_manifest, run_config
 from mmvad.system.device import Device, training_device
 from mmvad.training.build import Widths, build_text
@@ -40,6 +41,7 @@ class TrainedRun:
         extraction: how the bank's features were made; None where the bank does not say.
         bank: where the bank lay when the run was made.
         unfinished: the epoch of the weights, in words, where the run is not finished; else None.
+        normalise: what was done to every row when the bank was made.
     """
 
     folder: RunFolder
@@ -53,6 +55,7 @@ class TrainedRun:
     extraction: dict[str, Any] | None
     bank: Path
     unfinished: str | None
+    normalise: Normalise = "none"
 
     @property
     def uses_audio(self) -> bool:
@@ -93,12 +96,12 @@ class TrainedRun:
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
         crops = self._crops(source)
-        visual = np.concatenate([source.crops[crop] for crop in crops])
+        visual = normalised(np.concatenate([source.crops[crop] for crop in crops]), self.normalise)
         _check_width(source, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)
         if self.uses_audio and source.audio is not None:
             _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
-            audio = source.audio
+            audio = normalised(source.audio, self.normalise)
         audio_start = 0 if len(audio) else None
         snippets = len(visual) // len(crops)
         video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, audio_start, (), ())
@@ -153,6 +156,7 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
         bank.get("extraction"),
         Path(bank["path"]),
         None if folder.finished else _unfinished(config, content),
+        bank.get("normalise", "none"),
     )
 
 

@@ -35,14 +35,14 @@ def import_weights(config: Config, files: Mapping[str, Path], out: Path | None =
 
     Args:
         config: of the method; its `select` counts for nothing, since nothing is trained.
-        files: by the names of the method's checkpoints; "" is the one that is scored.
+        files: by the names of the method's checkpoints; "" is its first.
         out: the run folder; by default it is called as other runs.
 
     Raises UserError for a file that cannot be read without running code, and for tensors that are missing, extra or of
     another shape.
     """
     public = public_weights(config.model.name)
-    _check_parts(files, public)
+    files = _by_part(files, public)
     states = {part: read_state(file) for part, file in files.items()}
     untrained = config.quirks.model_copy(update={"reload_best": False})
     changes = {"published_weights": content_of(states), "select": "last", "quirks": untrained}
@@ -54,17 +54,22 @@ def import_weights(config: Config, files: Mapping[str, Path], out: Path | None =
     data, module = assemble(prepared)
     _fill(module.model, public, states, files)
     with sole_writer(folder.path), log_to(folder.log):
-        manifest = {**manifest_of(prepared), "published_weights": {p or "weights": str(f) for p, f in files.items()}}
+        manifest = {**manifest_of(prepared), "published_weights": {part: str(file) for part, file in files.items()}}
         _write(prepared, folder, module, manifest)
         finish_run(prepared, folder, data, module, manifest, best_epoch=None)
     return folder
 
 
-def _check_parts(files: Mapping[str, Path], public: PublicWeights) -> None:
+def _by_part(files: Mapping[str, Path], public: PublicWeights) -> dict[str, Path]:
+    """The files by the names of checkpoints. Raises UserError for one that the method does not have, or has twice."""
+    first = next(iter(public))
     unknown = next((part for part in files if part and part not in public), None)
     if unknown is not None:
         near = nearest_name(unknown, public)
         raise UserError(unknown, "no such checkpoint", expected=f"NAME=FILE, NAME of {', '.join(public)}", nearest=near)
+    if {"", first} <= files.keys():
+        raise UserError(first, f"is given twice: {files['']} and {files[first]}", expected="one file each")
+    return {part or first: file for part, file in files.items()}
 
 
 def _is_done(folder: RunFolder, prepared: Prepared) -> bool:
@@ -79,13 +84,11 @@ def _is_done(folder: RunFolder, prepared: Prepared) -> bool:
 
 def _fill(model: Model[Any], public: PublicWeights, states: Mapping[str, State], files: Mapping[str, Path]) -> None:
     """Puts the public tensors in their places."""
-    scored = next(name for name, part in public.items() if part.scored(model))
-    named = {part or scored: state for part, state in states.items()}
-    tensors = imported(model, public, named, {part or scored: file for part, file in files.items()})
+    tensors = imported(model, public, states, files)
     for name in model.fitted:
         model.get_buffer(name).resize_(tensors[name].shape)
     model.load_state_dict(tensors, strict=False)  # `imported` has told what is missing
-    left = [part for part in public if part not in named and public[part].sources(model)]
+    left = [part for part in public if part not in states and public[part].sources(model)]
     if left:
         LOG.info(f"weights  {', '.join(left)}: not given and not scored, so left as drawn")
 

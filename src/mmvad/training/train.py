@@ -219,14 +219,15 @@ def quiet_lightning() -> Iterator[None]:
 
 def manifest_of(prepared: Prepared) -> dict[str, Any]:
     """What a run notes of how it is made: identity, bank, machine, versions."""
-    name = prepared.config.model.name
+    name, how = prepared.config.model.name, prepared.bank.manifest.get("how", {})
     return {
         "identity": prepared.identity,
         "bank": {
             "path": str(prepared.bank.path),
             "content_hash": prepared.bank.content_hash,
             "widths": Widths.of(prepared.bank)._asdict(),
-            "extraction": prepared.bank.manifest.get("how", {}).get("extraction"),
+            "extraction": how.get("extraction"),
+            **({"normalise": how["normalise"]} if "normalise" in how else {}),
         },
         **provenance(prepared.device),
         **({"code": outside(name).code} if is_outside(name) else {}),

@@ -64,6 +64,16 @@ TOGETHER: Sequence[Maker] = tuple(partial(bags, crops=crops) for crops in (1, 2,
 WIDE: Sequence[Maker] = tuple(partial(made, wide=True) for made in TOGETHER)
 
 
+def in_double(make: Maker) -> Maker:
+    """The maker, with pictures in double precision."""
+
+    def made(*given: Any, **options: Any) -> Batch:
+        videos = make(*given, **options)
+        return videos._replace(visual=videos.visual.double())
+
+    return made
+
+
 def awake(model: Model[Any]) -> Model[Any]:
     """The model with nothing left at zero, and running statistics as if it had been trained."""
     draw = torch.Generator().manual_seed(5)
@@ -88,13 +98,18 @@ def scores(model: Model[Any], videos: Batch) -> list[Tensor]:
 
 
 def assert_padding_changes_nothing(
-    model: Model[Any], lengths: Sequence[int], more: int, makers: Sequence[Maker] = ROWS, rtol: float = 1e-5
+    model: Model[Any],
+    lengths: Sequence[int],
+    more: int,
+    makers: Sequence[Maker] = ROWS,
+    rtol: float = 1e-5,
+    atol: float = 1e-5,
 ) -> None:
     """Scores depend neither on how far a batch is padded nor on what else is in it; losses not on the padding.
 
     Losses are taken in the model's own mode: set it to evaluation where it has dropout.
     """
-    mode, near = model.training, {"rtol": rtol, "atol": 1e-5}
+    mode, near = model.training, {"rtol": rtol, "atol": atol}
     for make in makers:
         videos, longer = make(lengths), make(lengths, max(lengths) + more)
         padded = model.losses(model(longer), longer)

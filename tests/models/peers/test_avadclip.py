@@ -16,7 +16,6 @@ from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.avadclip.network import AVadCLIP, Fused, build
 from mmvad.models.peers.avadclip.settings import AvadClipSettings
 from mmvad.models.setting import Setting
-from mmvad.models.text_encoder import build_text_encoder
 from mmvad.training.retest import retest
 from mmvad.training.train import train
 from tests.models.peers.properties import (
@@ -28,7 +27,7 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import avadclip as plain
 from tests.plain.peers import vadclip
-from tests.small import PROMPTS, batch, gradients, write_bank
+from tests.small import PROMPTS, batch, full_encoder, gradients, write_bank
 
 
 def avadclip(network: str = "teacher", **changes: object) -> AVadCLIP:
@@ -152,7 +151,7 @@ def test_a_run_of_both_stages(tmp_path: Path) -> None:
 
 
 def full(network: str) -> AVadCLIP:
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    encoder = full_encoder()
     prompts = tuple(c.prompt for c in benchmark("xd_violence").classes)
     return build(Setting(512, 512, 256, prompts, encoder), AvadClipSettings(network=network, learned_focus=True))
 

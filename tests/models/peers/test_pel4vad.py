@@ -18,7 +18,6 @@ from mmvad.models.peers.pel4vad.concepts import OURS, words_of
 from mmvad.models.peers.pel4vad.network import PEL4VAD, build, class_texts
 from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
 from mmvad.models.setting import Setting
-from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -27,7 +26,7 @@ from tests.models.peers.properties import (
     small_setting,
 )
 from tests.plain.peers import pel4vad as plain
-from tests.small import PROMPTS, batch, tiny_encoder
+from tests.small import PROMPTS, batch, full_encoder, tiny_encoder
 
 
 def pel4vad(**changes: object) -> PEL4VAD:
@@ -167,7 +166,7 @@ def test_a_later_row_changes_no_score_but_through_the_attention() -> None:
 
 
 def test_number_of_trainable_parameters() -> None:
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    encoder = full_encoder()
     for width, kernel, wanted in ((1024, 9, 1_209_149), (1024, 3, 1_207_349), (512, 9, 683_325), (512, 3, 681_525)):
         setting = Setting(width, None, 200, tuple(PROMPTS), encoder)
         assert trainable_parameters(build(setting, Pel4VadSettings(kernel=kernel))) == wanted

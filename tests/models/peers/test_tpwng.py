@@ -12,7 +12,6 @@ from mmvad.models.model import Batch, trainable_parameters
 from mmvad.models.peers.tpwng.network import TPWNG, build, frame_labels, partners, stretched
 from mmvad.models.peers.tpwng.settings import TpwngSettings
 from mmvad.models.setting import Setting
-from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -21,7 +20,7 @@ from tests.models.peers.properties import (
     small_setting,
 )
 from tests.plain.peers import tpwng as plain
-from tests.small import PROMPTS, batch, gradients
+from tests.small import PROMPTS, batch, full_encoder, gradients
 
 LENGTH = 64
 FAR = (1, 2, 5)
@@ -153,7 +152,7 @@ def test_frame_labels_train_the_scorer_and_everything_else_the_text_side() -> No
 
 def test_number_of_trainable_parameters() -> None:
     """The sheet's reading: scorer 12.62 million, FFN of the prompt 1.57, projection 0.26, in all about 14.46."""
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    encoder = full_encoder()
     made = build(Setting(512, None, 256, tuple(PROMPTS), encoder), TpwngSettings())
     parts = {name: trainable_parameters(part) for name, part in made.named_children()}
     assert parts["scorer"] + parts["norm"] + parts["classifier"] == 12_619_281

@@ -14,7 +14,6 @@ from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.vadclip.network import VadCLIP, build
 from mmvad.models.peers.vadclip.settings import VadClipSettings
 from mmvad.models.setting import Setting
-from mmvad.models.text_encoder import build_text_encoder
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -23,7 +22,7 @@ from tests.models.peers.properties import (
     small_setting,
 )
 from tests.plain.peers import vadclip as plain
-from tests.small import PROMPTS, batch
+from tests.small import PROMPTS, batch, full_encoder
 
 
 def vadclip(**changes: object) -> VadCLIP:
@@ -80,7 +79,7 @@ def test_published_names_of_classes() -> None:
 
 
 def full(name: str, layers: int) -> int:
-    encoder = build_text_encoder("ViT-B-16-quickgelu", "random")
+    encoder = full_encoder()
     setting = Setting(512, None, 256, tuple(c.prompt for c in benchmark(name).classes), encoder)
     return trainable_parameters(build(setting, VadClipSettings(layers=layers)))
 

@@ -65,7 +65,7 @@ class Part:
 
 
 PublicWeights = Mapping[str, Part]
-"""A method's checkpoints by name."""
+"""A method's checkpoints by name, its main one first."""
 
 
 def public_weights(method: str) -> PublicWeights:
