@@ -143,7 +143,7 @@ def test_the_real_annotations_give_known_arrays(
     np.save(tmp_path / "gt.npy", np.concatenate([frame_truth(v.intervals, 16 * (v.rows or 0)) for v in truth.videos]))
     found = audit(tmp_path / "gt.npy", truth)
     assert (found.frames, found.equal, found.lengths) == (frames, True, "the frames of its rows of features")
-    assert "16 frames a row of the public" in (recognised(name, frames) or "")
+    assert "16 frames a row" in (recognised(name, frames) or "")
 
 
 def test_the_array_of_i3d_features_is_recognised_video_by_video(

@@ -41,8 +41,8 @@ def leave(
     path = run.tests / f"{benchmark}-abc{'-open' if is_open else ''}.json"
     target = {"benchmark": benchmark, "bank_hash": bank, "headline": metric}
     scores = {"combined": {metric: value}}
-    content = {"source": {}, "target": target, "classes": {}, "open_vocabulary": is_open, "scores": scores}
-    write_json(path, content)
+    content = {"source": {}, "target": target, "classes": {}, "open_vocabulary": is_open, "notes": ["I3D"]}
+    write_json(path, {**content, "scores": scores})
     return path
 
 
@@ -64,6 +64,7 @@ def test_a_row_a_configuration_a_column_a_target(runs: Path) -> None:
     assert by_name["ours"][3:] == ["-", spread, "74.00 ± 4.24", "2"]
     assert by_name["HL-Net 2020"][3:] == ["50.00", "-", "-", "1"]
     assert found.name == "Table. Source x target (Planted)"
+    assert found.notes.count("XD-Violence: I3D") == 1
 
 
 def test_its_own_bank_is_no_target(runs: Path) -> None:

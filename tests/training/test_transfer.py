@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,20 @@ def test_what_is_refused(
     with pytest.raises(UserError, match="reads no class names"):
         transfer(visual.path, other, open_vocabulary=True)
     assert transfer(visual.path, silent).report["scores"]["fine"]["ap"] is None
+
+
+def test_features_of_another_kind_are_said(run: RunFolder, other: Path, tmp_path: Path) -> None:
+    """Equal widths do not make them alike."""
+    assert transfer(run.path, other).report["notes"] == []
+    copy = tmp_path / "i3d"
+    shutil.copytree(other, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["how"] |= {"features": "I3D", "normalise": "l2"}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    assert transfer(run.path, copy).report["notes"] == [
+        "features: I3D here, CLIP where the run was trained: its figures say little",
+        "scaling of rows: l2 here, none where the run was trained: its figures say little",
+    ]
 
 
 def test_figures_are_those_of_the_scores(run: RunFolder, bank: Path, tmp_path: Path) -> None:

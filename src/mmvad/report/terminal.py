@@ -43,7 +43,7 @@ def print_transfer(report: dict[str, Any]) -> None:
     console.print(map_table(report))
     target = benchmark_named(report["target"]["benchmark"])
     kept, keys = [key for key in report["classes"] if key != target.normal], target.class_keys[1:]
-    lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    lines = [*(f"-: {reason}" for reason in sorted(reasons(report))), *report["notes"]]
     if report["open_vocabulary"]:
         lines.append(f"the network was given the class names of {target.title}")
     elif len(kept) < len(keys):

@@ -23,18 +23,19 @@ from mmvad.tables.notes import OURS_NAME, chosen_notes, first_few
 from mmvad.tables.results import Record, Results, cell, equal, written
 
 KEY = "transfer"
-_NEEDED = ("source", "target", "classes", "open_vocabulary", "scores")
+_NEEDED = ("source", "target", "classes", "open_vocabulary", "notes", "scores")
 
 
 @dataclass(frozen=True)
 class Tested:
-    """One run on one target: the target's name, bank and headline metric, and the figure as a fraction."""
+    """One run on one target: the target's name, bank and headline metric, the figure as a fraction, what to know."""
 
     benchmark: str
     bank_hash: str
     metric: str
     open_vocabulary: bool
     value: float | None
+    notes: tuple[str, ...]
 
     @property
     def column(self) -> tuple[str, str, str, bool]:
@@ -63,6 +64,7 @@ def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
         f"trained on {title}; the first column is its own test set, the others were never trained on",
         "a column's metric is the one that its benchmark is known for, of the combined score",
         *(["names given: the network was given the other benchmark's class names"] if _any_open(columns) else []),
+        *dict.fromkeys(note for _, tests in found for test in tests for note in test.notes),
         *mark_notes(rows),
         *chosen_notes([(row.lead[0], row.select) for row in rows]),
     ]
@@ -86,7 +88,8 @@ def _tested(content: Mapping[str, Any], file: Path) -> Tested:
         target = content["target"]
         metric = target["headline"]
         value = content["scores"]["combined"][metric]
-        return Tested(target["benchmark"], target["bank_hash"], metric, content["open_vocabulary"], value)
+        told = tuple(f"{_title(target['benchmark'])}: {note}" for note in content["notes"])
+        return Tested(target["benchmark"], target["bank_hash"], metric, content["open_vocabulary"], value, told)
     except (KeyError, TypeError) as error:
         raise UserError(file, f"is not as `mmvad test RUN --bank OTHER` leaves it ({error!r})") from None
 

@@ -190,8 +190,22 @@ def _report(folder: RunFolder, source: Benchmark, target: Target, videos: Sequen
         "target": {"benchmark": other.name, "bank_hash": target.bank.content_hash, "headline": other.headline},
         "classes": {key: list(own) for key, own in target.classes.items()},
         "open_vocabulary": target.open_vocabulary,
+        "notes": _unlike(report, read_manifest(folder)["bank"], target.bank),
         **_figures(target, named, videos),
     }
+
+
+def _unlike(report: Mapping[str, Any], trained_on: Mapping[str, Any], bank: Bank) -> list[str]:
+    """In what the features are others than the run's: equal widths do not make them alike."""
+    pairs = (
+        ("features", str(report.get("features", "CLIP")), bank.features),
+        ("scaling of rows", trained_on.get("normalise", "none"), bank.manifest.get("how", {}).get("normalise", "none")),
+    )
+    return [
+        f"{what}: {here} here, {there} where the run was trained: its figures say little"
+        for what, there, here in pairs
+        if here != there
+    ]
 
 
 def _figures(target: Target, named: Benchmark, videos: Sequence[ScoredVideo]) -> Mapping[str, Any]:
