@@ -70,7 +70,7 @@ def test_the_row_is_the_mean_over_its_seeds_and_marked(runs: Path) -> None:
     filled = table(runs, "III")
     found = row(filled, METHOD)
     aps = [100 * read_json(runs / f"theirs{s}" / "report.json")["scores"]["combined"]["ap"] for s in (0, 1)]
-    assert (found.lead, found.seeds) == ((METHOD, "weak", "I3D", "V+T"), (("", 0), ("", 1)))
+    assert (found.lead, found.seeds) == ((METHOD, "weak", "I3D", "V+T"), (0, 1))
     assert found.cells[0].mean == pytest.approx(np.mean(aps))
     assert found.cells[0].deviation == pytest.approx(np.std(aps, ddof=1))
     assert f"{METHOD} ¶" in {line[0] for line in grid(filled)[1]}
