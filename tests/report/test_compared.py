@@ -78,10 +78,10 @@ def test_frames_of_the_videos_that_are_at_hand(
         asked.append((path.name, list(seconds)))
         return [np.full((3 * width // 4, width, 3), 80, dtype=np.uint8) for _ in seconds]
 
-    decoder, thumbnails = ModuleType("mmvad.extraction.media"), ModuleType("mmvad.extraction.thumbnails")
+    media_module, thumbnails = ModuleType("mmvad.extraction.media"), ModuleType("mmvad.extraction.thumbnails")
     thumbnails.frames_at = frames_at  # type: ignore[attr-defined]
-    decoder.probe = lambda path: SimpleNamespace(duration_seconds=1e4)  # type: ignore[attr-defined]
-    for module in (decoder, thumbnails):
+    media_module.probe = lambda path: SimpleNamespace(duration_seconds=1e4)  # type: ignore[attr-defined]
+    for module in (media_module, thumbnails):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     words = ["curves", *pair, "--videos", "video000", "video001", "--media", str(media), "--out", str(tmp_path / "o")]
     assert main(words) == 0

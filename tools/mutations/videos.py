@@ -127,23 +127,23 @@ def _outcome(path: Path, extractor: Extractor, undamaged: VideoFeatures) -> str:
 
 
 def _judged(found: VideoFeatures, undamaged: VideoFeatures) -> str:
-    rows, snippets = found.visual[0], len(found.starts) - 1
-    if len(rows) != snippets or (found.audio is not None and len(found.audio) != snippets):
+    parts = _parts(found)
+    if any(len(rows) != len(found.starts) - 1 for rows in parts[1:]):
         return "wrong: rows of different numbers"
-    if not all(
-        np.isfinite(part).all() for part in (rows, found.starts, *([] if found.audio is None else [found.audio]))
-    ):
+    if not all(np.isfinite(part).all() for part in parts):
         return "wrong: not finite"
     if (np.diff(found.starts) < 0).any():
         return "wrong: snippets that begin before the one before"
     if found.warnings != undamaged.warnings:
         return "noted"
-    same = rows.shape == undamaged.visual[0].shape and np.array_equal(rows, undamaged.visual[0])
-    heard = (found.audio is None) == (undamaged.audio is None)
-    if found.audio is not None and undamaged.audio is not None:
-        same = same and np.array_equal(found.audio, undamaged.audio)
-    same = same and heard
-    return "as undamaged" if same and np.array_equal(found.starts, undamaged.starts) else "other, unsaid"
+    whole = _parts(undamaged)
+    same = len(parts) == len(whole) and all(map(np.array_equal, parts, whole))
+    return "as undamaged" if same else "other, unsaid"
+
+
+def _parts(features: VideoFeatures) -> list[np.ndarray]:
+    """When snippets begin, and their rows of picture and sound."""
+    return [features.starts, features.visual[0], *([] if features.audio is None else [features.audio])]
 
 
 def _means() -> Extractor:

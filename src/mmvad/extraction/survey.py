@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -129,11 +130,20 @@ def _stamp(packet: av.Packet) -> Stamp:
 
 def _behind_holes(streams: Sequence[Any], read: Iterable[av.Packet]) -> dict[int, list[Move]]:
     """Of each stream, what follows chunks that are lost."""
-    index = {s.index: [(entry.pos, entry.timestamp) for entry in s.index_entries] for s in streams}
-    seen: dict[int, list[tuple[int, int]]] = {s.index: [] for s in streams}
+    index = {s.index: _columns((entry.pos, entry.timestamp) for entry in s.index_entries) for s in streams}
+    seen = {s.index: _columns(()) for s in streams}
     for packet in read:
-        position = -1 if packet.pos is None else packet.pos - _CHUNK_HEADER
-        seen[packet.stream.index].append((position, packet.dts or 0))
+        for column, value in zip(seen[packet.stream.index], ((packet.pos or 0) - _CHUNK_HEADER, packet.dts or 0)):
+            column.append(value)
     unit = {s.index: float(s.time_base or 0) for s in streams}
-    found = {number: moves_behind_holes(index[number], seen[number]) for number in seen}
+    found = {i: moves_behind_holes(zip(*index[i]), zip(*seen[i])) for i in seen}
     return {i: [Move(packet, ticks * unit[i]) for packet, ticks in later] for i, later in found.items() if later}
+
+
+def _columns(rows: Iterable[tuple[int, int]]) -> tuple[array[int], array[int]]:
+    """Rows of two numbers by column, 16 bytes a row: an AVI of ten hours has a million."""
+    columns = array("q"), array("q")
+    for row in rows:
+        for column, value in zip(columns, row):
+            column.append(value)
+    return columns

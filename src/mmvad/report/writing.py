@@ -51,8 +51,8 @@ def write_report(
     """
     require_banks(banks)
     check_names(tables)
-    chosen = benchmark_named(benchmark).name if benchmark else None
     found = collect(results)
+    chosen = benchmark_named(benchmark).name if benchmark else None  # which runs may have made known
     runs = Results(found.frame, found.unfinished_configs)
     if chosen and chosen not in runs.benchmarks:
         raise _no_runs(chosen, runs.benchmarks)

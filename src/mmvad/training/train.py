@@ -229,6 +229,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "extraction": how.get("extraction"),
             **({"normalise": how["normalise"]} if "normalise" in how else {}),
         },
+        **({"benchmark": prepared.benchmark.facts} if prepared.benchmark.own else {}),
         **provenance(prepared.device),
         **({"code": outside(name).code} if is_outside(name) else {}),
     }
