@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 0
 BENCHMARK ?= planted
-# a worker a core, each with one thread: more would fight for the cores
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# a worker a core, each with one thread: more would fight for the cores. Each begins with half of the files, so that
+# what a file's tests share is made once
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 WORKERS ?= 2
 SWEEP ?= modalities
 ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings)
