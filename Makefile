@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 0
 BENCHMARK ?= planted
-# a worker a core, each with one thread: more would fight for the cores
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+# a worker a core, each with one thread: more would fight for the cores. Each begins with half of the files, so that
+# what a file's tests share is made once
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 WORKERS ?= 2
 SWEEP ?= modalities
 ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings)
@@ -50,7 +51,7 @@ report: $(READY) ## tables, figures and report.html from the runs in RESULTS=run
 	$(BIN)/mmvad report $(RESULTS) $(if $(filter command environment,$(firstword $(origin BENCHMARK))),--benchmark $(BENCHMARK)) \
 	  $(if $(TABLES),--tables $(TABLES))
 
-# sweeps: every target takes BENCHMARK=planted|xd_violence|ucf_crime WORKERS=2 STORAGE=postgresql://... DRY=1
+# sweeps: every target takes BENCHMARK=planted|xd_violence|ucf_crime|path/of/your.yaml WORKERS=2 STORAGE=postgresql://... DRY=1
 # SEEDS=0,1,2 (a list) or SEEDS=3 (so many, from 0)
 # SET="key=value ..." RESULTS=runs; the same command again goes on where it was (docs/SWEEPS.md)
 PLANTED_BANK := banks/planted-0
@@ -62,7 +63,7 @@ SEED_LIST := $(if $(findstring $(COMMA),$(SEEDS)),$(SEEDS),$(if $(SEEDS),$(shell
 SWEEP_GIVEN := --benchmark $(BENCHMARK) $(if $(SEEDS),--seeds $(or $(SEED_LIST),$(error SEEDS=$(SEEDS): expected how many, or a list such as 0,1,2))) $(if $(RESULTS),--results $(RESULTS)) \
   $(if $(strip $(SWEEP_SET)),--set $(SWEEP_SET))
 SWEEP_RUN := $(SWEEP_GIVEN) --workers $(WORKERS) $(if $(STORAGE),--storage $(STORAGE)) $(if $(DRY_RUN),--dry-run)
-SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence or ucf_crime for the others))"
+SAY_BENCHMARK = @echo "benchmark: $(BENCHMARK)$(if $(filter file,$(origin BENCHMARK)), (the default; BENCHMARK=xd_violence, ucf_crime or a file of your own for others))"
 # one sweep after the other; a failed cell does not hold up the rest, Ctrl-C does
 run_sweeps = failed=0; for name in $(1); do $(BIN)/mmvad sweep run $$name $(SWEEP_RUN); code=$$?; \
   test $$code -le 1 || exit $$code; test $$code -eq 0 || failed=1; done; exit $$failed

@@ -154,8 +154,6 @@ def test_a_method_outside(copy: Extension) -> None:
 @pytest.mark.slow
 def test_a_benchmark(copy: Extension) -> None:
     done = do(copy, "A benchmark")
-    changed = [name for name in done.touched if (ROOT / name).exists()]
-    assert len(changed) == 1
-    (report,) = done.reports()
-    assert read_json(report)["headline"]["metric"] == "auc"
+    assert not [name for name in done.touched if (ROOT / name).exists()]
+    assert [read_json(report)["headline"]["metric"] for report in done.reports()] == ["auc", "auc"]
     assert "Street" in done.printed

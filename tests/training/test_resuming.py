@@ -22,7 +22,7 @@ from tests import forked
 from tests.forked import DEVNULL, PIPE
 from tests.runs import MEASURED, arguments, command, configured, refusal
 
-LONG = ("optim.epochs=40", "optim.schedule=cosine", MEASURED)
+LONG = ("optim.epochs=25", "optim.schedule=cosine", MEASURED)
 
 
 class Killed(BaseException):
