@@ -117,8 +117,17 @@ def _with_own_data(layers: list[tuple[object, Tree]], files: int) -> list[tuple[
     if known is None:
         return layers
     first = min([i for i, value in named if named_benchmark(value) == name] + [files])
-    said = {"bank": f"banks/{known.name}", "audio": known.audio, "test_crop": known.test_crop}
-    return [*layers[:first], (f"benchmark {known.name}", {"data": said}), *layers[first:]]
+    said: Tree = {"data": {"bank": f"banks/{known.name}", "audio": known.audio, "test_crop": known.test_crop}}
+    if known.audio == "none":
+        said |= _without_sound([layer for _, layer in layers[:first]])
+    return [*layers[:first], (f"benchmark {known.name}", said), *layers[first:]]
+
+
+def _without_sound(layers: Sequence[Tree]) -> Tree:
+    """Our network's modalities on a benchmark without sound: those of the layers beneath, less A."""
+    named = [str(layer["modalities"]) for layer in layers if "modalities" in layer]
+    ours = _named_model(layers) in {None, "dual_stream"}
+    return {"modalities": (named or ["vat"])[-1].replace("a", "")} if ours else {}
 
 
 def _reads_as_itself(text: str) -> bool:

@@ -76,9 +76,22 @@ def require_grid(sweep: Sweep) -> None:
 
 
 def expand(sweep: Sweep, overrides: Sequence[str] = ()) -> list[tuple[Values, Config]]:
-    """Every cell of a grid with its configuration, all of them checked. No bank is needed."""
+    """Every cell of a grid with its configuration, all of them checked. No bank is needed.
+
+    Of a user's benchmark without sound the cells that read sound are left out. Raises UserError where no cell is left.
+    """
     require_grid(sweep)
-    return [(values, configure(sweep, values, overrides)) for values in sweep.cells()]
+    silent = (own := own_benchmark(sweep.benchmark)) is not None and own.audio == "none"
+    cells = [values for values in sweep.cells() if not (silent and _hears(sweep, values, overrides))]
+    if not cells:
+        raise UserError(
+            sweep.file, f"every cell reads sound, and {sweep.benchmark} has none", fix="sweep over v and vt"
+        )
+    return [(values, configure(sweep, values, overrides)) for values in cells]
+
+
+def _hears(sweep: Sweep, values: Values, overrides: Sequence[str]) -> bool:
+    return configure(sweep, values, [*overrides, "data.audio=optional"]).uses_audio
 
 
 def unread(sweep: Sweep, expanded: Sequence[tuple[Values, Config]]) -> list[str]:
