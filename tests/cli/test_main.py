@@ -132,6 +132,8 @@ def test_answers_come_in_half_a_second(words: list[str]) -> None:
         run(*words)
         wall, after = time.monotonic() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
         took.append(min(wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
+        if took[-1] < 0.5:
+            break
     assert min(took) < 0.5
 
 

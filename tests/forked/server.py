@@ -34,6 +34,10 @@ MODULES = (
     "matplotlib.pyplot",
     "mmvad.training.train",
     "mmvad.cli.main",
+    "mmvad.extraction.extractor",
+    "torchvggish",
+    "resampy",
+    "av",
 )
 OURS = ("mmvad", "tests")
 """Imported anew by a child whose PYTHONPATH is another: a copy of the repository has its own."""
@@ -66,7 +70,8 @@ def fork(selector: selectors.BaseSelector, connection: socket.socket) -> None:
     head, streams, _, _ = socket.recv_fds(connection, NUMBER.size, 3)
     asked = json.loads(exactly(connection, NUMBER.unpack(head)[0]))
     for name in MODULES:
-        importlib.import_module(name)
+        with contextlib.suppress(ImportError):  # an extra that is not installed, or ours: the child will say it
+            importlib.import_module(name)
     gc.freeze()  # a child that looks through all of that for garbage would copy it
     pid = os.fork()
     if pid == 0:
