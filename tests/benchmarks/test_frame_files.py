@@ -30,7 +30,7 @@ def write_masks(folder: Path, file: Path, dtype: type = np.uint8) -> dict[str, n
     """A mask for every abnormal test video, as long as the table of videos says."""
     (folder / "masks").mkdir()
     lengths = {row.split(",")[0]: row.split(",") for row in (folder / "videos.csv").read_text().splitlines()[1:]}
-    masks = {}
+    masks: dict[str, np.ndarray] = {}
     for name, (_, split, label, frames) in lengths.items():
         if split == "test" and label != "calm":
             masks[name] = (np.arange(int(frames)) % 50 > 20).astype(dtype)
