@@ -22,7 +22,7 @@ WRONG = [
     ("{calm: normal, brawl: people fighting, theft: somebody steals}", "{calm: normal}", "classes"),
     ("row: 8", "row: 8\nframes: rows", "counts 16 frames a row, but row says otherwise"),
     ("videos: videos.csv", "videos: {file: videos.csv, colums: {}}", "colums(.|\n)*did you mean: columns"),
-    ("events: events.csv", "events: {file: events.csv, unit: hours}", "unit(.|\n)*'frames' or 'seconds'"),
+    ("events: events.csv", "events: {file: events.csv, unit: hours}", "unit(.|\n)*'frames', 'seconds' or 'fractions'"),
     ("videos: videos.csv", "videos: '{fold}/videos.csv'", "no fold is named; set folds"),
     ("row: 8", "row: 8\nfolds: [a]", "no file has {fold} in its place"),
     ("title: Yard", "title: Yard\ntitle: Yard", "line 2: is no valid YAML: the key 'title' stands twice"),

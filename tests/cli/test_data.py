@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmvad.cli.data import add_data_parser, crop_numbers
@@ -69,3 +70,11 @@ def test_importing_the_parser_is_light() -> None:
 def test_neither_banks_nor_benchmarks_need_torch() -> None:
     code = "import mmvad.releases.checking, mmvad.benchmarks.lists, sys; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_new_begins_with_the_facts_of_a_public_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "a.npy", np.zeros((3, 4), np.float32))
+    assert run("new", tmp_path, "--like", "ubnormal") == 0
+    assert "ubnormal.yaml: 4 places marked TODO want you" in capsys.readouterr().out
+    with pytest.raises(UserError, match="did you mean: tad"):
+        run("new", tmp_path, "--like", "tda")

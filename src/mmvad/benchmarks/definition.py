@@ -5,6 +5,7 @@ Field descriptions are what an error about such a file says of a key.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -49,17 +50,24 @@ class Table(Section):
     """A file of videos or events: CSV, TSV, JSON or JSON lines."""
 
     file: str
-    """its place, from the benchmark's file"""
-    form: Literal["table", "ucf_crime", "xd_violence"] = "table"
-    """`table`, or the form of a public benchmark's own list or annotation"""
+    """its place, from the benchmark's file; of masks and tracks a pattern with {video}, for a file a video"""
+    form: Literal["table", "names", "masks", "tracks", "ucf_crime", "xd_violence"] = "table"
+    """`table`; `names`: a list of videos, one a line; `masks`: 0 or 1 a frame, a file a video; `tracks`: first and last
+    frame of an object a line, a file a video; or the form of a public benchmark's own list or annotation"""
     columns: dict[Literal["video", "split", "class", "frames", "fps", "start", "end", "events"], str] = Field(
         default_factory=dict
     )
     """our name: the file's name of a column or key, where that is none of the usual ones"""
     split: Split | None = None
     """the split of all its videos, where the file has no column for it"""
+    label: dict[str, str] | str | None = Field(default=None, alias="class")
+    """the class of all its videos; or by patterns of their names, {"Fire_*": fire, "*": normal}: the first that fits"""
+    line: str | None = None
+    """what a line of `names` looks like behind its last slash, such as "{video}_i3d.npy"; the bare name if not given"""
 
 
+FRAME_FORMS = ("masks", "tracks")
+"""Forms of events that are a file a video."""
 Tables = Annotated[tuple[Annotated[Table, BeforeValidator(_a_file)], ...], BeforeValidator(_files)]
 
 
@@ -68,8 +76,8 @@ class Events(Section):
 
     tables: Tables = Field(alias="file")
     """the files that have them"""
-    unit: Literal["frames", "seconds"] = "frames"
-    """of start and end"""
+    unit: Literal["frames", "seconds", "fractions"] = "frames"
+    """of start and end; fractions are of the video's frames"""
     end: Literal["exclusive", "inclusive"] = "exclusive"
     """whether the end's own frame belongs to the event"""
 
@@ -149,7 +157,25 @@ class Definition(Section):
             raise ValueError("folds: no file has {fold} in its place, so all folds would be the same data")
         if not self.folds and any("{fold}" in place for place in places):
             raise ValueError("folds: a file has {fold} in its place, but no fold is named; set folds to [0, 1, ...]")
+        for problem in _misplaced(self.videos, self.events.tables if self.events else ()):
+            raise ValueError(problem)
         return self
+
+
+def _misplaced(videos: Tables, events: Tables) -> Iterator[str]:
+    """What is wrong with the forms of tables: each is of videos or of events, and says what the other does not need."""
+    for table in videos:
+        if table.form in FRAME_FORMS:
+            yield f"videos: the form {table.form} is of events"
+        if table.form == "names" and table.label is None:
+            yield "videos: a list of names says no class; add class: KEY, or class: {PATTERN: KEY, ...}"
+        if table.line is not None and (table.form != "names" or table.line.count("{video}") != 1):
+            yield f"videos: line = {table.line!r} is of the form names, and has {{video}} once"
+    for table in events:
+        if table.form == "names" or table.label is not None or table.line is not None:
+            yield "events: names, class and line are of videos"
+        if table.form in FRAME_FORMS and table.file.count("{video}") < 1:
+            yield f"events: {table.form} are a file a video; write its place as a pattern, such as masks/{{video}}.npy"
 
 
 _OTHER_KINDS = {

@@ -11,7 +11,9 @@ from typing import get_args
 
 from mmvad.benchmarks import ucf_crime, xd_violence
 from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
-from mmvad.benchmarks.definition import Definition, Events, Table
+from mmvad.benchmarks.definition import FRAME_FORMS, Definition, Events, Table
+from mmvad.benchmarks.frame_files import read_frame_files
+from mmvad.benchmarks.name_lists import class_told, read_names
 from mmvad.benchmarks.records import Record, nested, read_records
 from mmvad.benchmarks.timeline import Timing
 from mmvad.errors import UserError, nearest_name
@@ -115,10 +117,12 @@ class _Reader:
         if table.form != "table":
             yield from self._of_public_form(table, path)
             return
-        needed = ("video", "class") if table.split else ("video", "class", "split")
-        for record in read_records(table, path, needed):
+        said = {"split": table.split, "class": table.label}
+        for record in read_records(table, path, ("video", *(name for name in ("class", "split") if not said[name]))):
             name = self._name(record)
             split = self._split(table, record)
+            if table.label is not None:
+                record = replace(record, fields={**record.fields, "class": class_told(table.label, name, record.where)})
             yield _Listed(record.where, Video(name, split, self._labels(record), timing=self._timing(record, name)))
 
     def _of_public_form(self, table: Table, path: Path) -> Iterator[_Listed]:
@@ -130,6 +134,9 @@ class _Reader:
             labels = {
                 self._name(r): xd_violence.parse_label(r.text("class") or "", r.where, self.benchmark) for r in records
             }
+        elif table.form == "names":
+            names = ((str(line), own_name(name)) for line, name in read_names(path, table.line))
+            labels = {name: (self._class(class_told(table.label or "", name, where), where),) for where, name in names}
         else:
             labels = ucf_crime.read_split(path, self.benchmark)
         for name, keys in labels.items():
@@ -225,6 +232,9 @@ class _Reader:
         spec = self.definition.events
         for table in spec.tables if spec else ():
             assert spec is not None
+            if table.form in FRAME_FORMS:
+                self._take_frame_files(table, listed, events, lengths)
+                continue
             path = self.place(table.file)
             if table.form != "table":
                 self._take_public(table, path, listed, events)
@@ -256,8 +266,25 @@ class _Reader:
             if name in listed:
                 events.setdefault(name, []).extend(found)
 
+    def _take_frame_files(
+        self, table: Table, listed: dict[str, _Listed], events: dict[str, list[Event]], lengths: dict[str, int]
+    ) -> None:
+        videos = [entry.video for entry in listed.values()]
+        place = in_fold(table.file, self.benchmark.fold)
+        for name, said in read_frame_files(self.root, table, place, videos, self.benchmark.normal).items():
+            video = listed[name].video
+            known = video.timing.frames
+            last = said.frames or max((end for _, end in said.spans), default=0)
+            if known is not None and (last > known or (said.frames is not None and last != known)):
+                problem = f"says {last} frames of {name}, and the table of videos says {known}"
+                raise UserError(said.path, problem, expected="one number of frames")
+            if said.frames is not None:
+                lengths[name] = said.frames
+            label = self._event_class(None, video, str(said.path)) if said.spans else ""
+            events.setdefault(name, []).extend(Event(label, *span) for span in said.spans)
+
     def _event(self, record: Record, video: Video, spec: Events, frames: int | None) -> Event:
-        start, end = (_bound(record, name, spec, video, self.definition) for name in ("start", "end"))
+        start, end = (_bound(record, name, spec, video, self.definition, frames) for name in ("start", "end"))
         end += spec.end == "inclusive"
         if not 0 <= start < end:
             problem = f"an event of {video.name} from {record.text('start')} to {record.text('end')}"
@@ -305,7 +332,7 @@ def _number(record: Record, name: str, *, whole: bool = False) -> float | None:
     return value
 
 
-def _bound(record: Record, name: str, spec: Events, video: Video, definition: Definition) -> int:
+def _bound(record: Record, name: str, spec: Events, video: Video, definition: Definition, frames: int | None) -> int:
     """Start or end of an event in frames."""
     text = record.text(name)
     try:
@@ -317,7 +344,19 @@ def _bound(record: Record, name: str, spec: Events, video: Video, definition: De
         raise UserError(record.where, f"{name} = {text!r}" if text else f"has no {name}", expected=expected)
     if spec.unit == "seconds":
         return round(value * (video.timing.fps or definition.frames_per_second))
+    if spec.unit == "fractions":
+        return _of_frames(record, name, value, video, frames)
     if value != int(value):
         fix = "say `unit: seconds` beside the events' file if these are seconds"
         raise UserError(record.where, f"{name} = {text} is no whole frame", expected="frames, as `unit` says", fix=fix)
     return int(value)
+
+
+def _of_frames(record: Record, name: str, value: float, video: Video, frames: int | None) -> int:
+    """The frame that a fraction of the video means."""
+    if not 0 <= value <= 1:
+        raise UserError(record.where, f"{name} = {value:g} is no fraction", expected="0 to 1, as `unit` says")
+    if frames is None:
+        problem = f"says fractions of {video.name}, whose frames are not said"
+        raise UserError(record.where, problem, fix="add the column `frames` to the table of videos")
+    return round(value * frames)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from mmvad.benchmarks.templates import template_names
 from mmvad.cli.audit import add_audit_parser
 
 AUDIO = ("required", "optional", "none")
@@ -24,6 +25,12 @@ def add_data_parser(subparsers: Any) -> None:
         description="Looks at a folder of features and tables and writes a first FOLDER.yaml into it, to be filled in.",
     )
     new.add_argument("folder", type=Path, metavar="DIR")
+    new.add_argument(
+        "--like",
+        metavar="NAME",
+        help="begin with the facts of a public benchmark (classes, prompts, counts, forms of its lists): "
+        + ", ".join(template_names()),
+    )
     new.set_defaults(run=run_new)
     show = verbs.add_parser("show", help="what a bank holds", description="What a bank's manifest says.")
     show.add_argument("bank", type=Path, metavar="BANK")
@@ -123,8 +130,9 @@ def _folds(args: argparse.Namespace) -> tuple[str | None, ...]:
 def run_new(args: argparse.Namespace) -> int:
     """Writes a first benchmark's file."""
     from mmvad.releases.first_file import TODO, write_first_file
+    from mmvad.releases.like import write_like
 
-    for file in write_first_file(args.folder):
+    for file in write_like(args.folder, args.like) if args.like is not None else write_first_file(args.folder):
         open_points = sum(TODO in line for line in file.read_text(encoding="utf-8").splitlines()[1:])
         print(f"{file}: {open_points} places marked {TODO} want you" if open_points else f"{file}: written")
     return 0

@@ -7,7 +7,7 @@ import io
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ _CROP = re.compile(r"__\d+$")
 _SAMPLE = 20
 _USUAL_ROWS = (1, 2, 4, 8, 10, 12, 15, 16, 24, 25, 30, 32, 64)
 TODO = "TODO"
+FPS_LINE = f"frames_per_second: 30       # {TODO}: of the videos"
 
 
 @dataclass
@@ -47,6 +48,11 @@ class Seen:
     @property
     def audio(self) -> str:
         return max(self._of(sound=True), key=lambda pattern: len(self.files[pattern]), default="")
+
+    @property
+    def events(self) -> Path | None:
+        """The table that says where events are."""
+        return self.with_field("start") or self.with_field("events")
 
     def _of(self, *, sound: bool) -> list[str]:
         return [pattern for pattern in self.files if bool(_SOUND.search(pattern)) is sound]
@@ -71,11 +77,16 @@ def look(folder: Path) -> Seen:
             elif path.suffix.lower() in FORMATS:
                 seen.files.setdefault(_pattern(folder, path), []).append(path)
     seen.files = {pattern: files for pattern, files in seen.files.items() if _is_features(files[0])}
+    check_features(folder, seen)
+    return seen
+
+
+def check_features(folder: Path, seen: Seen) -> None:
+    """Raises UserError where no features were seen."""
     if not seen.files:
         known = ", ".join(FORMATS)
         fix = "make features of videos first: mmvad extract VIDEOS --out DIR"
         raise UserError(folder, "holds no features", expected=f"files of arrays ({known})", fix=fix)
-    return seen
 
 
 def write_first_file(folder: Path) -> list[Path]:
@@ -92,7 +103,7 @@ def write_first_file(folder: Path) -> list[Path]:
         listed = folder / "videos.csv"
         if listed.exists():
             raise UserError(listed, "is there already and names no videos", expected="the column video")
-        write_whole(listed, _video_table(seen).encode())
+        write_whole(listed, video_table(seen))
         new.append(listed)
     write_whole(file, _definition(folder, seen, listed).encode())
     return [file, *new]
@@ -115,7 +126,9 @@ def _pattern(folder: Path, path: Path) -> str:
 
 
 def _is_features(path: Path) -> bool:
-    return _header(path) is not None
+    """Whether it holds rows of several columns: one number a row or frame is a mask or a score."""
+    header = _header(path)
+    return header is not None and len(header.shape) in (2, 3) and header.shape[-1] > 1
 
 
 def _header(path: Path) -> ArrayHeader | None:
@@ -125,50 +138,82 @@ def _header(path: Path) -> ArrayHeader | None:
         return None
 
 
-def _names(seen: Seen) -> list[str]:
+def names_of(seen: Seen) -> list[str]:
     return sorted({_CROP.sub("", own_name(path.name)) for path in seen.files[seen.visual]})
 
 
-def _video_table(seen: Seen) -> str:
-    """Every video that has features; split and class are to be filled in, frames are taken from what says them."""
+def video_table(seen: Seen, asked: Sequence[str] = ("split", "class")) -> bytes:
+    """Every video that has features; what no table says of the columns that are asked for is to be filled in.
+
+    Frames and frames a second are taken from a table that says them.
+    """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     told = {own_name(r.text("video") or ""): r for records in seen.tables.values() for r in records}
     known = [name for name in ("frames", "fps") if any(name in record.fields for record in told.values())]
-    table.writerow(["video", "split", "class", *known])
-    for name in _names(seen):
-        record = told.get(name)
-        table.writerow([name, TODO, TODO, *((record.text(key) if record else "") or "" for key in known)])
-    return out.getvalue()
+    columns = list(dict.fromkeys((*asked, *known)))
+    table.writerow(["video", *columns])
+    for name in names_of(seen):
+        texts = {key: told[name].text(key) for key in known} if name in told else {}
+        table.writerow([name, *(texts.get(key) or (TODO if key in asked else "") for key in columns)])
+    return out.getvalue().encode()
 
 
 def _definition(folder: Path, seen: Seen, listed: Path) -> str:
     records = seen.tables.get(listed, [])
     headers = [h for path in seen.files[seen.visual][:_SAMPLE] if (h := _header(path))]
     width = headers[0].shape[-1] if headers else 0
-    events = seen.with_field("start") or seen.with_field("events")
-    place = listed.relative_to(folder).as_posix()
-    has_split = any("split" in record.fields for record in records) or not records
+    events = seen.events
+    names = {own_name(name) for record in records if (name := record.text("video"))} or set(names_of(seen))
     lines = [
         f"# Written by `mmvad data new`; lines with {TODO} want you. docs/OWN_DATA.md says what each key is.",
-        f"# {len(_names(seen))} videos with features of {width} columns.",
+        f"# {len(names_of(seen))} videos with features of {width} columns.",
         f"title: {folder.resolve().name}",
         "classes:                    # key: prompt; the normal class first",
         *_classes(records, _with_events(seen, events)),
         "headline: ap                # or auc",
-        f"frames_per_second: 30       # {TODO}: of the videos",
-        f"row: {_row(seen, headers, records)}",
-        f"audio: {'optional' if seen.audio else 'none'}",
-        f"videos: {place}" if has_split else f"videos: {{file: {place}, split: train}}   # {TODO}: which split?",
+        FPS_LINE,
+        row_line(seen, records, names),
+        audio_line(seen),
+        videos_line(folder, listed, records),
         f"events: {events.relative_to(folder).as_posix()}"
         if events
         else f"# events: events.csv      # {TODO}: video,class,start,end",
-        "features:",
-        f"  name: own                 # {TODO}: what the picture was read with",
-        f'  visual: "{seen.visual}"',
-        *([f'  audio: "{seen.audio}"'] if seen.audio else []),
+        *features_lines(seen, names),
     ]
     return "\n".join(lines) + "\n"
+
+
+def audio_line(seen: Seen) -> str:
+    return f"audio: {'optional' if seen.audio else 'none'}"
+
+
+def videos_line(folder: Path, listed: Path, records: Sequence[Record]) -> str:
+    """The line that names the table of videos."""
+    place = listed.relative_to(folder).as_posix()
+    has_split = any("split" in record.fields for record in records) or not records
+    return f"videos: {place}" if has_split else f"videos: {{file: {place}, split: train}}   # {TODO}: which split?"
+
+
+def features_lines(seen: Seen, names: Collection[str]) -> list[str]:
+    """The lines of the features; patterns say what stands behind the listed names, such as {video}_i3d.npy."""
+    return [
+        "features:",
+        f"  name: own                 # {TODO}: what the picture was read with",
+        f'  visual: "{_with_tail(seen, seen.visual, names)}"',
+        *([f'  audio: "{_with_tail(seen, seen.audio, names)}"'] if seen.audio else []),
+    ]
+
+
+def _with_tail(seen: Seen, pattern: str, names: Collection[str]) -> str:
+    stems = [_CROP.sub("", own_name(path.name)) for path in seen.files[pattern]]
+    tails = {stem.removeprefix(name) for stem in stems if (name := _listed(stem, names))}
+    return pattern.replace("{video}", "{video}" + (tails.pop() if len(tails) == 1 else ""))
+
+
+def _listed(stem: str, names: Collection[str]) -> str:
+    """The listed name with which a file's begins, the longest; "" if there is none."""
+    return stem if stem in names else max((name for name in names if stem.startswith(name)), key=len, default="")
 
 
 def _with_events(seen: Seen, events: Path | None) -> set[str]:
@@ -191,19 +236,22 @@ def _classes(records: Sequence[Record], eventful: set[str]) -> list[str]:
     return [f'  "{key}": {prompt} {note if i == 0 else ""}'.rstrip() for i, (key, prompt) in enumerate(prompts.items())]
 
 
-def _row(seen: Seen, headers: Sequence[ArrayHeader], records: Sequence[Record]) -> str:
-    """What a row stands for, as far as rows and frames tell."""
-    rows = {own_name(h.path.name): h.shape[-2] for h in headers if len(h.shape) == 2}
+def row_line(seen: Seen, records: Sequence[Record], names: Collection[str]) -> str:
+    """The line of what a row stands for, as far as rows and frames tell."""
+    headers = [h for path in seen.files[seen.visual][:_SAMPLE] if (h := _header(path))]
+    rows = {_listed(own_name(h.path.name), names): h.shape[-2] for h in headers if len(h.shape) == 2}
     if len(rows) > 2 and len(set(rows.values())) == 1:
         count = next(iter(rows.values()))
-        return f"{{video: {count}}}            # every file has {count} rows"
+        return f"row: {{video: {count}}}            # every file has {count} rows"
     ratios = [float(frames) / rows[name] for name, frames in _frames(records).items() if name in rows]
     if not ratios:
-        return f"16                      # {TODO}: frames of a row; {{seconds: 1}} or {{video: 32}} may be said too"
+        return (
+            f"row: 16                      # {TODO}: frames of a row; {{seconds: 1}} or {{video: 32}} may be said too"
+        )
     middle = sorted(ratios)[len(ratios) // 2]
     usual = min(_USUAL_ROWS, key=lambda known: abs(known - middle))
     found = usual if abs(usual - middle) < 0.15 * usual else round(middle)
-    return f"{found}                       # frames of a row, as frames and rows of {len(ratios)} videos say"
+    return f"row: {found}                       # frames of a row, as frames and rows of {len(ratios)} videos say"
 
 
 def _frames(records: Sequence[Record]) -> Mapping[str, str]:
