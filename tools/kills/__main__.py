@@ -166,9 +166,12 @@ def _wait(process: int, seconds: float) -> int | None:
 
 def _end(process: int, kind: signal.Signals, whole_group: bool) -> None:
     if whole_group:
-        os.killpg(process, kind)
-    else:
-        os.kill(process, kind)
+        try:
+            os.killpg(process, kind)
+            return
+        except ProcessLookupError:
+            pass  # it was forked this very moment, and has no group yet
+    os.kill(process, kind)
 
 
 def _printed(out: Path) -> str:
