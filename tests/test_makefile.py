@@ -54,7 +54,7 @@ def test_all_ablations_are_those_of_the_single_targets() -> None:
 
 def test_planted_is_the_default_and_says_so() -> None:
     text = recipe("ablation-modalities")
-    assert "(the default; BENCHMARK=xd_violence or ucf_crime for the others)" in text
+    assert "(the default; BENCHMARK=xd_violence, ucf_crime or a file of your own for others)" in text
     assert "--dry-run" not in text
     assert "the default" not in recipe("ablation-modalities", "BENCHMARK=planted")
 

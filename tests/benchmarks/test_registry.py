@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from mmvad.benchmarks import registry
 from mmvad.benchmarks.registry import BENCHMARKS, benchmark
 from mmvad.errors import UserError
+from tests.own import write_own
 
 
 @pytest.mark.parametrize("name", ["planted", "ucf_crime", "xd_violence"])
@@ -32,3 +36,18 @@ def test_an_unknown_name_gives_the_nearest(name: str, nearest: str) -> None:
 def test_an_unknown_name_without_likeness_lists_all() -> None:
     with pytest.raises(UserError, match="expected: one of planted, ucf_crime, xd_violence"):
         benchmark("")
+
+
+def test_a_name_alone_means_the_file_in_the_folder_of_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_own(tmp_path / "yard")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry, "_own", {})
+    assert benchmark("yard").folder == file.parent
+    (tmp_path / "yard.yaml").write_text("optim: {epochs: 2}\n")  # a configuration of that name is no benchmark
+    assert benchmark("yard").folder == file.parent
+    file.unlink()
+    monkeypatch.setattr(registry, "_own", {})
+    with pytest.raises(UserError, match="unknown benchmark 'yard'"):
+        benchmark("yard")

@@ -62,3 +62,4 @@ def test_a_users_own_benchmark_with_its_own_array(
     assert main(words) == 1
     said = capsys.readouterr().out
     assert "explained: read so that an event's last frame belongs to it, no frame differs" in said
+    assert "end: inclusive" in said

@@ -12,13 +12,13 @@ from mmvad.benchmarks.definition import read_definition
 from mmvad.errors import UserError
 from mmvad.releases.first_file import TODO, write_first_file
 from mmvad.releases.importing import import_release
-from tests.own import write_own
+from tests.own import change, write_folds, write_own
 
 
 def test_a_folder_with_tables_is_imported_as_it_is_written(tmp_path: Path) -> None:
     folder = tmp_path / "yard"
     write_own(folder).unlink()
-    (file,) = write_first_file(folder)
+    (file,), _ = write_first_file(folder)
     read = read_definition(file)
     assert (list(read.classes), read.row.frames, read.audio) == (["calm", "brawl", "theft"], 8, "optional")
     bank = open_bank(import_release(file, None, tmp_path / "bank", progress=False))
@@ -33,11 +33,56 @@ def test_a_folder_of_features_alone_gets_a_table_to_fill_in(tmp_path: Path) -> N
         for crop in (0, 1):
             (tmp_path / label).mkdir(exist_ok=True)
             np.save(tmp_path / label / f"{name}__{crop}.npy", np.zeros((32, 6), np.float32))
-    file, table = write_first_file(tmp_path)
+    (file, table), _ = write_first_file(tmp_path)
     assert table.read_text().splitlines() == ["video,split,class", f"brawl01,{TODO},{TODO}", f"calm01,{TODO},{TODO}"]
     read = read_definition(file)
     assert read.features
     assert read.features.visual == "*/{video}__{crop}.npy"
+
+
+def test_what_an_extraction_left_is_found_with_its_sound(tmp_path: Path) -> None:
+    for place in ("visual/a__0.npy", "visual/b__0.npy", "audio/a__vggish.npy", "audio/b__vggish.npy"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        np.save(tmp_path / place, np.zeros((3, 6), np.float32))
+    (tmp_path / "features.json").write_text('{"format": 1, "visual": {}, "audio": {}}')
+    (file, table), refused = write_first_file(tmp_path)
+    features = read_definition(file).features
+    assert features
+    assert (features.visual, features.audio) == ("visual/{video}__{crop}.npy", "audio/{video}__vggish.npy")
+    assert not refused
+    table.write_text("video,split,class\na,test,normal\nb,test,normal\n")
+    bank = open_bank(import_release(file, None, tmp_path / "bank", progress=False))
+    assert bank.test.audio_width == 6
+
+
+def test_folders_that_hold_a_split_each_become_folds(tmp_path: Path) -> None:
+    write_folds(tmp_path, ("split-2", "split-10")).unlink()
+    (file,), _ = write_first_file(tmp_path)
+    read = read_definition(file)
+    assert read.folds == ("2", "10")
+    for fold in read.folds:
+        import_release(file, None, tmp_path / "banks" / fold, fold=fold, progress=False)
+
+
+def test_times_that_are_no_whole_frames_are_seconds(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    write_own(folder).unlink()
+    lines = (folder / "events.csv").read_text().splitlines()
+    timed = [",".join([*line.split(",")[:2], *(str(int(t) / 25) for t in line.split(",")[2:])]) for line in lines[1:]]
+    (folder / "events.csv").write_text("\n".join([lines[0], *timed]))
+    (file,), _ = write_first_file(folder)
+    read = read_definition(file).events
+    assert read
+    assert read.unit == "seconds"
+
+
+def test_a_table_with_columns_of_other_names_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "yard"
+    write_own(folder).unlink()
+    (folder / "videos.csv").rename(folder / "list.csv")
+    change(folder / "list.csv", "video,", "clip,")
+    _, refused = write_first_file(folder)
+    assert [error.problem for error in refused] == ["has no column for video; it has clip, split, class, frames"]
 
 
 def test_what_is_no_folder_of_features(tmp_path: Path) -> None:

@@ -182,6 +182,19 @@ def test_files_of_no_listed_video_are_named_and_left_out(tmp_path: Path, capsys:
     assert "1 files are passed over" in capsys.readouterr().err
 
 
+def test_a_list_of_events_beside_the_features_is_no_feature_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = write_own(tmp_path)
+    for path in (tmp_path / "visual").iterdir():
+        np.savetxt(tmp_path / f"{path.stem}.txt", np.load(path))
+    (tmp_path / "events.csv").rename(tmp_path / "events.txt")
+    change(file, "events: events.csv", "events: events.txt")
+    change(file, "visual/{video}.npy", "{video}.txt")
+    assert len(imported(file).test.videos) == 6
+    assert not capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("crops", "problem"), [(2, "2 crops"), (4, "4 crops"), (0, r"of 2 axes")])
 def test_the_file_with_other_crops_is_the_odd_one_out(crops: int, problem: str, tmp_path: Path) -> None:
     file = write_own(tmp_path)

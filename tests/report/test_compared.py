@@ -11,13 +11,15 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmvad.benchmarks.registry import PLANTED
+from mmvad.benchmarks import registry
+from mmvad.benchmarks.registry import PLANTED, benchmark
 from mmvad.cli.main import main
 from mmvad.figures.strip import Shot, frames_above, is_abnormal, shot_times
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.report import compared
 from mmvad.report.curves import draw_over
 from mmvad.tables.scored import Truths, scored_videos
+from tests.own import write_own
 from tests.tables.made_up import make_bank, make_run
 
 
@@ -31,6 +33,15 @@ def test_two_runs_of_any_configuration(pair: list[str], tmp_path: Path, capsys: 
     assert main(["curves", *pair, "--videos", "video000", "video003", "--out", str(out)]) == 0
     assert out.stat().st_size > 10_000
     assert capsys.readouterr().out.split() == [str(out), str(out.with_suffix(".svg"))]
+
+
+def test_a_users_benchmark_is_known_without_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    facts = benchmark(write_own(tmp_path / "yard")).facts
+    make_bank(tmp_path / "bank", "yard")
+    run = make_run(tmp_path / "runs", tmp_path / "bank", benchmark=facts)
+    monkeypatch.setattr(registry, "_own", {})
+    assert main(["curves", str(run.path), "--out", str(tmp_path / "over.pdf")]) == 0
+    assert (tmp_path / "over.pdf").stat().st_size > 10_000
 
 
 def test_abnormal_frames_are_told_without_their_colour() -> None:

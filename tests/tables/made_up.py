@@ -13,6 +13,7 @@ import numpy as np
 from mmvad.bank.index import BankVideo, to_record
 from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import dump, load_config, plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.runs import RunFolder, write_json, write_scores
@@ -78,10 +79,14 @@ def make_run(
     noise: int | None = None,
     **manifest: Any,
 ) -> RunFolder:
-    """A finished run of `experiments/BENCHMARK.yaml` with some `key=value` changed; `noise` seeds its scores."""
+    """A finished run of `experiments/BENCHMARK.yaml` (a user's: of `small.yaml`) with some `key=value` changed.
+
+    `noise` seeds its scores.
+    """
     bank_manifest = json.loads((bank / "manifest.json").read_text())
     name = bank_manifest["benchmark"]
-    config = load_config([BASES / f"{name}.yaml"], [f"seed={seed}", f"data.bank={bank}", *changes])
+    base = BASES / f"{name if own_benchmark(name) is None else 'small'}.yaml"
+    config = load_config([base], [f"benchmark={name}", f"seed={seed}", f"data.bank={bank}", *changes])
     tree = plain(config)
     del tree["runtime"], tree["data"]["bank"]
     content = json.dumps([tree, bank_manifest["content_hash"], manifest], sort_keys=True)

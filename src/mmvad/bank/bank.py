@@ -199,7 +199,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _missing(path: Path) -> UserError:
-    make = f"mmvad data import BENCHMARK SOURCE --out {path} (planted's own: mmvad planted --out {path})"
+    make = f"mmvad data import BENCHMARK [SOURCE] --out {path} (planted's own: mmvad planted --out {path})"
     if partial_of(path).is_dir():
         return UserError(path, "the bank is not finished", fix=f"wait for its import, or start it again: {make}")
     if path.exists():

@@ -148,6 +148,11 @@ class Definition(Section):
     features: Features | None = None
     """files of features, as patterns"""
 
+    @property
+    def tables(self) -> Tables:
+        """Every table of videos or events."""
+        return (*self.videos, *(self.events.tables if self.events else ()))
+
     @model_validator(mode="after")
     def fits_together(self) -> Definition:
         if self.frames == "rows" and self.row.frames != 16:

@@ -151,8 +151,8 @@ class _Reader:
     def _split(self, table: Table, record: Record) -> Split:
         if table.split:
             return table.split
-        written = (record.text("split") or "").lower()
-        split = _SPLITS.get(written, written)
+        written = record.text("split") or ""
+        split = _SPLITS.get(written.lower(), written.lower())
         if split not in get_args(Split):
             nearest = nearest_name(split, get_args(Split))
             raise UserError(record.where, f"split {written!r}", expected="train or test", nearest=nearest)

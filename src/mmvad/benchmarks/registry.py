@@ -45,7 +45,8 @@ PLANTED, UCF_CRIME, XD_VIOLENCE, DEMO_CLIPS = (BENCHMARKS[name] for name in _FIR
 def benchmark(written: str | Path, fold: str | None = None) -> Benchmark:
     """The benchmark that a name or the path of a user's file means.
 
-    A name is a shipped benchmark, one whose file was read before, or a file NAME.yaml of the current folder.
+    A name is a shipped benchmark, one whose file was read before, or a file NAME.yaml of the current folder or of its
+    folder NAME, where `mmvad data new NAME` writes it: commands in reports give a user's benchmark by its name.
 
     Args:
         fold: which of its splits, where it has several.
@@ -77,12 +78,10 @@ def _read(name: str) -> Benchmark | None:
     """The benchmark of a user's file; None where no file is meant."""
     path = Path(name)
     is_path = path.suffix in {".yaml", ".yml"} or os.sep in name
-    file = path if is_path else Path(f"{name}.yaml")
-    if not file.is_file():
-        if is_path:
-            raise _no_file(path)
-        return None
-    if not is_path and not _is_definition(file):
+    if is_path and not path.is_file():
+        raise _no_file(path)
+    file = path if is_path else _meant_by(name)
+    if file is None:
         return None
     made = _made_of(read_definition(file), file.resolve().parent)
     if made.name in BENCHMARKS:
@@ -92,8 +91,14 @@ def _read(name: str) -> Benchmark | None:
     return made
 
 
+def _meant_by(name: str) -> Path | None:
+    """The file that is meant by a name alone; None where there is none."""
+    places = (Path(f"{name}.yaml"), Path(name) / f"{name}.yaml") if name else ()
+    return next((file for file in places if file.is_file() and _is_definition(file)), None)
+
+
 def _is_definition(file: Path) -> bool:
-    """Whether a file that is only meant by its name is a benchmark's: a configuration may be called so too."""
+    """Whether a file is a benchmark's: a configuration may be called so too."""
     text = file.read_text(encoding="utf-8", errors="replace")
     return any(line.startswith("classes:") for line in text.splitlines())
 

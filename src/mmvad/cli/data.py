@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -115,7 +116,11 @@ def run_check(args: argparse.Namespace) -> int:
     """Checks a release or a bank; 0 if nothing is wrong, 1 if something is."""
     from mmvad.releases.checking import check
 
-    found = [check(args.benchmark, args.path, fold=fold, **_common(args)) for fold in _folds(args)]
+    found = []
+    for fold in _folds(args):
+        if fold:
+            print(f"fold {fold}")
+        found.append(check(args.benchmark, args.path, fold=fold, **_common(args)))
     return 1 if any(found) else 0
 
 
@@ -132,9 +137,14 @@ def run_new(args: argparse.Namespace) -> int:
     from mmvad.releases.first_file import TODO, write_first_file
     from mmvad.releases.like import write_like
 
-    for file in write_like(args.folder, args.like) if args.like is not None else write_first_file(args.folder):
-        open_points = sum(TODO in line for line in file.read_text(encoding="utf-8").splitlines()[1:])
-        print(f"{file}: {open_points} places marked {TODO} want you" if open_points else f"{file}: written")
+    asked = args.like is not None
+    files, refused = (write_like(args.folder, args.like), []) if asked else write_first_file(args.folder)
+    for error in refused:
+        print(f"note: not read: {error}", file=sys.stderr)
+    for file in files:
+        count = sum(TODO in line for line in file.read_text(encoding="utf-8").splitlines()[1:])
+        print(f"{file}: written" + (f"; {count} line{'s' * (count > 1)} marked {TODO} to look at" if count else ""))
+    print(f"next: mmvad data check {files[0]}")
     return 0
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mmvad.config.schema import Config
 from mmvad.errors import UserError
+
+if TYPE_CHECKING:
+    from mmvad.config.schema import Config
 
 EPILOG = """examples:
   mmvad import-weights hl_net ckpt/wsanodet_mix2.pkl --config peers/hl_net_xd --data.bank=BANK

@@ -57,7 +57,7 @@ def _add_wandb(verbs: Any) -> None:
 
 def _add_sweep_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a sweep file, or a shipped one by name: modalities")
-    parser.add_argument("--benchmark", metavar="B", help="planted, xd_violence or ucf_crime (default: the file's)")
+    parser.add_argument("--benchmark", metavar="B", help="a name, or a file of your own (default: the file's)")
     parser.add_argument("--results", type=Path, default=Path("runs"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--seeds", type=_seeds, metavar="0,1,2", help="replace the file's seeds")
     parser.add_argument(
@@ -234,7 +234,7 @@ def _go_on(args: argparse.Namespace, sweep: Sweep) -> str:
     from mmvad.sweeps.storage import Database, storage_url
 
     storage = getattr(args, "storage", None)  # `sweep wandb` has none
-    words = ["mmvad", "sweep", "run", str(args.file), "--benchmark", sweep.benchmark]
+    words = ["mmvad", "sweep", "run", str(args.file), "--benchmark", args.benchmark or sweep.benchmark]
     words += ["--results", str(args.results)] if args.results != Path("runs") else []
     words += ["--storage", Database(storage_url(storage, args.results)).shown] if storage else []
     words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []

@@ -39,9 +39,10 @@ ORDERS: Mapping[str, Callable[[TruthVideo], tuple]] = {
     "normal ones first": lambda v: (bool(v.intervals),),
     "normal ones first, by name": lambda v: (bool(v.intervals), v.name),
 }
+LAST_FRAME_BELONGS = "an event's last frame belongs to it"
 READINGS: Mapping[str, Callable[[TruthVideo], Spans]] = {
     "an event ends before its last frame": lambda v: v.intervals,
-    "an event's last frame belongs to it": lambda v: tuple((s, e + 1) for s, e in v.intervals),
+    LAST_FRAME_BELONGS: lambda v: tuple((s, e + 1) for s, e in v.intervals),
     "frames are counted from 1, the last one belongs to the event": lambda v: tuple((s - 1, e) for s, e in v.intervals),
     "the events with their classes": lambda v: tuple((e.start, e.end) for e in v.events),
 }

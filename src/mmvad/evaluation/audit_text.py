@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mmvad.evaluation.arrays import names_in_words
-from mmvad.evaluation.audit import READINGS, Audit, Stretch, VideoAudit
+from mmvad.evaluation.audit import LAST_FRAME_BELONGS, READINGS, Audit, Stretch, VideoAudit
 from mmvad.evaluation.known_truths import recognised
 from mmvad.evaluation.truth import Truth
 from mmvad.system.disk import write_whole
@@ -38,6 +38,8 @@ def audit_lines(found: Audit, truth: Truth) -> Iterator[str]:
     if found.reading != _OURS:
         rest = "no frame differs" if not found.least else f"{found.least:,} frames differ"
         yield f"explained: read so that {found.reading}, {rest} (here {_OURS})"
+        if truth.benchmark.own and found.reading == LAST_FRAME_BELONGS:
+            yield "if they are meant so, say it in the benchmark's file: events: {file: ..., end: inclusive}"
     different.sort(key=lambda video: -video.differing)
     yield from (f"  {_line(video)}" for video in different[:SHOWN])
     if len(different) > SHOWN:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mmvad.benchmarks.definition import Table
 from mmvad.benchmarks.own_lists import own_name
-from mmvad.benchmarks.records import Record, read_records
+from mmvad.benchmarks.records import Record, nested, read_records
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import FORMATS, ArrayHeader, read_header
 from mmvad.system.disk import write_whole
@@ -22,6 +22,9 @@ _TABLES = (".csv", ".tsv", ".json", ".jsonl")
 _SOUND = re.compile(r"audio|sound|vggish|yamnet", re.I)
 _NORMAL = re.compile(r"(training_|testing_)?normal|no(ne|anomaly|fight)?$|background|0$|a$", re.I)
 _CROP = re.compile(r"__\d+$")
+_SOUND_FILE = re.compile(r"__vggish$", re.I)
+"""How files of sound end that `mmvad extract` and XD-Violence's release write."""
+_NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)")
 _SAMPLE = 20
 _USUAL_ROWS = (1, 2, 4, 8, 10, 12, 15, 16, 24, 25, 30, 32, 64)
 TODO = "TODO"
@@ -35,10 +38,12 @@ class Seen:
     Attributes:
         files: of features, by the pattern that they follow.
         tables: with their records, as far as they name videos.
+        refused: what is wrong with the tables whose columns have other names than are known.
     """
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     tables: dict[Path, list[Record]] = field(default_factory=dict)
+    refused: list[UserError] = field(default_factory=list)
 
     @property
     def visual(self) -> str:
@@ -63,6 +68,12 @@ class Seen:
         best = max(counts, key=lambda path: counts[path], default=None)
         return best if best is not None and counts[best] else None
 
+    def below(self, folder: Path, name: str) -> Seen:
+        """What of it lies in the folder's folder `name`."""
+        files = {pattern: files for pattern, files in self.files.items() if pattern.startswith(f"{name}/")}
+        tables = {path: records for path, records in self.tables.items() if (folder / name) in path.parents}
+        return Seen(files, tables)
+
 
 def look(folder: Path) -> Seen:
     """What lies in the folder. Raises UserError where it holds no features."""
@@ -72,8 +83,8 @@ def look(folder: Path) -> Seen:
     for here, folders, names in os.walk(folder):
         folders.sort()
         for path in (Path(here) / name for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in _TABLES and (records := _records(path)):
-                seen.tables[path] = records
+            if path.suffix.lower() in _TABLES:
+                _take_table(seen, path)
             elif path.suffix.lower() in FORMATS:
                 seen.files.setdefault(_pattern(folder, path), []).append(path)
     seen.files = {pattern: files for pattern, files in seen.files.items() if _is_features(files[0])}
@@ -89,12 +100,16 @@ def check_features(folder: Path, seen: Seen) -> None:
         raise UserError(folder, "holds no features", expected=f"files of arrays ({known})", fix=fix)
 
 
-def write_first_file(folder: Path) -> list[Path]:
-    """Writes `FOLDER.yaml` into the folder, and `videos.csv` where no table names the videos; gives the files.
+def write_first_file(folder: Path) -> tuple[list[Path], list[UserError]]:
+    """Writes `FOLDER.yaml` into the folder, and `videos.csv` where no table names the videos.
 
-    Raises UserError where a file is there already, and where there are no features.
+    Gives the files, and what is wrong with the tables that were not read. Raises UserError where a file is there
+    already, and where there are no features.
     """
     seen = look(folder)
+    before, folds = _folds(folder, seen)
+    if folds:
+        seen = seen.below(folder, f"{before}{folds[0]}")
     file = folder / f"{folder.resolve().name}.yaml"
     listed, new = seen.with_field("class"), []
     if file.exists():
@@ -105,22 +120,45 @@ def write_first_file(folder: Path) -> list[Path]:
             raise UserError(listed, "is there already and names no videos", expected="the column video")
         write_whole(listed, video_table(seen))
         new.append(listed)
-    write_whole(file, _definition(folder, seen, listed).encode())
-    return [file, *new]
+    text = _definition(folder, seen, listed)
+    if folds:
+        text = text.replace(f"{before}{folds[0]}/", f"{before}{{fold}}/").replace(
+            "classes:", f"folds: [{', '.join(folds)}]\nclasses:", 1
+        )
+    write_whole(file, text.encode())
+    return [file, *new], seen.refused
 
 
-def _records(path: Path) -> list[Record]:
+def _take_table(seen: Seen, path: Path) -> None:
     try:
-        return read_records(Table(file=path.name), path)
-    except UserError:
-        return []
+        seen.tables[path] = read_records(Table(file=path.name), path)
+    except UserError as error:
+        if "has no column" in error.problem:  # else it is no table of videos, such as the settings of an extraction
+            seen.refused.append(error)
+
+
+def _folds(folder: Path, seen: Seen) -> tuple[str, list[str]]:
+    """The splits of one benchmark: numbers of folders that are named alike and hold the same tables of videos."""
+    held: dict[tuple[str, str], set[str]] = {}
+    for path, records in seen.tables.items():
+        top, *rest = path.relative_to(folder).parts
+        match = _NUMBERED.fullmatch(top)
+        if match and rest and any("class" in record.fields for record in records):
+            held.setdefault((match["before"], match["number"]), set()).add("/".join(rest))
+    for (before, _), tables in held.items():
+        numbers = [number for (start, number), others in held.items() if (start, others) == (before, tables)]
+        if len(numbers) > 1:
+            return before, sorted(numbers, key=int)
+    return "", []
 
 
 def _pattern(folder: Path, path: Path) -> str:
     """The file's place with {video} and {crop}; a folder between stands for itself, unless it names a class."""
     place = path.relative_to(folder)
-    stem = "{video}__{crop}" if _CROP.search(path.stem) else "{video}"
-    alike = [p for p in place.parts[:-1] if p.lower() not in path.stem.lower()]
+    sound = _SOUND_FILE.search(path.stem)
+    stem = "{video}__{crop}" if _CROP.search(path.stem) else f"{{video}}{sound.group() if sound else ''}"
+    video = _SOUND_FILE.sub("", _CROP.sub("", path.stem))
+    alike = [p for p in place.parts[:-1] if p.lower() not in video.lower()]
     middle = "/".join(part if part in alike else "*" for part in place.parts[:-1])
     return f"{middle}/{stem}{path.suffix}".lstrip("/")
 
@@ -166,7 +204,7 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
     events = seen.events
     names = {own_name(name) for record in records if (name := record.text("video"))} or set(names_of(seen))
     lines = [
-        f"# Written by `mmvad data new`; lines with {TODO} want you. docs/OWN_DATA.md says what each key is.",
+        f"# Written by `mmvad data new`: look at the lines with {TODO}. docs/OWN_DATA.md says what each key is.",
         f"# {len(names_of(seen))} videos with features of {width} columns.",
         f"title: {folder.resolve().name}",
         "classes:                    # key: prompt; the normal class first",
@@ -176,7 +214,7 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
         row_line(seen, records, names),
         audio_line(seen),
         videos_line(folder, listed, records),
-        f"events: {events.relative_to(folder).as_posix()}"
+        f"events: {_events(events.relative_to(folder).as_posix(), seen.tables[events])}"
         if events
         else f"# events: events.csv      # {TODO}: video,class,start,end",
         *features_lines(seen, names),
@@ -208,12 +246,23 @@ def features_lines(seen: Seen, names: Collection[str]) -> list[str]:
 def _with_tail(seen: Seen, pattern: str, names: Collection[str]) -> str:
     stems = [_CROP.sub("", own_name(path.name)) for path in seen.files[pattern]]
     tails = {stem.removeprefix(name) for stem in stems if (name := _listed(stem, names))}
-    return pattern.replace("{video}", "{video}" + (tails.pop() if len(tails) == 1 else ""))
+    tail = tails.pop() if len(tails) == 1 else ""
+    return pattern if "{video}" + tail in pattern else pattern.replace("{video}", "{video}" + tail)
 
 
 def _listed(stem: str, names: Collection[str]) -> str:
     """The listed name with which a file's begins, the longest; "" if there is none."""
     return stem if stem in names else max((name for name in names if stem.startswith(name)), key=len, default="")
+
+
+def _events(place: str, records: Sequence[Record]) -> str:
+    """The table of events as the file names it: with `unit: seconds` where a time is no whole frame."""
+    table = Table(file=place)
+    events = [event for record in records for event in (record, *nested(table, record))]
+    times = [text for event in events for name in ("start", "end") if (text := event.text(name))]
+    if all(re.fullmatch(r"\d+(\.0*)?", time) for time in times):
+        return place
+    return f"{{file: {place}, unit: seconds}}"
 
 
 def _with_events(seen: Seen, events: Path | None) -> set[str]:
@@ -242,16 +291,14 @@ def row_line(seen: Seen, records: Sequence[Record], names: Collection[str]) -> s
     rows = {_listed(own_name(h.path.name), names): h.shape[-2] for h in headers if len(h.shape) == 2}
     if len(rows) > 2 and len(set(rows.values())) == 1:
         count = next(iter(rows.values()))
-        return f"row: {{video: {count}}}            # every file has {count} rows"
+        return f"row: {f'{{video: {count}}}':<23}# every file has {count} rows"
     ratios = [float(frames) / rows[name] for name, frames in _frames(records).items() if name in rows]
     if not ratios:
-        return (
-            f"row: 16                      # {TODO}: frames of a row; {{seconds: 1}} or {{video: 32}} may be said too"
-        )
+        return f"row: {16:<23}# {TODO}: frames of a row; {{seconds: 1}} or {{video: 32}} may be said too"
     middle = sorted(ratios)[len(ratios) // 2]
     usual = min(_USUAL_ROWS, key=lambda known: abs(known - middle))
     found = usual if abs(usual - middle) < 0.15 * usual else round(middle)
-    return f"row: {found}                       # frames of a row, as frames and rows of {len(ratios)} videos say"
+    return f"row: {found:<23}# frames of a row, as frames and rows of {len(ratios)} videos say"
 
 
 def _frames(records: Sequence[Record]) -> Mapping[str, str]:

@@ -145,7 +145,7 @@ def same_content(plan: Plan, out: Path, key: str, dtype: str | None, overwrite: 
     raise UserError(
         out,
         "a bank with other content is there already",
-        expected=f"content hash {bank.content_hash[:12]}",
+        expected=f"the content that is there, hash {bank.content_hash[:12]}",
         fix="choose another place with --out, or replace it with --overwrite",
     )
 
@@ -225,7 +225,7 @@ def _gib(count: int) -> str:
 
 def _summary(plan: Plan, options: Options, dtype: str | None, out: Path) -> str:
     counts = {split: sum(entry.video.split == split for entry in plan.entries) for split in get_args(Split)}
-    crops = "; ".join(f"{split} crops {','.join(map(str, plan.crops[split]))}" for split in counts)
+    crops = "; ".join(f"{split} crops {','.join(map(str, plan.crops[split]))}" for split in counts if counts[split])
     with_sound = sum(entry.audio is not None for entry in plan.entries)
     size = sum(_bank_bytes(entry, dtype) for entry in plan.entries)
     return (

@@ -53,8 +53,9 @@ def find_own(benchmark: Benchmark, root: Path, videos: Mapping[Split, list[Video
     Raises UserError, with the nearest files, for a pattern that matches nothing or no listed video, and for arrays
     whose axes are neither said nor told by their sizes.
     """
-    features = benchmark.definition.features if benchmark.definition else None
-    if features is None:
+    definition = benchmark.definition
+    features = definition.features if definition else None
+    if definition is None or features is None:
         fix = "add `features: {visual: visual/{video}.npy}`"
         raise UserError(f"{benchmark.name}: features", "no pattern of feature files is named", expected=_FORM, fix=fix)
     listed = {split: {video.name for video in videos[split]} for split in videos}
@@ -69,6 +70,8 @@ def find_own(benchmark: Benchmark, root: Path, videos: Mapping[Split, list[Video
     axes, crops = _axes(visual, said, features.array)
     if crops is not None:
         visual = {split: {name: _every(files, crops) for name, files in visual[split].items()} for split in visual}
+    tables = {root / in_fold(table.file, benchmark.fold) for table in definition.tables}
+    stray = [path for path in stray if path not in tables]  # `{video}.txt` matches a list beside the features too
     layout = Layout(
         "own", features.name, None, "", re.compile(""), None, False, "", "", axes, crops or 1, features.array
     )

@@ -14,6 +14,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError, nearest_name
+from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name
 from mmvad.figures.pictures import save
@@ -104,6 +105,7 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
     if not folder.finished:
         raise UserError(path, "is no finished run", expected="a folder of `mmvad train` with report.json")
     report = read_report(folder)
+    remember_benchmark(folder)
     recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None
     videos = own_videos(folder, report["bank_hash"], recorded, truths)
     benchmark = benchmark_named(report["config"]["benchmark"])
