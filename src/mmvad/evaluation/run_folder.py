@@ -138,10 +138,11 @@ def _refuse_another(folder: RunFolder, identity: str) -> None:
 
 
 def remember_benchmark(folder: RunFolder) -> None:
-    """Makes a user's benchmark known, of whose scores the folder is, without its file."""
-    facts = read_json(folder.truth).get("definition")
+    """Makes the user's benchmark known that a run, or scores from elsewhere, are of: without its file."""
+    file, key = (folder.truth, "definition") if folder.foreign else (folder.manifest, "benchmark")
+    facts = read_json(file).get(key) if file.is_file() else None
     if facts:
-        remember(facts, folder.truth)
+        remember(facts, file)
 
 
 def _truth_record(truth: Truth, matched: Matched) -> dict[str, Any]:

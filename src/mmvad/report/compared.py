@@ -14,6 +14,7 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError, nearest_name
+from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name
 from mmvad.figures.pictures import save
@@ -106,6 +107,7 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
     report = read_report(folder)
     recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None
     videos = own_videos(folder, report["bank_hash"], recorded, truths)
+    remember_benchmark(folder)
     benchmark = benchmark_named(report["config"]["benchmark"])
     return RunScores(path.resolve().name, benchmark, report["bank_hash"], videos, report["select"])
 

@@ -25,7 +25,6 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from mmvad.benchmarks.registry import remember
 from mmvad.config.identity import is_read, recipe, with_later_keys
 from mmvad.errors import UserError
 from mmvad.evaluation.run_folder import remember_benchmark
@@ -129,11 +128,8 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     Raises UserError, KeyError, TypeError, ValueError or AttributeError where its files are not what a run leaves.
     """
     report = read_json(folder.report)
-    if folder.foreign:
-        remember_benchmark(folder)
+    remember_benchmark(folder)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
-    if facts := manifest.get("benchmark"):
-        remember(facts, folder.manifest)
     settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
     run = {**_origin(folder, report, manifest), **settings}
     figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
