@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def _read(name: str) -> Benchmark | None:
         return None
     if not is_path and not _is_definition(file):
         return None
-    made = _made_of(read_definition(file), file.resolve().parent)
+    made = replace(_made_of(read_definition(file), file.resolve().parent), file=path if is_path else None)
     if made.name in BENCHMARKS:
         fix = f"give it a name of its own, such as `name: my_{made.name}`"
         raise UserError(file, f"calls itself {made.name}, as a benchmark that comes with mmvad does", fix=fix)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmvad.bank.bank import Bank, open_bank
-from mmvad.benchmarks.definition import parse_definition
+from mmvad.benchmarks.definition import Definition, parse_definition
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
@@ -62,10 +62,9 @@ def _check_splits(bank: Bank) -> None:
 
 def _check_facts(config: Config, bank: Bank) -> None:
     """Raises UserError where a user's benchmark has got other classes or rows since its bank was made."""
-    facts, now = bank.manifest.get("definition"), benchmark(config.benchmark)
-    if not facts:
+    then, now = made_for(bank), benchmark(config.benchmark)
+    if then is None:
         return
-    then = parse_definition(facts, bank.path / "manifest.json")
     pairs = (
         ("the classes", ", ".join(then.classes), ", ".join(now.class_keys)),
         ("rows of", then.row.spelled, now.row.spelled),
@@ -76,5 +75,12 @@ def _check_facts(config: Config, bank: Bank) -> None:
                 f"data.bank: {bank.path}",
                 f"was made when {config.benchmark} had {what} {made}",
                 expected=f"{wanted}, as the benchmark's file says now",
-                fix=f"import it again: mmvad data import {config.benchmark}.yaml --out {config.data.bank} --overwrite",
+                fix=f"import it again: mmvad data import {now.file or f'{now.name}.yaml'} --out {config.data.bank} "
+                "--overwrite",
             )
+
+
+def made_for(bank: Bank) -> Definition | None:
+    """The user's benchmark that a bank was made for, as its file was then; None for one that comes with mmvad."""
+    facts = bank.manifest.get("definition")
+    return parse_definition(facts, bank.path / "manifest.json") if facts else None
