@@ -8,6 +8,7 @@ import pytest
 
 from mmvad.benchmarks.definition import read_definition
 from mmvad.benchmarks.registry import BENCHMARKS, benchmark, remember
+from mmvad.config.files import named_benchmark
 from mmvad.errors import UserError
 from tests.own import FILE, change
 
@@ -27,6 +28,26 @@ WRONG = [
     ("row: 8", "row: 8\nfolds: [a]", "no file has {fold} in its place"),
     ("title: Yard", "title: Yard\ntitle: Yard", "line 2: is no valid YAML: the key 'title' stands twice"),
     ("title: Yard", "title: [", "line"),
+    ("title: Yard", "title: 2020-13-45", "line 1: is no valid YAML: month must be in"),
+    ("title: Yard", "title: !!int Yard", "line 1: is no valid YAML"),
+    ("title: Yard", f"title: {'[' * 2000}", "is no valid YAML: too many brackets"),
+    ("title: Yard", "title: ''", "line 1, column 8: title: '' is no word"),
+    ("brawl: people", "'brawl ': people", "classes.brawl .*is no word"),
+    ("people fighting", "''", "line 2, column 32: classes.brawl: '' is no word"),
+    ("{calm: normal, brawl: people fighting, theft: somebody steals}", "{calm: normal}", "two classes or more"),
+    ("row: 8", "row: [8]", "row = .* is not valid\n  expected: keys below it"),
+    ("videos: videos.csv", "videos: {trian: videos.csv}", "unknown key 'videos.0.trian'"),
+    *(
+        ("row: 8", f"row: 8\nfolds: {written}", message)
+        for written, message in (
+            ("['../x', b]", "folds.0: '../x' cannot stand in a folder's name"),
+            ("['']", "folds.0: '' cannot stand"),
+            ("['.']", "folds.0: '.' cannot stand"),
+            ("['a/b']", "folds.0: 'a/b' cannot stand"),
+            ("[no]", "folds.0: False is no name of a fold"),
+            ("[a, a]", "folds: a stands twice"),
+        )
+    ),
 ]
 
 
@@ -79,6 +100,18 @@ def test_a_file_of_the_current_folder_is_found_by_its_name(tmp_path: Path, monke
     (tmp_path / "alley.yaml").write_text(FILE)
     monkeypatch.chdir(tmp_path)
     assert benchmark("alley").title == "Yard"
+
+
+def test_what_a_run_tells_goes_before_a_file_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lane.yaml").write_text(FILE)
+    facts = benchmark(tmp_path / "lane.yaml").facts
+    told = named_benchmark({**facts, "name": "lane", "title": "Lane of old"})
+    monkeypatch.chdir(tmp_path)
+    assert benchmark(str(told)).title == "Lane of old"
+    assert benchmark("lane.yaml").title == "Yard", "but a path means the file"
+    assert benchmark("lane").title == "Yard"
 
 
 def test_those_that_come_with_mmvad_are_not_a_users() -> None:

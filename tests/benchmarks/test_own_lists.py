@@ -180,3 +180,65 @@ def test_a_real_users_files_as_they_are(field_data: Path, tmp_path: Path) -> Non
     expected = np.load(source / "gt.npy")
     assert found.shape == expected.shape == (50823,)
     assert (found == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("null", "holds None"),
+        ("5", "holds 5"),
+        ("[" * 5000, "is no JSON: too many brackets"),
+        ('{"v13": [[1, 5]], "v13": [[2, 6]]}', "is no JSON: the key 'v13' stands twice"),
+        ('{"v13": {"events": [[1]]}}', r"v13, event 1: \[1\]"),
+    ],
+)
+def test_json_that_is_no_table_is_named(content: str, message: str, tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    (tmp_path / "events.json").write_text(content)
+    change(file, "events: events.csv", "events: events.json")
+    with pytest.raises(UserError, match=message):
+        read(file)
+
+
+@pytest.mark.parametrize("content", [{"v13": [[1, 5]]}, {"v13": {"events": [[1, 5]]}}, {"v13": {"start": 1, "end": 5}}])
+def test_events_of_one_video_alone(content: dict, tmp_path: Path) -> None:
+    file = write_own(tmp_path, test=2)
+    (tmp_path / "events.json").write_text(json.dumps(content))
+    change(file, "events: events.csv", "events: events.json")
+    assert read(file)["v13"].intervals == ((1, 5),)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("video,split", "\n\n  \nvideo,split"), ("\nv00", "\n,,,\nv00"), ("calm,141\n", "calm,141,\n")]
+)
+def test_empty_lines_and_trailing_commas_say_nothing(old: str, new: str, tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    before = read(file)
+    change(tmp_path / "videos.csv", old, new)
+    assert read(file) == before
+
+
+def test_a_quote_that_is_not_closed_is_named_with_its_line(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    change(tmp_path / "videos.csv", "v01", '"v01')
+    with pytest.raises(UserError, match=r"videos\.csv, line 3: is no table"):
+        read(file)
+    (tmp_path / "videos.csv").write_text((tmp_path / "videos.csv").read_text() + "v,train,calm,1\n" * 10_000)
+    with pytest.raises(UserError, match=r"videos\.csv, line 3: is no table"):
+        read(file)
+
+
+@pytest.mark.parametrize("name", ["clips/", ".mp4"])
+def test_a_line_without_a_name_is_named(name: str, tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    change(tmp_path / "videos.csv", "v00", name)
+    with pytest.raises(UserError, match="line 2: names no video"):
+        read(file)
+
+
+def test_a_folder_in_a_table_s_place_is_called_so(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    change(file, "videos: videos.csv", "videos: visual")
+    with pytest.raises(UserError, match="visual: is a folder") as caught:
+        read(file)
+    assert "did you mean" not in str(caught.value)

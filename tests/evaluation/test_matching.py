@@ -18,6 +18,7 @@ from mmvad.evaluation.truth import Length, Truth, read_lengths, truth_of_lists
 from mmvad.metrics.evaluate import evaluate
 from tests.evaluation.made import EVENTS, FRAMES, LENGTHS, ROWS, TINY, classes, scores, tiny_truth
 from tests.metrics.field import field_videos, reference
+from tests.own import change, write_own
 
 
 def foreign(values: dict[str, np.ndarray], per: str | None = None) -> ForeignScores:
@@ -185,3 +186,13 @@ def test_class_probabilities_by_frame_have_those_by_row(field_data: Path, tmp_pa
     for variant in ("published", "clean"):
         values = [[made["map"][variant][f"0.{i}"] for i in range(1, 6)] for made in (by_row, by_frame)]
         assert values[0] == pytest.approx(values[1], abs=1e-12)
+
+
+def test_a_row_of_one_frame_is_both(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    change(file, "row: 8", "row: 1")
+    videos = read_videos(benchmark(file), None)
+    values = {video.name: np.linspace(0, 1, int(video.timing.frames or 0)) for video in videos["test"]}
+    matched = match(foreign(values), truth_of_lists(benchmark(file), videos, None))
+    assert (matched.per, matched.reason) == ("row", "a row is a frame")
+    assert {v.name: int(v.frame_edges[-1]) for v in matched.videos} == {name: len(v) for name, v in values.items()}

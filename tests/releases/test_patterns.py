@@ -206,3 +206,28 @@ def test_the_file_with_other_crops_is_the_odd_one_out(crops: int, problem: str, 
     assert (found.kind, found.video) == ("bad file", "v03")
     with pytest.raises(UserError, match=rf"v03.npy: an array .*{problem}"):
         imported(file)
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_features_may_lie_elsewhere(absolute: bool, tmp_path: Path) -> None:
+    file = write_own(tmp_path / "own")
+    elsewhere = (tmp_path / "own" / "visual").rename(tmp_path / "elsewhere")
+    change(file, "visual/{video}.npy", f"{elsewhere if absolute else '../elsewhere'}/{{video}}.npy")
+    assert len(imported(file).train.videos) == 12
+
+
+def test_folders_of_classes_may_be_links(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    (tmp_path / "classes").mkdir()
+    (tmp_path / "classes" / "all").symlink_to(tmp_path / "visual")
+    (tmp_path / "classes" / "loop").symlink_to(tmp_path / "classes")
+    change(file, "visual/{video}.npy", "classes/{class}/{video}.npy")
+    assert len(imported(file).train.videos) == 12
+
+
+def test_a_bank_without_test_videos_is_refused(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    table = tmp_path / "videos.csv"
+    table.write_text(table.read_text().replace(",test,", ",train,"))
+    with pytest.raises(UserError, match="no test video can be imported"):
+        imported(file)

@@ -18,6 +18,7 @@ from mmvad.figures.strip import Shot, frames_above, is_abnormal, shot_times
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.report import compared
 from mmvad.report.curves import draw_over
+from mmvad.runs import RunFolder
 from mmvad.tables.scored import Truths, scored_videos
 from tests.own import write_own
 from tests.tables.made_up import make_bank, make_run
@@ -160,3 +161,17 @@ def test_frames_are_taken_at_the_peak_and_at_even_times() -> None:
     assert not is_abnormal(50.0, scores, edges, None)
     assert is_abnormal(3.0, scores, edges, [(2, 4)])
     assert not is_abnormal(4.0, scores, edges, [(2, 4)])
+
+
+def test_a_run_of_a_user_s_benchmark_is_drawn_without_its_file(
+    pair: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder(Path(pair[0]))
+    monkeypatch.setattr(registry, "_own", {})
+    monkeypatch.setattr(registry, "_told", set())
+    facts = {"name": "court", "title": "Court", "classes": {c.key: c.prompt for c in PLANTED.classes}}
+    folder.manifest.write_text(json.dumps(json.loads(folder.manifest.read_text()) | {"benchmark": facts}))
+    report = json.loads(folder.report.read_text())
+    report["config"]["benchmark"] = "court"
+    folder.report.write_text(json.dumps(report))
+    assert main(["curves", pair[0], "--videos", "video000", "--out", str(tmp_path / "own.png")]) == 0

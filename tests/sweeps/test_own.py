@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from mmvad.benchmarks import registry
-from mmvad.benchmarks.registry import own_benchmark
+from mmvad.benchmarks.registry import benchmark, own_benchmark
 from mmvad.config.load import load_config
 from mmvad.sweeps.cells import expand
 from mmvad.sweeps.definition import read_sweep
+from mmvad.tables.studies import study_named
 from tests.own import change, write_folds, write_own
 
 
@@ -48,3 +49,11 @@ def test_a_process_that_has_not_read_the_file_knows_the_benchmark(
     known = own_benchmark("yard")
     assert known is not None
     assert known.class_keys == ("calm", "brawl", "theft")
+
+
+def test_a_command_names_the_file_and_not_what_it_calls_itself(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    assert benchmark(file).written == str(file)
+    command = study_named("VI", "yard").command
+    assert f"--benchmark {file}" in command
+    assert benchmark("planted").written == "planted"

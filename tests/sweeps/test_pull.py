@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from mmvad.benchmarks import registry
+from mmvad.benchmarks.registry import benchmark
 from mmvad.cli.main import main
-from mmvad.config.load import plain
+from mmvad.config.load import load_config, plain
+from mmvad.runs import RunFolder, run_config
 from mmvad.sweeps.cells import Cell
 from mmvad.sweeps.pull import pull
 from mmvad.sweeps.storage import Database, open_database, storage_url
@@ -17,6 +20,7 @@ from mmvad.sweeps.study import Queue
 from mmvad.system.disk import sole_writer
 from mmvad.training import tracking
 from mmvad.training.tracking import log_finished_run
+from tests.own import change, write_own
 from tests.sweeps.stub import stub_cells
 from tests.sweeps.test_engine import grid
 
@@ -51,6 +55,30 @@ def test_a_run_that_is_being_written_does_not_end_the_pull(
         assert [cell.folder.finished for cell in cells] == [False, True, True]
     assert pull(database, results) == (1, 2, 0)
     assert all(cell.folder.finished for cell in cells)
+
+
+def test_a_run_of_a_user_s_benchmark_is_pulled_without_its_file(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_own(tmp_path / "own")
+    change(file, "title: Yard", "title: Yard\nname: far_yard")
+    config = load_config([Path("small")], [f"benchmark={file}"])
+    facts, identity = benchmark("far_yard").facts, "0" * 64
+    report = {
+        "identity": identity,
+        "headline": {"score": "combined", "metric": "ap"},
+        "scores": {"combined": {"ap": 0.5}},
+    }
+    found = {identity: {"report": report, "manifest": {"benchmark": facts}}}
+    Queue(database).enqueue("own", {identity: plain(config)}, found)
+    file.unlink()
+    monkeypatch.setattr(registry, "_own", {})
+    monkeypatch.setattr(registry, "_told", set())
+    assert pull(database, tmp_path / "runs", {identity}) == (1, 0, 0)
+    (folder,) = (tmp_path / "runs").glob("far_yard-*")
+    monkeypatch.setattr(registry, "_own", {})
+    assert run_config(RunFolder(folder)).benchmark == "far_yard"
+    assert benchmark("far_yard").class_keys == ("calm", "brawl", "theft")
 
 
 def test_an_agent_logs_a_pulled_run(

@@ -10,12 +10,15 @@ import numpy as np
 import pytest
 
 from mmvad.bank.bank import open_bank
+from mmvad.benchmarks.registry import benchmark, remember
 from mmvad.cli.main import main
 from mmvad.errors import UserError
 from mmvad.metrics.frame import average_precision, rank, snippet_positives
+from mmvad.releases.importing import import_release
 from mmvad.runs import RunFolder
 from mmvad.training.train import train
-from mmvad.training.transfer import transfer
+from mmvad.training.transfer import _benchmark_in, transfer
+from tests.own import change, write_own
 from tests.runs import configured, refusal, report
 from tests.small import write_bank
 
@@ -137,3 +140,13 @@ def test_figures_are_those_of_the_scores(run: RunFolder, bank: Path, tmp_path: P
     positives = np.concatenate([snippet_positives(v.intervals, v.snippets) for v in videos])
     expected = average_precision(rank(scores, positives).curve()).value
     assert found["scores"]["coarse"]["ap"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_two_benchmarks_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    change(file, "title: Yard", "title: Yard\nname: twin_yard")
+    import_release(file, None, tmp_path / "bank", progress=False)
+    facts = benchmark("twin_yard").facts
+    remember({**facts, "classes": {"calm": "normal", "arson": "fire"}}, tmp_path, over=True)
+    with pytest.raises(UserError, match=r"another twin_yard, with the classes calm, brawl, theft(.|\n)*`name:`"):
+        _benchmark_in(open_bank(tmp_path / "bank"))

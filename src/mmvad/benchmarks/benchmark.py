@@ -69,6 +69,7 @@ class Benchmark:
         definition: its file, as it was read.
         folder: where a user's file lies, from which its places are seen; None for a benchmark that comes with mmvad.
         fold: which of its splits is meant, where it has several.
+        file: the path that it was read from, as it was given; None where it was meant by its name.
     """
 
     name: str
@@ -83,6 +84,12 @@ class Benchmark:
     definition: Definition | None = None
     folder: Path | None = None
     fold: str | None = None
+    file: Path | None = None
+
+    @property
+    def written(self) -> str:
+        """How a command means it: its name, or the path of a user's file that was given."""
+        return str(self.file or self.name)
 
     @property
     def own(self) -> bool:

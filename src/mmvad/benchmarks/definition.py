@@ -5,11 +5,12 @@ Field descriptions are what an error about such a file says of a key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
 from mmvad.benchmarks.benchmark import Split
 from mmvad.errors import UserError, nearest_name
@@ -32,6 +33,32 @@ class RowSpan(Section):
         if sum(value is not None for value in (self.frames, self.seconds, self.video)) != 1:
             raise ValueError("a row stands for one thing: {frames: 16}, {seconds: 0.96} or {video: 32}")
         return self
+
+    @property
+    def spelled(self) -> str:
+        """In words: 8 frames, 0.96 seconds, 1/32 of the video."""
+        if self.video is not None:
+            return f"1/{self.video} of the video"
+        return f"{self.frames:g} frames" if self.frames is not None else f"{self.seconds:g} seconds"
+
+
+def _words(value: str) -> str:
+    """Words of one line: a table, a folder and a text encoder take no others."""
+    if not value.strip() or value != value.strip() or not value.isprintable():
+        raise ValueError(f"{value!r} is no word: it is empty, or has blanks around it or a line's end in it")
+    return value
+
+
+def _fold(value: object) -> object:
+    """A fold's name; a number counts as YAML reads it. It stands in the names of folders: of banks and of runs."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError(f'{value!r} is no name of a fold; quote what YAML takes for something else: "no"')
+    if not re.fullmatch(r"\w[\w.+-]*", str(value)):
+        raise ValueError(f"{str(value)!r} cannot stand in a folder's name; take letters, digits, _ . + -")
+    return str(value)
+
+
+Words = Annotated[str, AfterValidator(_words)]
 
 
 def _a_file(value: object) -> object:
@@ -115,9 +142,9 @@ class Definition(Section):
 
     name: Annotated[str | None, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.+-]*$")] = None
     """how runs and tables call it; the file's own name if not given"""
-    title: str
+    title: Words
     """how it is written in tables"""
-    classes: Annotated[dict[str, str], Field(min_length=2)]
+    classes: Annotated[dict[Words, Words], Field(min_length=2)]
     """key: prompt, the normal class first; labels and events say the key, a text encoder reads the prompt"""
     headline: Literal["ap", "auc"] = "ap"
     """the metric that it is known for"""
@@ -137,7 +164,7 @@ class Definition(Section):
     """videos in the official train and test split"""
     settings: Literal["small", "planted", "ucf_crime", "xd_violence"] = "small"
     """which base configuration its runs begin with: small is for some hundred videos, the benchmarks' for thousands"""
-    folds: tuple[Annotated[str, BeforeValidator(str)], ...] = ()
+    folds: tuple[Annotated[str, BeforeValidator(_fold)], ...] = ()
     """names of several splits of the same data; `{fold}` in a file's place stands for one of them"""
     note: str = ""
     """what is published on it, and where its files come from"""
@@ -157,6 +184,8 @@ class Definition(Section):
     def fits_together(self) -> Definition:
         if self.frames == "rows" and self.row.frames != 16:
             raise ValueError("frames: 'rows' counts 16 frames a row, but row says otherwise; set frames to raw")
+        if twice := next((fold for fold in self.folds if self.folds.count(fold) > 1), None):
+            raise ValueError(f"folds: {twice} stands twice")
         places = [t.file for t in self.videos] + ([self.features.visual] if self.features else [])
         if self.folds and places and not any("{fold}" in place for place in places):
             raise ValueError("folds: no file has {fold} in its place, so all folds would be the same data")
@@ -222,7 +251,9 @@ def _name_of(file: Path) -> str:
 
 
 def _explain(error: ValidationError, file: Path) -> UserError:
-    details = error.errors()[0]
+    found = error.errors()
+    misspelled = (e for e in found if e["type"] == "extra_forbidden" and e["loc"][-1] not in _known_keys(e["loc"]))
+    details = next(misspelled, found[0])  # it is why another key is missing
     keys = [key for key in details["loc"] if not str(key).startswith(("function-", "tuple", "constrained"))]
     written = [key for key in keys if key not in {"[key]"}]
     where = key_place(file, written) if file.is_file() else str(file)
@@ -239,14 +270,20 @@ def _explain(error: ValidationError, file: Path) -> UserError:
         case "value_error":
             return UserError(where, (f"{name}: " if name else "") + details["msg"].removeprefix("Value error, "))
     value, expected = details["input"], details["msg"].removeprefix("Input should be ").removeprefix("Input should ")
-    if keys and keys[0] == "classes" and not isinstance(value, str):
+    if details["type"] in {"model_type", "dict_type", "tuple_type"}:
+        expected = "a list" if details["type"] == "tuple_type" else "keys below it"
+    elif details["type"] == "too_short":
+        expected = "two classes or more"
+    elif details["type"] == "string_pattern_mismatch":
+        expected = "letters, digits, _ . + -, and a letter first"
+    elif keys and keys[0] == "classes" and not isinstance(value, str):
         expected = 'key: prompt, both words (write `"no": ...` where YAML reads a word as a switch)'
     field = Definition.model_fields.get(str(keys[0])) if keys else None
     meaning = f"{expected} ({field.description})" if field and field.description else expected
     return UserError(where, f"{name} = {value!r} is not valid", expected=meaning)
 
 
-def _known_keys(keys: list[str | int]) -> list[str]:
+def _known_keys(keys: Sequence[str | int]) -> list[str]:
     inner: dict[str, tuple[type[Section], ...]] = {
         "videos": (Table,),
         "events": (Table, Events),

@@ -102,11 +102,11 @@ class _Reader:
         """A file that the benchmark's file names. Raises UserError, with the nearest name, where it is not there."""
         path = self.root / in_fold(written, self.benchmark.fold)
         if not path.is_file():
-            beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
+            beside = [p.name for p in path.parent.iterdir() if p.is_file()] if path.parent.is_dir() else []
             nearest = nearest_name(path.name, beside)
             raise UserError(
                 path,
-                "no such file, which the benchmark's file names",
+                f"{'is a folder' if path.is_dir() else 'no such file'}, which the benchmark's file names",
                 expected=f"a table, seen from {self.root}",
                 nearest=str(path.with_name(nearest)) if nearest else None,
             )
@@ -143,10 +143,10 @@ class _Reader:
             yield _Listed(str(path), Video(name, table.split, keys, timing=self._timing(Record(str(path), {}), name)))
 
     def _name(self, record: Record) -> str:
-        written = record.text("video")
-        if written is None:
+        name = own_name(record.text("video") or "")
+        if not name:
             raise UserError(record.where, "names no video", expected="a name in every line")
-        return own_name(written)
+        return name
 
     def _split(self, table: Table, record: Record) -> Split:
         if table.split:

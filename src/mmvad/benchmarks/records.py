@@ -113,16 +113,27 @@ def nested(table: Table, record: Record) -> list[Record]:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    text = read_text(path)
-    first = text.partition("\n")[0]
+    lines = read_text(path).splitlines()
+    first = next((line for line in lines if line.strip()), "")
     delimiter = max(",\t;", key=first.count)
-    reader = csv.DictReader(text.splitlines(), delimiter=delimiter, skipinitialspace=True)
-    for row in reader:
-        if any(str(value or "").strip() for value in row.values()):
-            where = f"{path}, line {reader.line_num}"
-            if None in row:
-                raise UserError(where, f"{len(row) - 1 + len(row[None])} fields", expected=f"{len(row) - 1}: {first}")
-            yield where, row
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
+    names: list[str] = []
+    last = 0
+    try:
+        for row in reader:
+            begins, last = last + 1, reader.line_num
+            if not any(field.strip() for field in row):
+                continue
+            if not names:
+                names = row
+                continue
+            where = f"{path}, line {begins}"
+            if any(field.strip() for field in row[len(names) :]):
+                raise UserError(where, f"{len(row)} fields", expected=f"{len(names)}: {first}")
+            yield where, dict(zip(names, row, strict=False))
+    except csv.Error as error:
+        expected = 'both quotes of every "quoted field"'
+        raise UserError(f"{path}, line {last + 1}", f"is no table: {error}", expected=expected) from None
 
 
 def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -130,34 +141,55 @@ def _json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         if line.strip():
             where = f"{path}, line {number}"
             try:
-                yield where, _object(json.loads(line), where)
+                content = _json(line)
             except ValueError as error:
                 raise UserError(where, f"is no JSON: {error}", expected="an object a line") from None
+            yield where, _object(content, where)
 
 
 def _json_objects(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """The objects of a list, of the one list or mapping in an object, or of a mapping from videos to objects."""
     try:
-        content = json.loads(read_text(path))
+        content = _json(read_text(path))
     except ValueError as error:
         raise UserError(path, f"is no JSON: {error}", expected="a list of videos or events") from None
     if isinstance(content, dict):
         inside = [value for value in content.values() if isinstance(value, list | dict)]
-        if len(inside) == 1 and len(content) < 5 and not _named(content):
+        if len(inside) == 1 and len(content) < 5 and not _is_one_video(inside[0]):
             content = inside[0]
     if isinstance(content, dict):
         for name, value in content.items():
             yield f"{path}, {name}", {"video": name, **_object(value, f"{path}, {name}")}
         return
+    if not isinstance(content, list):
+        raise UserError(path, f"holds {content!r}", expected="a list of videos or events")
     for position, value in enumerate(content):
         where = f"{path}, object {position + 1}"
         yield where, _object(value, where)
 
 
-def _named(content: Mapping[str, Any]) -> bool:
-    """Whether a mapping looks as if its only key were a video's name: what is below it is a video, not many."""
-    inside = next((value for value in content.values() if isinstance(value, dict)), {})
-    return not any(isinstance(value, dict | list) for value in inside.values()) and bool(inside)
+def _is_one_video(inside: list[Any] | dict[str, Any]) -> bool:
+    """Whether what stands below an object's only key is a video of that name, and not a list or mapping of many."""
+    if isinstance(inside, list):
+        return bool(inside) and not any(isinstance(value, dict) for value in inside)
+    flat = bool(inside) and not any(isinstance(value, dict | list) for value in inside.values())
+    return flat or any(key.strip().lower() in names for key in inside for names in USUAL.values())
+
+
+def _json(text: str) -> Any:
+    """JSON in which a key that stands twice is a ValueError: the second would hide the first."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique)
+    except RecursionError:
+        raise ValueError("too many brackets inside of one another") from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(key for key in keys if keys.count(key) > 1)!r} stands twice")
+    return found
 
 
 def _object(value: Any, where: str) -> dict[str, Any]:

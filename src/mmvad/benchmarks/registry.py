@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from mmvad.errors import UserError, nearest_name
 
 _SHIPPED = Path(__file__).parent / "definitions"
 _own: dict[str, Benchmark] = {}
+_told: set[str] = set()
+"""Names of those that a bank or a run told of: a file of that name in the current folder may say otherwise by now."""
 
 
 def _made_of(definition: Definition, folder: Path | None = None) -> Benchmark:
@@ -45,7 +48,7 @@ PLANTED, UCF_CRIME, XD_VIOLENCE, DEMO_CLIPS = (BENCHMARKS[name] for name in _FIR
 def benchmark(written: str | Path, fold: str | None = None) -> Benchmark:
     """The benchmark that a name or the path of a user's file means.
 
-    A name is a shipped benchmark, one whose file was read before, or a file NAME.yaml of the current folder or of its
+    A name is a shipped benchmark, one that a bank or a run told of, or a file NAME.yaml of the current folder or of its
     folder NAME, where `mmvad data new NAME` writes it: commands in reports give a user's benchmark by its name.
 
     Args:
@@ -54,7 +57,8 @@ def benchmark(written: str | Path, fold: str | None = None) -> Benchmark:
     Raises UserError, with the nearest name, for an unknown one, and for whatever is wrong in a file.
     """
     name = str(written)
-    found = BENCHMARKS.get(name) or _read(name) or _own.get(name)
+    told = _own[name] if name in _told else None
+    found = BENCHMARKS.get(name) or told or _read(name) or _own.get(name)
     if found is None:
         raise _unknown(name)
     return found if fold is None else found.in_fold(fold)
@@ -65,13 +69,25 @@ def own_benchmark(name: str) -> Benchmark | None:
     return _own.get(name)
 
 
-def remember(facts: Mapping[str, Any], where: Path) -> Benchmark:
-    """The benchmark that a bank or a run was made for, from its facts there; one whose file was read goes before it.
+def remember(facts: Mapping[str, Any], where: Path, *, over: bool = False) -> Benchmark:
+    """The benchmark that a bank or a run was made for, from its facts there; one that is known goes before it.
+
+    Args:
+        over: of one that is known and differs, these facts are meant.
 
     Raises UserError, naming `where`, for facts that are malformed.
     """
+    if not isinstance(facts, Mapping):
+        raise UserError(where, f"a benchmark {facts!r}", expected="title, classes, ...")
     made = _made_of(parse_definition(dict(facts), where), where.parent)
-    return BENCHMARKS.get(made.name) or _own.setdefault(made.name, made)
+    if made.name in BENCHMARKS:
+        return BENCHMARKS[made.name]
+    known = _own.get(made.name)
+    if known and (known.facts == made.facts or not over):
+        return known
+    _told.add(made.name)
+    _own[made.name] = made
+    return made
 
 
 def _read(name: str) -> Benchmark | None:
@@ -83,11 +99,12 @@ def _read(name: str) -> Benchmark | None:
     file = path if is_path else _meant_by(name)
     if file is None:
         return None
-    made = _made_of(read_definition(file), file.resolve().parent)
+    made = replace(_made_of(read_definition(file), file.resolve().parent), file=path if is_path else None)
     if made.name in BENCHMARKS:
         fix = f"give it a name of its own, such as `name: my_{made.name}`"
         raise UserError(file, f"calls itself {made.name}, as a benchmark that comes with mmvad does", fix=fix)
     _own[made.name] = made
+    _told.discard(made.name)
     return made
 
 
@@ -104,11 +121,11 @@ def _is_definition(file: Path) -> bool:
 
 
 def _no_file(path: Path) -> UserError:
-    beside = [file.name for file in path.parent.glob("*.y*ml")] if path.parent.is_dir() else []
+    beside = [file.name for file in path.parent.glob("*.y*ml") if file.is_file()] if path.parent.is_dir() else []
     nearest = nearest_name(path.name, beside)
     return UserError(
         path,
-        "no such file",
+        "is a folder" if path.is_dir() else "no such file",
         expected=f"a benchmark's YAML file, or one of {', '.join(BENCHMARKS)}",
         nearest=str(path.with_name(nearest)) if nearest else None,
     )

@@ -231,10 +231,18 @@ def _list(states: Sequence[CellState], sweep: Sweep) -> None:
 
 def _go_on(args: argparse.Namespace, sweep: Sweep) -> str:
     """The command that runs the same cells here, without a password."""
+    from mmvad.benchmarks.registry import benchmark
     from mmvad.sweeps.storage import Database, storage_url
 
     storage = getattr(args, "storage", None)  # `sweep wandb` has none
-    words = ["mmvad", "sweep", "run", str(args.file), "--benchmark", args.benchmark or sweep.benchmark]
+    words = [
+        "mmvad",
+        "sweep",
+        "run",
+        str(args.file),
+        "--benchmark",
+        args.benchmark or benchmark(sweep.benchmark).written,
+    ]
     words += ["--results", str(args.results)] if args.results != Path("runs") else []
     words += ["--storage", Database(storage_url(storage, args.results)).shown] if storage else []
     words += ["--seeds", ",".join(map(str, args.seeds))] if args.seeds else []

@@ -71,7 +71,7 @@ def _benchmark(chain: Sequence[tuple[Path, Tree]]) -> object:
 def named_benchmark(written: object) -> object:
     """The name of the benchmark that a configuration's `benchmark` means; what is written where it means none."""
     if isinstance(written, dict):
-        return remember(written, Path("configuration")).name
+        return remember(written, Path("configuration"), over=True).name
     return benchmark(written).name if isinstance(written, str) else written
 
 

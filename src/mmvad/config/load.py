@@ -19,6 +19,7 @@ from mmvad.config.outside import config_type
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
 from mmvad.models.losses.settings import under_saved_names
+from mmvad.system.plain_yaml import parse_yaml
 
 METHOD = "method"
 """The section of a model from outside."""
@@ -132,7 +133,7 @@ def _without_sound(layers: Sequence[Tree]) -> Tree:
 
 def _reads_as_itself(text: str) -> bool:
     try:
-        return yaml.safe_load(text) == text
+        return parse_yaml(text) == text
     except yaml.YAMLError:
         return False
 
@@ -217,9 +218,12 @@ def _override(text: str, where: object) -> Tree:
     """`a.b=1` as {a: {b: 1}}."""
     key, _, written = text.partition("=")
     try:
-        value: Any = yaml.safe_load(written) if written else written
+        value: Any = parse_yaml(written) if written else written
     except yaml.YAMLError:
         raise UserError(where, f"--{key}: {written!r} is no valid YAML value") from None
+    field = leaf_keys().get(key)
+    if field is not None and field.annotation is str and isinstance(value, int | float):
+        value = written  # a fold of the name 01 is not the number 1
     for part in reversed(key.split(".")):
         value = {part: value}
     return value

@@ -212,7 +212,7 @@ class Config(Section):
     def __setstate__(self, state: dict[Any, Any]) -> None:
         facts = state.pop("benchmark", None)
         if facts:
-            remember(facts, Path("configuration"))
+            remember(facts, Path("configuration"), over=True)
         super().__setstate__(state)
 
     @property

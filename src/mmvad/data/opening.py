@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mmvad.bank.bank import Bank, open_bank
+from mmvad.benchmarks.definition import Definition, parse_definition
 from mmvad.benchmarks.registry import benchmark
 from mmvad.config.schema import Config
 from mmvad.errors import UserError
@@ -27,7 +28,11 @@ def bank_path(config: Config) -> Path:
 
 
 def bank_of(config: Config, opened: Callable[[Path], Bank] = open_bank) -> Bank:
-    """The bank at `data.bank`. Raises UserError where it is another benchmark's, or has no sound and sound is read."""
+    """The bank at `data.bank`.
+
+    Raises UserError where it is another benchmark's, was made when its file said otherwise, lacks a split, or has no
+    sound and sound is read.
+    """
     bank = opened(bank_path(config))
     if bank.benchmark != config.benchmark:
         raise UserError(
@@ -36,7 +41,8 @@ def bank_of(config: Config, opened: Callable[[Path], Bank] = open_bank) -> Bank:
             expected=f"a bank of {config.benchmark}",
             fix=f"set benchmark={bank.benchmark}, or data.bank to another bank",
         )
-    _check_classes(config, bank)
+    _check_facts(config, bank)
+    _check_splits(bank)
     if config.uses_audio and not bank.train.audio_width:
         raise UserError(
             f"modalities: {config.modalities}",
@@ -47,13 +53,34 @@ def bank_of(config: Config, opened: Callable[[Path], Bank] = open_bank) -> Bank:
     return bank
 
 
-def _check_classes(config: Config, bank: Bank) -> None:
-    """Raises UserError where a user's benchmark has got other classes since its bank was made."""
-    keys, made = benchmark(config.benchmark).class_keys, tuple(bank.manifest.get("definition", {}).get("classes", ()))
-    if made and made != keys:
-        raise UserError(
-            f"data.bank: {bank.path}",
-            f"was made when {config.benchmark} had the classes {', '.join(made)}",
-            expected=f"{', '.join(keys)}, as the benchmark's file says now",
-            fix=f"import it again: mmvad data import {config.benchmark}.yaml --out {bank.path} --overwrite",
-        )
+def _check_splits(bank: Bank) -> None:
+    for split, videos in (("training", bank.train.videos), ("test", bank.test.videos)):
+        if not videos:
+            fix = "a bank of test videos alone is for `mmvad test RUN --bank`" if split == "training" else None
+            raise UserError(f"data.bank: {bank.path}", f"has no {split} video", expected="both splits", fix=fix)
+
+
+def _check_facts(config: Config, bank: Bank) -> None:
+    """Raises UserError where a user's benchmark has got other classes or rows since its bank was made."""
+    then, now = made_for(bank), benchmark(config.benchmark)
+    if then is None:
+        return
+    pairs = (
+        ("the classes", ", ".join(then.classes), ", ".join(now.class_keys)),
+        ("rows of", then.row.spelled, now.row.spelled),
+    )
+    for what, made, wanted in pairs:
+        if made != wanted:
+            raise UserError(
+                f"data.bank: {bank.path}",
+                f"was made when {config.benchmark} had {what} {made}",
+                expected=f"{wanted}, as the benchmark's file says now",
+                fix=f"import it again: mmvad data import {now.file or f'{now.name}.yaml'} --out {config.data.bank} "
+                "--overwrite",
+            )
+
+
+def made_for(bank: Bank) -> Definition | None:
+    """The user's benchmark that a bank was made for, as its file was then; None for one that comes with mmvad."""
+    facts = bank.manifest.get("definition")
+    return parse_definition(facts, bank.path / "manifest.json") if facts else None

@@ -93,6 +93,8 @@ def _told(pairs: Sequence[Pair], scores: ForeignScores) -> tuple[Per, str]:
         as_frames = _share(with_length, _fits_frames)
         if as_rows != as_frames and max(as_rows, as_frames) >= _MOSTLY:
             return ("row" if as_rows > as_frames else "frame"), "told by the videos' lengths"
+        if as_rows >= _MOSTLY and all(video.timing.row_frames == 1 for video, _ in with_length):
+            return "row", "a row is a frame"
     with_events = [pair for pair in pairs if pair[0].intervals]
     if not with_length and with_events:
         # Scores of frames reach the last event, but for annotations that pass the video's end (71 of XD-Violence's 500

@@ -117,7 +117,7 @@ def _matched(
     found: dict[Split, dict[str, Crops]] = {"train": {}, "test": {}}
     files, every = list(_files(root, pattern)), listed["train"] | listed["test"]
     for path in files:
-        match = expression.fullmatch(path.relative_to(root).as_posix())
+        match = expression.fullmatch(path.as_posix() if os.path.isabs(pattern) else path.relative_to(root).as_posix())
         if match is None:
             continue
         parts = match.groupdict()
@@ -157,8 +157,10 @@ def _files(root: Path, pattern: str) -> Iterator[Path]:
         raise UserError(
             folder, "no such folder, which a pattern of features names", expected=f"files {pattern} below {root}"
         )
-    for here, folders, names in os.walk(folder):
-        folders.sort()
+    walked: set[str] = set()
+    for here, folders, names in os.walk(folder, followlinks=True):  # folders of classes are often links
+        walked.add(os.path.realpath(here))
+        folders[:] = sorted(name for name in folders if os.path.realpath(Path(here, name)) not in walked)
         yield from (Path(here) / name for name in sorted(names) if not name.startswith("."))
 
 
@@ -181,7 +183,7 @@ def _written(pattern: str, split: Split, video: str, crop: int) -> str:
 def _nothing(root: Path, where: str, pattern: str, files: list[Path], listed: set[str]) -> UserError:
     """The error of a pattern that matches no listed video: which files are there, and which of them are near."""
     wanted = _written(pattern, "train", min(listed, default="VIDEO"), 0)
-    there = [path.relative_to(root).as_posix() for path in files]
+    there = [os.path.relpath(path, root) for path in files]
     near = get_close_matches(wanted, there, n=3, cutoff=0.3) or there[:3]
     problem = f"matches no file of a listed video; {len(files)} files are below {root}"
     return UserError(where, problem, expected=f"files such as {wanted}", nearest=" or ".join(near) or None)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from mmvad.config.files import Tree
 from mmvad.config.identity import run_name
 from mmvad.config.load import parse
 from mmvad.errors import UserError
@@ -51,11 +52,18 @@ def pull(database: Database, results: Path, identities: set[str] | None = None) 
     return Pulled(came, len(known) - came - locked, locked)
 
 
+def _whole(attributes: dict[str, Any]) -> Tree:
+    """The run's configuration with what a user's benchmark is in place of its name: its file may lie elsewhere."""
+    facts = attributes.get("manifest", {}).get("benchmark")
+    return attributes["config"] | ({"benchmark": facts} if facts else {})
+
+
 def _write(attributes: dict[str, Any], results: Path) -> bool:
     """One run folder: configuration, manifest, the report last. Scores and checkpoints stay where they were made."""
     if "report" not in attributes:
         return False
-    config = parse(attributes["config"])
+    tree = _whole(attributes)
+    config = parse(tree)
     folder = RunFolder(results / run_name(config, attributes["identity"]))
     if folder.finished:
         return False
@@ -64,7 +72,7 @@ def _write(attributes: dict[str, Any], results: Path) -> bool:
     with sole_writer(folder.path):
         if folder.finished:  # its writer has just ended
             return False
-        write_whole(folder.config, yaml.safe_dump(attributes["config"], sort_keys=False).encode())
+        write_whole(folder.config, yaml.safe_dump(tree, sort_keys=False).encode())
         write_json(folder.manifest, {**attributes.get("manifest", {}), "pulled": True})
         write_json(folder.report, attributes["report"])
     LOG.info(f"{folder.path}: pulled")

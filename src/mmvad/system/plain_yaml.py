@@ -14,6 +14,13 @@ from mmvad.errors import UserError
 class UniqueKeys(yaml.SafeLoader):
     """YAML of plain values in which a key that stands twice is an error: the second would hide the first."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """The node's value; what looks like a date or a number and is none, as `2020-13-45`, is an error of YAML."""
+        try:
+            return super().construct_object(node, deep)
+        except ValueError as error:
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]
         double = next((i for i, key in enumerate(keys) if key in keys[:i]), None)
@@ -23,13 +30,21 @@ class UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def parse_yaml(text: str) -> Any:
+    """What a text of plain YAML says, each key once. Raises yaml.YAMLError for whatever is wrong in it."""
+    try:
+        return yaml.load(text, UniqueKeys)
+    except RecursionError:
+        raise yaml.YAMLError("too many brackets inside of one another") from None
+
+
 def load_yaml(file: Path) -> Any:
     """What a file of plain YAML holds, each key once.
 
     Raises FileNotFoundError, and UserError, naming the line, for what cannot be read as such.
     """
     try:
-        return yaml.load(file.read_text(encoding="utf-8"), UniqueKeys)
+        return parse_yaml(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise
     except (OSError, UnicodeDecodeError) as error:

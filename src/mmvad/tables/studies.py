@@ -27,7 +27,7 @@ MODALITIES = "VI"
 def study_named(key: str, benchmark: str, overrides: Sequence[str] = ()) -> Study:
     """A study of `tables.yaml` on a benchmark, its cells under some overrides."""
     name = tables().studies[key].sweep
-    return _study(_sweep_file(name).resolve(), benchmark, tuple(overrides), name, Path.cwd())
+    return _study(_sweep_file(name).resolve(), benchmark, tuple(overrides), name, _surroundings(benchmark))
 
 
 def studies(benchmark: str, overrides: Sequence[str] = ()) -> tuple[Study, ...]:
@@ -56,7 +56,7 @@ def tables_named(names: Sequence[str] | None, benchmark: str, overrides: Sequenc
     ]
     known = _known()
     own = [_sweep_file(name.strip()) for name in names or () if name.strip().lower() not in known]
-    return (*found, *(_study(file, benchmark, tuple(overrides), str(file), Path.cwd()) for file in own))
+    return (*found, *(_study(file, benchmark, tuple(overrides), str(file), _surroundings(benchmark)) for file in own))
 
 
 def check_names(names: Sequence[str] | None) -> None:
@@ -90,11 +90,19 @@ def study_of_sweep(sweep: Sweep, overrides: Sequence[str], command: str) -> Stud
     return Study(key, entry.title, benchmark, entry.heading or _heading(sweep), made, columns, command, models)
 
 
+def _surroundings(benchmark: str) -> tuple[Path, str, str]:
+    """On what a study depends besides its file: the current folder, and what a user's benchmark is by now."""
+    known = benchmark_named(benchmark)
+    return Path.cwd(), known.written, repr(known.facts) if known.own else ""
+
+
 @cache
-def _study(file: Path, benchmark: str, overrides: tuple[str, ...], called: str, folder: Path) -> Study:
+def _study(
+    file: Path, benchmark: str, overrides: tuple[str, ...], called: str, surroundings: tuple[Path, str, str]
+) -> Study:
     """Cached by what a sweep depends on; names in it are looked up from the current folder."""
     sweep, further = sweep_on(file, benchmark, has_base=base_file(benchmark) is not None)
-    words = ["mmvad", "sweep", "run", called, "--benchmark", benchmark]
+    words = ["mmvad", "sweep", "run", called, "--benchmark", surroundings[1]]
     command = shlex.join([*words, *(["--set", *overrides] if overrides else [])])
     return study_of_sweep(sweep, [*further, *overrides], command)
 
@@ -103,7 +111,7 @@ def _comparison(key: str, entry: ComparisonEntry, overrides: Sequence[str]) -> C
     columns = {name: metric for word in entry.metrics for name, metric in PUBLISHED_COLUMNS[word].items()}
     columns |= {} if entry.fine else IN_TABLES
     ours = study_named(MODALITIES, entry.benchmark, overrides)
-    words = ["mmvad", "sweep", "run", entry.sweep, "--benchmark", entry.benchmark]
+    words = ["mmvad", "sweep", "run", entry.sweep, "--benchmark", benchmark_named(entry.benchmark).written]
     command = shlex.join([*words, *(["--set", *overrides] if overrides else [])])
     flags = {"supervision": entry.supervision, "modalities": entry.modalities, "fine": entry.fine}
     return Comparison(key, entry.title, entry.benchmark, columns, command, ours, **flags)

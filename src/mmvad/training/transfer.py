@@ -19,6 +19,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
+from mmvad.data.opening import made_for
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo, evaluate, map_figures
 from mmvad.metrics.postprocessing import averaged, smoothed
@@ -97,6 +98,17 @@ def _benchmark_of(config: Config) -> Benchmark:
     return benchmark_named(config.benchmark)
 
 
+def _benchmark_in(bank: Bank) -> Benchmark:
+    """The bank's benchmark. Raises UserError where the run's is another one of that name."""
+    other, made = benchmark_named(bank.benchmark), made_for(bank)
+    if made and tuple(made.classes) != other.class_keys:
+        problem = f"is of another {other.name}, with the classes {', '.join(made.classes)}"
+        expected = f"{', '.join(other.class_keys)}, as the run's {other.name} has"
+        fix = "give one of the two benchmarks another name, with `name:` in its file, and import it again"
+        raise UserError(bank.path, problem, expected=expected, fix=fix)
+    return other
+
+
 def _target(
     folder: RunFolder,
     source: Benchmark,
@@ -105,7 +117,7 @@ def _target(
     classes: Path | None,
     open_vocabulary: bool,
 ) -> Target:
-    other = benchmark_named(bank.benchmark)
+    other = _benchmark_in(bank)
     own = run_config(folder)
     if open_vocabulary and not own.uses_text:
         problem = "the network reads no class names"
