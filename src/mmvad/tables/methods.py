@@ -13,7 +13,7 @@ from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
 from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
-from mmvad.tables.results import Record, Results, RowRuns, Selection, cell
+from mmvad.tables.results import Results, RowRuns, Selection, cell
 
 
 def fill_comparison(table: Comparison, results: Results) -> FilledTable:
@@ -82,10 +82,12 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
 
 
 def _features_not_run(benchmark: str, settings: Settings) -> str:
-    """What a row without runs would read: `planted` has features of its own, and a user's are known to his runs alone."""
+    """What a row without runs would read: `planted` has features of its own, a user's are known to runs alone."""
     if own_benchmark(benchmark):
         return "-"
-    return features_of({**settings, "benchmark": benchmark, "features": "planted" if benchmark == "planted" else "CLIP"})
+    return features_of(
+        {**settings, "benchmark": benchmark, "features": "planted" if benchmark == "planted" else "CLIP"}
+    )
 
 
 def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:
