@@ -168,7 +168,7 @@ def _names(seen: Seen) -> list[str]:
 
 
 def _video_table(seen: Seen) -> str:
-    """Every video that has features; split and class are to be filled in, frames are taken from what says them."""
+    """Every video that has features; classes are to be filled in, split and frames where no table says them."""
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
     told = {own_name(r.text("video") or ""): r for records in seen.tables.values() for r in records}
@@ -176,7 +176,8 @@ def _video_table(seen: Seen) -> str:
     table.writerow(["video", "split", "class", *known])
     for name in _names(seen):
         record = told.get(name)
-        table.writerow([name, TODO, TODO, *((record.text(key) if record else "") or "" for key in known)])
+        split = record.text("split") if record else None
+        table.writerow([name, split or TODO, TODO, *((record.text(key) if record else "") or "" for key in known)])
     return out.getvalue()
 
 
