@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.benchmarks.definition import RowSpan
 from mmvad.errors import UserError
 from mmvad.predict.sources import audio_file, by_video, from_files, from_video
 
@@ -83,3 +84,11 @@ def test_times_follow_the_video_that_is_at_hand(tmp_path: Path) -> None:
     assert from_files("x", visual, None, film, 25).notes == ()
     few = from_files("x", {0: saved(tmp_path / "y.npy", np.ones((9, 4)))}, None, film, 24)
     assert "times may be wrong" in few.notes[0]
+
+
+def test_rows_that_share_a_video_need_it_for_their_times(tmp_path: Path) -> None:
+    visual = {0: saved(tmp_path / "x__0.npy", np.zeros((8, 4)))}
+    source = from_files("x", visual, None, None, 25, row=RowSpan(video=8))
+    assert source.edges[-1] == pytest.approx(8 * 16 / 25)
+    assert "a row is 1/8 of the video, whose length is not known" in source.notes[0]
+    assert from_files("x", visual, None, None, 25, row=RowSpan(frames=8)).notes == ()

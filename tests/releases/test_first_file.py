@@ -76,6 +76,15 @@ def test_times_that_are_no_whole_frames_are_seconds(tmp_path: Path) -> None:
     assert read.unit == "seconds"
 
 
+def test_what_a_table_without_classes_says_is_taken_over(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((3, 6), np.float32))
+    (tmp_path / "list.json").write_text('[{"video": "a.mp4", "partition": "train", "num_frames": 48}]')
+    (_, table), _ = write_first_file(tmp_path)
+    lines = ["video,split,class,frames", f"a,train,{TODO},48", f"b,{TODO},{TODO},"]
+    assert table.read_text().splitlines() == lines
+
+
 def test_a_table_with_columns_of_other_names_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "yard"
     write_own(folder).unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.benchmarks.registry import benchmark
 from mmvad.models.peers.registry import PEERS
 from mmvad.report.render import as_csv, grid, latex, markdown
 from mmvad.runs import read_json
@@ -20,6 +21,7 @@ from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results
 from mmvad.tables.scored import Truths
 from mmvad.tables.studies import tables_named
+from tests.own import write_own
 from tests.tables.made_up import make_bank, make_run
 
 VADCLIP = ["model.name=vadclip", "modalities=vt"]
@@ -166,6 +168,18 @@ def test_ours_without_runs_on_a_release(tmp_path: Path) -> None:
     make_run(tmp_path / "runs", tmp_path / "bank", VADCLIP)
     leads = {r.lead[1:] for r in table(tmp_path / "runs", "IV").rows if r.lead[0] == "ours"}
     assert leads == {("CLIP", "V"), ("CLIP+VGGish", "V+A"), ("CLIP", "V+T"), ("CLIP+VGGish", "V+A+T")}
+
+
+def test_a_users_benchmark_has_a_table_of_what_was_measured_on_it(tmp_path: Path) -> None:
+    own = benchmark(write_own(tmp_path / "yard"))
+    make_bank(tmp_path / "bank", own.name)
+    make_run(tmp_path / "runs", tmp_path / "bank", RTFM, benchmark=own.facts)
+    (wanted,) = tables_named(["methods"], own.name)
+    filled = fill(wanted, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
+    assert row(filled, "RTFM 2021").cells[0].mean is not None
+    assert row(filled, "ours").lead[2] == "-"
+    assert row(filled, "ours").absent == "mmvad sweep run compare --benchmark yard"
+    assert "methods" in [table.key for table in tables_named(None, own.name)]
 
 
 def test_peers_do_not_stand_in_our_rows_nor_in_our_studies(results: Path) -> None:

@@ -124,21 +124,24 @@ def from_files(
     if audio is not None:
         sound = join_audio(_rows(audio), count, audio, first[1])
     if row != SNIPPET:
-        starts = np.arange(count + 1) * _row_seconds(row, count, fps or usual, media)
-        return Source(name, crops, sound, starts, media, ())
+        seconds, notes = _row_seconds(row, count, fps or usual, media)
+        return Source(name, crops, sound, np.arange(count + 1) * seconds, media, notes)
     rate, notes = _rate(count, usual, fps, media)
     return Source(name, crops, sound, np.arange(count + 1) * SNIPPET_FRAMES / rate, media, notes)
 
 
-def _row_seconds(row: RowSpan, rows: int, rate: float, media: Path | None) -> float:
-    """How long a row lasts. Of rows that share a video the video must be at hand, or they are taken for snippets."""
-    if row.seconds:
-        return row.seconds
-    if row.frames:
-        return row.frames / rate
+def _row_seconds(row: RowSpan, rows: int, rate: float, media: Path | None) -> tuple[float, tuple[str, ...]]:
+    """How long a row lasts, and what a reader must know of it.
+
+    Of rows that share a video the video must be at hand, or they are taken for snippets.
+    """
+    if row.seconds or row.frames:
+        return row.seconds or (row.frames or 0) / rate, ()
     info = _probed(media)
-    lasts = info.duration_seconds if info else None
-    return lasts / rows if lasts else SNIPPET_FRAMES / rate
+    if info and info.duration_seconds:
+        return info.duration_seconds / rows, ()
+    unknown = f"a row is 1/{rows} of the video, whose length is not known: times count {SNIPPET_FRAMES} frames a row"
+    return SNIPPET_FRAMES / rate, (f"{unknown}; give the video too",)
 
 
 def _rows(path: Path) -> np.ndarray:

@@ -183,7 +183,7 @@ def names_of(seen: Seen) -> list[str]:
 def video_table(seen: Seen, asked: Sequence[str] = ("split", "class")) -> bytes:
     """Every video that has features; what no table says of the columns that are asked for is to be filled in.
 
-    Frames and frames a second are taken from a table that says them.
+    Split, frames and frames a second are taken from a table that says them.
     """
     out = io.StringIO()
     table = csv.writer(out, lineterminator="\n")
@@ -192,7 +192,7 @@ def video_table(seen: Seen, asked: Sequence[str] = ("split", "class")) -> bytes:
     columns = list(dict.fromkeys((*asked, *known)))
     table.writerow(["video", *columns])
     for name in names_of(seen):
-        texts = {key: told[name].text(key) for key in known} if name in told else {}
+        texts = {key: told[name].text(key) for key in columns} if name in told else {}
         table.writerow([name, *(texts.get(key) or (TODO if key in asked else "") for key in columns)])
     return out.getvalue().encode()
 

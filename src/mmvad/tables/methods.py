@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
@@ -12,7 +13,7 @@ from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
 from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
-from mmvad.tables.results import Record, Results, RowRuns, Selection, cell
+from mmvad.tables.results import Results, RowRuns, Selection, cell
 
 
 def fill_comparison(table: Comparison, results: Results) -> FilledTable:
@@ -66,7 +67,7 @@ def _our_rows(table: Comparison, results: Results, selection: Selection) -> list
 
 
 def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
-    features = features_of(runs.runs[0] if runs.runs else _not_run(table.benchmark, runs.row.settings))
+    features = features_of(runs.runs[0]) if runs.runs else _features_not_run(table.benchmark, runs.row.settings)
     lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
         return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command)
@@ -80,9 +81,13 @@ def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
     )
 
 
-def _not_run(benchmark: str, settings: Settings) -> Record:
-    """What is known of a row without runs: `planted` has features of its own."""
-    return {**settings, "benchmark": benchmark, "features": "planted" if benchmark == "planted" else "CLIP"}
+def _features_not_run(benchmark: str, settings: Settings) -> str:
+    """What a row without runs would read: `planted` has features of its own, a user's are known to runs alone."""
+    if own_benchmark(benchmark):
+        return "-"
+    return features_of(
+        {**settings, "benchmark": benchmark, "features": "planted" if benchmark == "planted" else "CLIP"}
+    )
 
 
 def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.shipped import find_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.definition import OVERLAY, Sweep
@@ -22,6 +23,8 @@ from mmvad.tables.sidecar import ComparisonEntry, StudyEntry, entry_of_sweep, ta
 Table = Study | Comparison
 MODALITIES = "VI"
 """The study that our row among the methods is of."""
+MEASURED = "methods"
+"""The table of methods without published figures."""
 
 
 def study_named(key: str, benchmark: str, overrides: Sequence[str] = ()) -> Study:
@@ -46,8 +49,8 @@ def tables_named(names: Sequence[str] | None, benchmark: str, overrides: Sequenc
     asked = {name.strip().lower() for name in names or ()}
     found: list[Table] = [
         _comparison(key, entry, overrides)
-        for key, entry in tables().comparisons.items()
-        if entry.benchmark == benchmark and (not asked or asked & _names(key, entry))
+        for key, entry in _comparisons(benchmark).items()
+        if not asked or asked & _names(key, entry)
     ]
     found += [
         study_named(key, benchmark, overrides)
@@ -57,6 +60,14 @@ def tables_named(names: Sequence[str] | None, benchmark: str, overrides: Sequenc
     known = _known()
     own = [_sweep_file(name.strip()) for name in names or () if name.strip().lower() not in known]
     return (*found, *(_study(file, benchmark, tuple(overrides), str(file), _surroundings(benchmark)) for file in own))
+
+
+def _comparisons(benchmark: str) -> dict[str, ComparisonEntry]:
+    """The tables of methods on a benchmark; on a user's the one of what was measured, as on planted."""
+    entries = tables().comparisons
+    if own_benchmark(benchmark):
+        return {MEASURED: entries[MEASURED].model_copy(update={"benchmark": benchmark})}
+    return {key: entry for key, entry in entries.items() if entry.benchmark == benchmark}
 
 
 def check_names(names: Sequence[str] | None) -> None:
