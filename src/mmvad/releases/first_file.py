@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from yaml import YAMLError
 
 from mmvad.benchmarks.definition import Table
 from mmvad.benchmarks.own_lists import own_name
 from mmvad.benchmarks.records import Record, read_records
+from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import FORMATS, ArrayHeader, read_header
 from mmvad.system.disk import write_whole
+from mmvad.system.plain_yaml import parse_yaml
 
 _TABLES = (".csv", ".tsv", ".json", ".jsonl")
 _SOUND = re.compile(r"audio|sound|vggish|yamnet", re.I)
@@ -70,7 +76,7 @@ def look(folder: Path) -> Seen:
                 seen.tables[path] = records
             elif path.suffix.lower() in FORMATS:
                 seen.files.setdefault(_pattern(folder, path), []).append(path)
-    seen.files = {pattern: files for pattern, files in seen.files.items() if _is_features(files[0])}
+    seen.files = {pattern: files for pattern, files in seen.files.items() if any(map(_is_features, files[:_SAMPLE]))}
     if not seen.files:
         known = ", ".join(FORMATS)
         fix = "make features of videos first: mmvad extract VIDEOS --out DIR"
@@ -147,28 +153,46 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
     headers = [h for path in seen.files[seen.visual][:_SAMPLE] if (h := _header(path))]
     width = headers[0].shape[-1] if headers else 0
     events = seen.with_field("start") or seen.with_field("events")
-    place = listed.relative_to(folder).as_posix()
+    place = _yaml(listed.relative_to(folder).as_posix())
     has_split = any("split" in record.fields for record in records) or not records
     lines = [
         f"# Written by `mmvad data new`; lines with {TODO} want you. docs/OWN_DATA.md says what each key is.",
         f"# {len(_names(seen))} videos with features of {width} columns.",
-        f"title: {folder.resolve().name}",
+        *_name(folder.resolve().name),
+        f"title: {_yaml(folder.resolve().name)}",
         "classes:                    # key: prompt; the normal class first",
         *_classes(records, _with_events(seen, events)),
         "headline: ap                # or auc",
         f"frames_per_second: 30       # {TODO}: of the videos",
         f"row: {_row(seen, headers, records)}",
         f"audio: {'optional' if seen.audio else 'none'}",
-        f"videos: {place}" if has_split else f"videos: {{file: {place}, split: train}}   # {TODO}: which split?",
-        f"events: {events.relative_to(folder).as_posix()}"
+        f"videos: {_yaml(place)}"
+        if has_split
+        else f"videos: {{file: {_yaml(place)}, split: train}}   # {TODO}: which split?",
+        f"events: {_yaml(events.relative_to(folder).as_posix())}"
         if events
         else f"# events: events.csv      # {TODO}: video,class,start,end",
         "features:",
         f"  name: own                 # {TODO}: what the picture was read with",
-        f'  visual: "{seen.visual}"',
-        *([f'  audio: "{seen.audio}"'] if seen.audio else []),
+        f"  visual: {json.dumps(seen.visual, ensure_ascii=False)}",
+        *([f"  audio: {json.dumps(seen.audio, ensure_ascii=False)}"] if seen.audio else []),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _name(folder: str) -> list[str]:
+    """The line that gives the benchmark a name, where the folder's cannot stand for it."""
+    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", folder)
+    name = plain if plain[:1].isalpha() and plain not in BENCHMARKS else f"my_{plain}"
+    return [f"name: {name}"] if name != folder else []
+
+
+def _yaml(text: str) -> str:
+    """A text so that YAML reads it as that text; quoted where it would take it for something else."""
+    with suppress(YAMLError):
+        if parse_yaml(f"[{text}]") == [text]:
+            return text
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _with_events(seen: Seen, events: Path | None) -> set[str]:
@@ -188,7 +212,8 @@ def _classes(records: Sequence[Record], eventful: set[str]) -> list[str]:
     prompts = {
         key: "normal" if i == 0 else re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", key).lower() for i, key in enumerate(keys)
     }
-    return [f'  "{key}": {prompt} {note if i == 0 else ""}'.rstrip() for i, (key, prompt) in enumerate(prompts.items())]
+    quoted = {json.dumps(key, ensure_ascii=False): _yaml(prompt) for key, prompt in prompts.items()}
+    return [f"  {key}: {prompt} {note if i == 0 else ''}".rstrip() for i, (key, prompt) in enumerate(quoted.items())]
 
 
 def _row(seen: Seen, headers: Sequence[ArrayHeader], records: Sequence[Record]) -> str:
