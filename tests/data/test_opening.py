@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mmvad.bank.bank import open_bank
 from mmvad.config.load import load_config
 from mmvad.data.opening import bank_of, bank_path
 from mmvad.errors import UserError
@@ -29,6 +30,24 @@ def test_a_file_that_changed_since_the_bank_was_made(old: str, new: str, message
     with pytest.raises(UserError, match=message) as caught:
         bank_of(load_config([Path("small")], [f"benchmark={file}", f"data.bank={bank}"]))
     assert f"--out {bank} --overwrite" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("theft: somebody steals", "theft: somebody steals, arson: fire"), ("row: 8", "row: {seconds: 0.32}")],
+)
+def test_importing_again_mends_it_where_the_rows_are_the_same(old: str, new: str, tmp_path: Path) -> None:
+    """A class that no video has, or a row said in another way, leaves the bank's content as it was."""
+    file, bank = write_own(tmp_path), tmp_path / "bank"
+    import_release(file, None, bank, progress=False)
+    before = open_bank(bank)
+    change(file, old, new)
+    change(file, "name: Tower", "name: Other tower")
+    import_release(file, None, bank, overwrite=True, progress=False)
+    after = bank_of(load_config([Path("small")], [f"benchmark={file}", f"data.bank={bank}"]))
+    assert after.content_hash == before.content_hash
+    assert after.manifest["created"] == before.manifest["created"], "it is the same bank"
+    assert (before.features, after.features) == ("Tower", "Other tower")
 
 
 def test_a_bank_of_test_videos_alone_trains_nothing(tmp_path: Path) -> None:

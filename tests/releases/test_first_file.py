@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 from mmvad.bank.bank import open_bank
 from mmvad.benchmarks.definition import read_definition
+from mmvad.benchmarks.lists import read_videos
+from mmvad.benchmarks.registry import benchmark
 from mmvad.errors import UserError
 from mmvad.releases.first_file import TODO, write_first_file
 from mmvad.releases.importing import import_release
@@ -100,3 +103,22 @@ def test_what_is_no_folder_of_features(tmp_path: Path) -> None:
         write_first_file(tmp_path)
     with pytest.raises(UserError, match="no such folder"):
         write_first_file(tmp_path / "b")
+
+
+@pytest.mark.parametrize("folder", ["my yard", "2024-01-31", "planted", "yard: #2", 'a"b'])
+@pytest.mark.parametrize("classes", [("0", "1"), ("no", "yes"), ('no "fight"', "a: b #c"), ("c\\b", "é")])
+def test_whatever_folder_and_classes_are_called_the_file_is_read(
+    folder: str, classes: tuple[str, str], tmp_path: Path
+) -> None:
+    place = tmp_path / folder
+    (place / 'vi "su" al').mkdir(parents=True)
+    with (place / "videos.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["video", "split", "class", "frames"])
+        for i in range(8):
+            np.save(place / 'vi "su" al' / f"v{i}.npy", np.ones((10, 4), np.float32))
+            table.writerow([f"v{i}", "test" if i > 3 else "train", classes[i % 2], 160])
+    (place / 'vi "su" al' / "v0.npy").write_bytes(b"cut off")
+    made = benchmark(write_first_file(place)[0])
+    assert set(made.class_keys) == {*classes}
+    assert sum(map(len, read_videos(made, None).values())) == 8

@@ -19,9 +19,10 @@ import numpy as np
 from mmvad.bank.index import FORMAT, BankVideo, Rows, content_hash, from_record, rows_digest
 from mmvad.bank.rows import HEADER_BYTES
 from mmvad.bank.writer import BankWriter, partial_of
-from mmvad.benchmarks.benchmark import Split
+from mmvad.benchmarks.benchmark import Benchmark, Split
 from mmvad.benchmarks.registry import benchmark, remember
 from mmvad.errors import UserError, nearest_name
+from mmvad.system.disk import disk_errors, sole_writer, write_whole
 
 __all__ = ["Bank", "BankVideo", "BankWriter", "SplitBank", "is_bank", "open_bank", "verify_bank"]
 
@@ -111,6 +112,20 @@ def open_bank(path: Path | str) -> Bank:
     facts = manifest.get("definition")
     known = remember(facts, path / "manifest.json") if facts else benchmark(manifest["benchmark"])
     return Bank(path, known.name, manifest, train, test)
+
+
+def renew_facts(bank: Bank, now: Benchmark, features: str) -> bool:
+    """Writes into a bank's manifest what a user's benchmark is by now; whether that is other than it was.
+
+    Its rows and index stay as they are: prompts, names and classes that no video has are not in them.
+    """
+    manifest = bank.manifest
+    renewed = {**manifest, "definition": now.facts, "how": {**manifest.get("how", {}), "features": features}}
+    if not now.own or renewed == manifest:
+        return False
+    with sole_writer(bank.path), disk_errors(bank.path):
+        write_whole(bank.path / "manifest.json", (json.dumps(renewed, indent=1) + "\n").encode())
+    return True
 
 
 def verify_bank(path: Path | str) -> str:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from yaml import YAMLError
 
 from mmvad.benchmarks.definition import Table
 from mmvad.benchmarks.own_lists import own_name
 from mmvad.benchmarks.records import Record, nested, read_records
+from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import FORMATS, ArrayHeader, read_header
 from mmvad.system.disk import write_whole
+from mmvad.system.plain_yaml import parse_yaml
 
 _TABLES = (".csv", ".tsv", ".json", ".jsonl")
 _SOUND = re.compile(r"audio|sound|vggish|yamnet", re.I)
@@ -87,7 +93,7 @@ def look(folder: Path) -> Seen:
                 _take_table(seen, path)
             elif path.suffix.lower() in FORMATS:
                 seen.files.setdefault(_pattern(folder, path), []).append(path)
-    seen.files = {pattern: files for pattern, files in seen.files.items() if _is_features(files[0])}
+    seen.files = {pattern: files for pattern, files in seen.files.items() if any(map(_is_features, files[:_SAMPLE]))}
     check_features(folder, seen)
     return seen
 
@@ -206,7 +212,8 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
     lines = [
         f"# Written by `mmvad data new`: look at the lines with {TODO}. docs/OWN_DATA.md says what each key is.",
         f"# {len(names_of(seen))} videos with features of {width} columns.",
-        f"title: {folder.resolve().name}",
+        *_name(folder.resolve().name),
+        f"title: {_yaml(folder.resolve().name)}",
         "classes:                    # key: prompt; the normal class first",
         *_classes(records, _with_events(seen, events)),
         "headline: ap                # or auc",
@@ -214,7 +221,7 @@ def _definition(folder: Path, seen: Seen, listed: Path) -> str:
         row_line(seen, records, names),
         audio_line(seen),
         videos_line(folder, listed, records),
-        f"events: {_events(events.relative_to(folder).as_posix(), seen.tables[events])}"
+        f"events: {_events(_yaml(events.relative_to(folder).as_posix()), seen.tables[events])}"
         if events
         else f"# events: events.csv      # {TODO}: video,class,start,end",
         *features_lines(seen, names),
@@ -228,7 +235,7 @@ def audio_line(seen: Seen) -> str:
 
 def videos_line(folder: Path, listed: Path, records: Sequence[Record]) -> str:
     """The line that names the table of videos."""
-    place = listed.relative_to(folder).as_posix()
+    place = _yaml(listed.relative_to(folder).as_posix())
     has_split = any("split" in record.fields for record in records) or not records
     return f"videos: {place}" if has_split else f"videos: {{file: {place}, split: train}}   # {TODO}: which split?"
 
@@ -238,8 +245,8 @@ def features_lines(seen: Seen, names: Collection[str]) -> list[str]:
     return [
         "features:",
         f"  name: own                 # {TODO}: what the picture was read with",
-        f'  visual: "{_with_tail(seen, seen.visual, names)}"',
-        *([f'  audio: "{_with_tail(seen, seen.audio, names)}"'] if seen.audio else []),
+        f"  visual: {_quoted(_with_tail(seen, seen.visual, names))}",
+        *([f"  audio: {_quoted(_with_tail(seen, seen.audio, names))}"] if seen.audio else []),
     ]
 
 
@@ -265,6 +272,25 @@ def _events(place: str, records: Sequence[Record]) -> str:
     return f"{{file: {place}, unit: seconds}}"
 
 
+def _name(folder: str) -> list[str]:
+    """The line that gives the benchmark a name, where the folder's cannot stand for it."""
+    plain = re.sub(r"[^A-Za-z0-9_.+-]", "_", folder)
+    name = plain if plain[:1].isalpha() and plain not in BENCHMARKS else f"my_{plain}"
+    return [f"name: {name}"] if name != folder else []
+
+
+def _yaml(text: str) -> str:
+    """A text so that YAML reads it as that text; quoted where it would take it for something else."""
+    with suppress(YAMLError):
+        if parse_yaml(f"[{text}]") == [text]:
+            return text
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _with_events(seen: Seen, events: Path | None) -> set[str]:
     """The videos that have events."""
     records = [r for r in seen.tables.get(events or Path(), []) if r.fields.get("events") != []]
@@ -282,7 +308,8 @@ def _classes(records: Sequence[Record], eventful: set[str]) -> list[str]:
     prompts = {
         key: "normal" if i == 0 else re.sub(r"(?<=[a-z])(?=[A-Z])|[_-]", " ", key).lower() for i, key in enumerate(keys)
     }
-    return [f'  "{key}": {prompt} {note if i == 0 else ""}'.rstrip() for i, (key, prompt) in enumerate(prompts.items())]
+    quoted = {_quoted(key): _yaml(prompt) for key, prompt in prompts.items()}
+    return [f"  {key}: {prompt} {note if i == 0 else ''}".rstrip() for i, (key, prompt) in enumerate(quoted.items())]
 
 
 def row_line(seen: Seen, records: Sequence[Record], names: Collection[str]) -> str:

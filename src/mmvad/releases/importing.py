@@ -12,7 +12,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from mmvad.bank.bank import is_bank, open_bank
+from mmvad.bank.bank import is_bank, open_bank, renew_facts
 from mmvad.bank.index import BankVideo, Rows, bank_video, content_hash, pack
 from mmvad.bank.writer import BankWriter, partial_of
 from mmvad.benchmarks.benchmark import Split
@@ -77,7 +77,9 @@ def import_release(
     key = plan.fingerprint(dtype)
     how = describe(plan, options, subset, dtype, key)
     if is_bank(out) and same_content(plan, out, key, dtype, overwrite, progress):
-        print(f"{out}: the bank has exactly this content already; nothing to do")
+        renewed = renew_facts(open_bank(out), plan.release.benchmark, plan.release.layout.features)
+        now = "what the benchmark's file says of it is written anew" if renewed else "nothing to do"
+        print(f"{out}: the bank has exactly this content already; {now}")
         return out
     _check_space(plan, out, dtype)
     print(_summary(plan, options, dtype, out))
