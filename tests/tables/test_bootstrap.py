@@ -11,7 +11,12 @@ from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
 from mmvad.tables import bootstrap
 from mmvad.tables.bootstrap import interval, resampled_metric, video_weights
-from tests.tables.made_up import scored
+from mmvad.tables.definitions import FRAME
+from mmvad.tables.frame import collect
+from mmvad.tables.resampling import Resampler
+from mmvad.tables.results import Results
+from mmvad.tables.scored import Truths
+from tests.tables.made_up import make_run, scored
 
 
 def by_hand(videos: list[ScoredVideo], metric: str, weights: np.ndarray) -> list[float | None]:
@@ -74,6 +79,20 @@ def test_shared_seeds_are_drawn_together() -> None:
     assert interval(row, base) == pytest.approx((1, 1))
     low, high = interval({seed + 10: figures for seed, figures in row.items()}, base)
     assert high - low > 2
+
+
+def test_folds_are_drawn_apart(results_bank: Path, tmp_path: Path) -> None:
+    """Folds of as many test videos hold other ones: the same draws would move all folds together."""
+    make_run(tmp_path, results_bank)
+    (record,) = Results(collect([tmp_path]).frame).records
+    resampler = Resampler(Truths(), 40)
+    whole, one, other = (
+        resampler._of({**record, "data.fold": fold, "identity": fold}, FRAME["ap"]) for fold in ("", "a", "b")
+    )
+    videos = scored(results_bank, 2.0, 0)
+    np.testing.assert_array_equal(whole, resampled_metric(videos, "ap", video_weights(len(videos), 40)))
+    assert abs(np.corrcoef(one, other)[0, 1]) < 0.6
+    assert abs(np.corrcoef(whole, one)[0, 1]) < 0.6
 
 
 def test_too_few_videos_is_an_error() -> None:

@@ -10,8 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mmvad.config.load import dump, load_config
 from mmvad.errors import UserError
+from mmvad.runs import RunFolder
 from mmvad.tables.frame import collect, config_columns, write_frame
+from tests.own import write_own
 from tests.tables.made_up import make_run
 
 
@@ -82,6 +85,17 @@ def test_broken_and_unfinished_folders_are_left_out_and_named(results_bank: Path
     assert found.unfinished == (killed,)
     assert {path.name for path, _ in found.broken} == set(cases)
     assert all(reason for _, reason in found.broken)
+
+
+def test_an_unfinished_run_of_a_users_benchmark_is_one_of_that_benchmark(tmp_path: Path, results_bank: Path) -> None:
+    make_run(tmp_path, results_bank)
+    config = load_config([Path("small")], [f"benchmark={write_own(tmp_path / 'own')}", "seed=3"])
+    killed = RunFolder(tmp_path / "killed")
+    killed.path.mkdir()
+    killed.config.write_text(dump(config))
+    killed.manifest.write_text("{}")
+    (told,) = collect([tmp_path]).unfinished_configs
+    assert (told["benchmark"], told["seed"], told["model.name"]) == ("yard", 3, "dual_stream")
 
 
 def test_a_copy_without_scores_does_not_stand_in_for_the_run(results_bank: Path, tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_interval_is_of_the_figure_in_the_table(
     results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One resample that draws each video once is the test set itself."""
-    monkeypatch.setattr("mmvad.tables.resampling.video_weights", lambda videos, n: np.ones((n, videos)))
+    monkeypatch.setattr("mmvad.tables.resampling.video_weights", lambda videos, n, _: np.ones((n, videos)))
     for quirk in ("off", "on"):
         for modalities in ("v", "vat"):
             changes = [f"modalities={modalities}", f"quirks.trapezoid_ap={quirk}"]

@@ -67,6 +67,16 @@ def test_a_row_a_configuration_a_column_a_target(runs: Path) -> None:
     assert found.notes.count("XD-Violence: I3D") == 1
 
 
+def test_runs_with_other_text_weights_are_another_row(runs: Path) -> None:
+    made = make_run(runs, runs.parent / "bank", ["model.text.weights=other.pt"])
+    leave(made, "xd_violence", "ap", 0.1)
+    found = table(runs)
+    assert found is not None
+    ours = [row for row in found.rows if row.lead[0].startswith("ours")]
+    assert sorted(row.seeds for row in ours) == [(0,), (0, 1)]
+    assert any("model.text.weights=" in row.lead[0] for row in ours)
+
+
 def test_its_own_bank_is_no_target(runs: Path) -> None:
     before = table(runs)
     for report in runs.glob("*/report.json"):

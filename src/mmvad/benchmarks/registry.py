@@ -64,6 +64,11 @@ def benchmark(written: str | Path, fold: str | None = None) -> Benchmark:
     return found if fold is None else found.in_fold(fold)
 
 
+def known_benchmark(name: str) -> Benchmark:
+    """The benchmark that a run, a bank or a checked configuration calls so: what they brought goes before any file."""
+    return BENCHMARKS.get(name) or _own.get(name) or benchmark(name)
+
+
 def own_benchmark(name: str) -> Benchmark | None:
     """The user's benchmark of that name, whose file was read before; None for one that comes with mmvad."""
     return _own.get(name)

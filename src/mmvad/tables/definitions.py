@@ -12,8 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.benchmarks.registry import own_benchmark
+from mmvad.benchmarks.registry import known_benchmark, own_benchmark
 from mmvad.config.load import load_config, plain
 from mmvad.config.shipped import find_file
 from mmvad.metrics.frame_metrics import FRAME_METRICS
@@ -153,7 +152,7 @@ def switches(benchmark: str) -> set[str]:
 
 def headline(benchmark: str) -> Metric:
     """The metric that the benchmark is known for, of the combined score."""
-    return FRAME[benchmark_named(benchmark).headline]
+    return FRAME[known_benchmark(benchmark).headline]
 
 
 def main_metrics(benchmark: str) -> list[Metric]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import known_benchmark
 from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.published import Published
@@ -135,7 +135,7 @@ class FilledTable:
     def name(self) -> str:
         number = self.key if self.key[0] in "IVX" else ""
         kind = f"Table {number}" if number else "Fig. 5 as a table" if self.key == "Fig5" else "Table"
-        return f"{kind}. {self.title} ({benchmark_named(self.benchmark).title})"
+        return f"{kind}. {self.title} ({known_benchmark(self.benchmark).title})"
 
     @property
     def file_name(self) -> str:

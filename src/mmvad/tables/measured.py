@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 
-from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.benchmarks.registry import own_benchmark
+from mmvad.benchmarks.registry import known_benchmark, own_benchmark
 from mmvad.config.load import load_config, plain
 from mmvad.config.shipped import find_file
 from mmvad.models.method import Method, Variant
@@ -153,7 +152,7 @@ def peer_notes(peers: Sequence[Measured], benchmark: str) -> list[str]:
     imported = [peer.title for peer in peers if peer.imported]
     notes += [f"{', '.join(imported)}: {NOT_TRAINED}"] if imported else []
     if unknown:
-        title = benchmark_named(benchmark).title
+        title = known_benchmark(benchmark).title
         notes.append(f"settings not compared: {PEER_FILES} has no file for {title} of {', '.join(unknown)}")
     return notes
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import known_benchmark
 from mmvad.config.schema import CHOSEN
 from mmvad.tables.bootstrap import LEVEL
 from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
@@ -102,7 +102,7 @@ def _by(records: Mapping[str, Sequence[Record]], key: str) -> dict[Any, list[str
 
 
 def _size_notes(benchmark: str, records: Mapping[str, Sequence[Record]]) -> list[str]:
-    official = benchmark_named(benchmark).official_counts["test"]
+    official = known_benchmark(benchmark).official_counts["test"]
     sizes = _by(records, "test_videos")
     other = {size: f" ({', '.join(sizes[size])})" if len(sizes) > 1 else "" for size in sorted(sizes)}
     found = ", ".join(f"{size}{names}" for size, names in other.items() if size != official)

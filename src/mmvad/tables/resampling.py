@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
@@ -73,7 +74,8 @@ class Resampler:
         key = (record["identity"], metric.name)
         if key not in self._figures:
             videos = scored_run(record, self.truths)
-            weights = video_weights(len(videos), self.resamples)
+            fold, _ = repetition(record)  # other videos, so other draws, even where there are as many of them
+            weights = video_weights(len(videos), self.resamples, zlib.crc32(fold.encode()))
             trapezoid = bool(record.get("quirks.trapezoid_ap"))
             self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights, trapezoid=trapezoid)
         return self._figures[key]

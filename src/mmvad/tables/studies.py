@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
-from mmvad.benchmarks.registry import own_benchmark
+from mmvad.benchmarks.registry import known_benchmark, own_benchmark
 from mmvad.config.shipped import find_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.sweeps.definition import OVERLAY, Sweep
@@ -192,7 +192,7 @@ def _heading(sweep: Sweep) -> str:
 
 def has_sound(benchmark: str) -> bool:
     """Whether rows that use sound can be run; UCF-Crime's videos are silent."""
-    return benchmark_named(benchmark).audio == "required"
+    return known_benchmark(benchmark).audio == "required"
 
 
 def _sweep_file(name: str) -> Path:

@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.benchmarks.registry import benchmark as benchmark_named
+from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.models.outside import OURS
 from mmvad.runs import RunFolder, read_json
 from mmvad.tables.definitions import SPELLED, Metric, headline
+from mmvad.tables.expected import WEIGHTS
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
 from mmvad.tables.frame import REPEATED, RUN_COLUMNS, data_of, folds_of, method_of
 from mmvad.tables.marks import mark_notes, quirks_of
@@ -52,14 +53,16 @@ def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
     if not found:
         return None
     columns = sorted({test.column for _, tests in found for test in tests})
-    groups: dict[tuple[str, str], list[tuple[Record, list[Tested]]]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[tuple[Record, list[Tested]]]] = defaultdict(list)
     for record, tests in found:
-        groups[record["recipe"], data_of(record)].append((record, tests))
-    first = next(iter(groups.values()))[0][0]
+        groups[record["recipe"], record.get(WEIGHTS), data_of(record)].append((record, tests))
+    first: dict[str, Record] = {}
+    for (record, _), *_ in groups.values():
+        first.setdefault(record.get("model.name", OURS), record)
     rows = tuple(_row(results, benchmark, runs, columns, first) for runs in groups.values())
     own = headline(benchmark)
     metrics = (own, *(Metric("combined", column[2], _heading(column, columns)) for column in columns))
-    title = benchmark_named(benchmark).title
+    title = known_benchmark(benchmark).title
     notes = [
         f"trained on {title}; the first column is its own test set, the others were never trained on",
         "a column's metric is the one that its benchmark is known for, of the combined score",
@@ -107,7 +110,7 @@ def _heading(column: tuple[str, str, str, bool], columns: Sequence[tuple[str, st
 
 def _title(name: str) -> str:
     try:
-        return benchmark_named(name).title
+        return known_benchmark(name).title
     except UserError:  # a user's benchmark, whose file is not here
         return name
 
@@ -117,14 +120,15 @@ def _row(
     benchmark: str,
     runs: Sequence[tuple[Record, list[Tested]]],
     columns: Sequence[tuple[str, str, str, bool]],
-    first: Record,
+    first: Mapping[str, Record],
 ) -> FilledRow:
+    """A row; `first` has each model's first one, from which its others are told apart."""
     records = [record for record, _ in runs]
     record = records[0]
     method = method_of(record)
     name = method.title if method else OURS_NAME
-    apart = _apart(record, first) if record.get("model.name", OURS) == first.get("model.name", OURS) else []
-    label = f"{name} ({first_few(apart, 2)})" if apart and record is not first else name
+    apart = _apart(record, first[record.get("model.name", OURS)])
+    label = f"{name} ({first_few(apart, 2)})" if apart else name
     return FilledRow(
         (label, SPELLED[record["modalities"]]),
         (cell(results, headline(benchmark), records), *(_cell(runs, column) for column in columns)),
@@ -146,7 +150,7 @@ def _cell(runs: Sequence[tuple[Record, list[Tested]]], column: tuple[str, str, s
 
 
 def _apart(record: Record, first: Record) -> list[str]:
-    """Where a configuration differs from the first row's, as `key=value`."""
+    """Where a configuration differs from that of its model's first row, as `key=value`."""
     left_out = {*RUN_COLUMNS, *REPEATED, "modalities"}
     keys = [key for key in record if key not in left_out and not equal(record[key], first.get(key))]
     return [written(key, record[key]) for key in keys]
