@@ -1,21 +1,12 @@
 """Run folders as one tidy frame: one row for each run, score and metric, with the whole configuration beside it.
 
 Columns: who ran (`run`, `path`, `identity`, `recipe`, `bank_hash`, `precision`, `device`, ...), every key of the
-configuration under its dotted name, then `score`, `metric`, `class`, `value`, `unit` and `reason`.
-
-score        metric                                                    class
-combined     ap, auc, ano_auc                                          all, or one abnormal class (ap, auc)
-coarse       the same                                                  the same
-fine         the same                                                  the same
-events       map@0.1 .. map@0.5, map_avg, as the field computes them   all, or one class
-events_clean the same, as the papers describe them                     all, or one abnormal class
-cost         trainable_parameters, train_seconds, test_fps, test_snippets (a second)   all
+configuration under its dotted name, then what `report_values` says of a figure.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,8 +23,8 @@ from mmvad.models.method import Method
 from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
 from mmvad.system.progress import track
+from mmvad.tables.report_values import FIGURE_COLUMNS, figures_of
 
-MAP_SCORES = {"published": "events", "clean": "events_clean"}
 RUN_COLUMNS = (
     *("run", "path", "identity", "recipe", "schema", "bank_hash", "bank", "features", "test_videos"),
     *("precision", "device", "versions", "finished"),
@@ -42,14 +33,6 @@ NOTED = "method"
 """A column that only runs of models from outside, and scores from elsewhere, have: what is told of their method."""
 REPEATED = ("seed", "data.fold")
 """What tells the runs of one row apart: with what they were begun, and on which of a benchmark's splits."""
-FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
-_NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
-_UNITS = {
-    "trainable_parameters": "count",
-    "train_seconds": "seconds",
-    "test_fps": "frames/s",
-    "test_snippets": "snippets/s",
-}
 
 
 @dataclass(frozen=True)
@@ -132,10 +115,7 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
     settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
     run = {**_origin(folder, report, manifest), **settings}
-    figures = [*_frame_figures(report), *_event_figures(report), *_costs(report, manifest)]
-    for figure in figures:
-        _check(figure)
-    return [{**run, **figure} for figure in figures]
+    return [{**run, **figure} for figure in figures_of(report, manifest)]
 
 
 def settings_of(tree: dict[str, Any]) -> dict[str, Any]:
@@ -213,55 +193,6 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
         "finished": manifest.get("finished"),
         **({NOTED: json.dumps(noted)} if noted is not None else {}),
     }
-
-
-def _frame_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for score, part in report["scores"].items():
-        yield from _records(score, "all", part)
-        for key, figures in part["classes"].items():
-            yield from _records(score, key, figures)
-
-
-def _event_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for variant, part in report["map"].items():
-        yield from _records(MAP_SCORES[variant], "all", part)
-        for key, figures in part["classes"].items():
-            yield from _records(MAP_SCORES[variant], key, figures)
-
-
-def _records(score: str, of_class: str, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, value in part.items():
-        if name not in _NOT_METRICS:
-            yield _record(score, _metric_name(name), value, part["reasons"].get(name), of_class)
-
-
-def _metric_name(name: str) -> str:
-    """mAP's "0.1" and "mean" under the names that published figures use."""
-    return "map_avg" if name == "mean" else f"map@{name}" if name[0].isdigit() else name
-
-
-def _costs(report: dict[str, Any], manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    seconds = manifest.get("test_seconds")
-    untimed = "not known of scores from elsewhere" if "foreign" in report else "the run's manifest has no times"
-    yield _record("cost", "trainable_parameters", report["trainable_parameters"], untimed)
-    yield _record("cost", "train_seconds", manifest.get("train_seconds"), untimed)
-    yield _record("cost", "test_fps", report["frames"] / seconds if seconds else None, untimed)
-    yield _record("cost", "test_snippets", report["snippets"] / seconds if seconds else None, untimed)
-
-
-def _record(
-    score: str, metric: str, value: float | None, reason: str | None = None, of_class: str = "all"
-) -> dict[str, Any]:
-    reason = (reason or "not reported") if value is None else None
-    unit = _UNITS.get(metric, "fraction")
-    return {"score": score, "metric": metric, "class": of_class, "value": value, "unit": unit, "reason": reason}
-
-
-def _check(figure: dict[str, Any]) -> None:
-    """Raises ValueError for a figure that would be a NaN in a table."""
-    value = figure["value"]
-    if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-        raise ValueError(f"{figure['score']} {figure['metric']} is {value!r}")
 
 
 def _frame(kept: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:

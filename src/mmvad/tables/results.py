@@ -16,7 +16,7 @@ import pandas as pd
 from mmvad.models.outside import OURS
 from mmvad.tables.definitions import Metric, Row, Settings, switches, usual
 from mmvad.tables.filled import Cell
-from mmvad.tables.frame import FIGURE_COLUMNS
+from mmvad.tables.report_values import FIGURE_COLUMNS
 
 Record = dict[str, Any]
 LONGEST_VALUE = 40
