@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import PLANTED
-from mmvad.figures.run_figures import FRAME_CURVES, draw_figures, draw_frame_curve
+from mmvad.figures.run_figures import FRAME_CURVES, draw_figures, draw_frame_curve, row_seconds
 from mmvad.metrics.evaluate import ScoredVideo
 from tests.tables.made_up import scored
 
@@ -42,3 +43,10 @@ def test_what_chance_has_is_named(results_bank: Path, tmp_path: Path, monkeypatc
     frames = sum(video.snippets for video in videos) * 16
     share = sum(end - start for video in videos for start, end in video.intervals) / frames
     assert chance == [[pytest.approx(share)] * 2, [0, 1]]
+
+
+def test_a_video_of_its_own_frame_rate_lasts_its_own_time(results_bank: Path) -> None:
+    video = scored(results_bank, 2.0, 0)[0]
+    usual, own = row_seconds(PLANTED, video), row_seconds(PLANTED, replace(video, fps=48.0))
+    np.testing.assert_allclose(usual, video.frame_edges / 24)
+    np.testing.assert_allclose(own, usual / 2)

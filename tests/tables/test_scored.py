@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmvad.bank.bank import open_bank
+from mmvad.benchmarks.timeline import Timing
 from mmvad.cli.main import main
 from mmvad.errors import UserError
-from mmvad.runs import RunFolder
-from mmvad.tables.scored import scored_videos
+from mmvad.runs import RunFolder, write_scores
+from mmvad.tables.scored import _test_videos, scored_videos
 from mmvad.training.train import train
 from tests.runs import configured
 from tests.small import write_bank
+from tests.tables.made_up import scored
 
 
 @pytest.mark.parametrize("state", ["broken", "pulled"])
@@ -38,3 +42,12 @@ def test_the_message_brings_the_scores_back(state: str, tmp_path: Path) -> None:
     assert main(shlex.split(command)[1:]) == 0
     assert (folder.report.read_bytes(), folder.scores.read_bytes()) == (report, scores)
     assert len(scored_videos(folder.path, truth)) == len(truth)
+
+
+def test_scores_come_with_their_videos_timing(results_bank: Path, tmp_path: Path) -> None:
+    made = scored(results_bank, 2.0, 0)
+    write_scores(RunFolder(tmp_path).scores, made)
+    truth = [replace(v, timing=Timing(row_frames=8.0, fps=50.0)) for v in _test_videos(results_bank)]
+    found = scored_videos(tmp_path, truth)
+    assert {video.fps for video in found} == {50.0}
+    assert all((np.diff(video.frame_edges) == 8).all() for video in found)

@@ -170,5 +170,7 @@ def _missing_note(missing: Sequence[str], wanted: int) -> list[str]:
 
 def _joined(video: TruthVideo, own: VideoScores, per: Per) -> ScoredVideo:
     edges = np.arange(own.length + 1, dtype=np.int64) if per == "frame" else video.timing.edges(own.length)
-    coarse, classes, combined = own.coarse, own.classes, own.combined
-    return ScoredVideo(video.name, video.labels, video.events, video.intervals, coarse, classes, combined, edges)
+    outputs = own.coarse, own.classes, own.combined
+    return ScoredVideo(
+        video.name, video.labels, video.events, video.intervals, *outputs, edges=edges, fps=video.timing.fps
+    )

@@ -170,9 +170,9 @@ def _scored(record: dict[str, Any], arrays: Any, per: str) -> ScoredVideo:
     video = ScoredVideo(record["name"], tuple(record["labels"]), events, intervals, coarse, classes, combined)
     if not video.snippets:
         raise ValueError(f"no scores of {video.name}")
-    if per == "row":
-        return replace(video, edges=Timing(**record.get("timing", {})).edges(video.snippets))
-    return replace(video, edges=np.arange(video.snippets + 1, dtype=np.int64))
+    timing = Timing(**record.get("timing", {}))
+    edges = timing.edges(video.snippets) if per == "row" else np.arange(video.snippets + 1, dtype=np.int64)
+    return replace(video, edges=edges, fps=timing.fps)
 
 
 def _manifest(report: dict[str, Any], truth: Truth) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def curve_on(
     axes: Axes, benchmark: Benchmark, video: ScoredVideo, names: Sequence[str] = ("combined", "coarse", "fine")
 ) -> None:
     """Draws one test video's curves of these names, as far as it has them, and shaded ground truth on axes."""
-    rate = benchmark.frames_per_second
+    rate = frame_rate(benchmark, video)
     truth = [(start / rate, end / rate) for start, end in video.intervals]
     scores = {name: values for name, values in frame_scores([video]).items() if name in names}
     scores_on(axes, scores, row_seconds(benchmark, video), truth)
@@ -79,7 +79,12 @@ def curve_on(
 
 def row_seconds(benchmark: Benchmark, video: ScoredVideo) -> np.ndarray:
     """Seconds at which a benchmark video's rows of scores begin, and the last one's end: [n + 1]."""
-    return video.frame_edges / benchmark.frames_per_second
+    return video.frame_edges / frame_rate(benchmark, video)
+
+
+def frame_rate(benchmark: Benchmark, video: ScoredVideo) -> float:
+    """Frames a second of a test video: its own, or else its benchmark's."""
+    return video.fps or benchmark.frames_per_second
 
 
 def scores_on(

@@ -35,6 +35,7 @@ class ScoredVideo:
         class_probabilities: softmax over classes, float [n, C], normal first; None likewise.
         combined: the method's own score, float [n], where it is not the larger one of the two; None where it is.
         edges: the frames at which rows begin, and the last one's end, int64 [n + 1]; None for snippets of 16 frames.
+        fps: its frames a second, where it has others than its benchmark; for axes in seconds, no figure needs it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class ScoredVideo:
     class_probabilities: np.ndarray | None
     combined: np.ndarray | None = None
     edges: np.ndarray | None = None
+    fps: float | None = None
 
     @property
     def snippets(self) -> int:

@@ -18,7 +18,7 @@ from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name
 from mmvad.figures.pictures import save
-from mmvad.figures.run_figures import curve_on, row_seconds
+from mmvad.figures.run_figures import curve_on, frame_rate, row_seconds
 from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
@@ -130,7 +130,7 @@ def _shots(media: Path | None, benchmark: Benchmark, video: ScoredVideo) -> list
     file = media_file(media, video.name) if media else None
     if file is None:
         return []
-    rate = benchmark.frames_per_second
+    rate = frame_rate(benchmark, video)
     _warn_of_drift(file, video, rate)
     truth = [(start / rate, end / rate) for start, end in video.intervals]
     scores = frame_scores([video])["combined"]
@@ -152,6 +152,6 @@ def _warn_of_drift(file: Path, video: ScoredVideo, rate: float) -> None:
     if seconds and not fill(round(frames / SNIPPET_FRAMES), rate, seconds):
         lasts = frames / rate
         LOG.warning(
-            f"warning: {file}: {frames} frames at the benchmark's {rate:g} frames/s last {lasts:.1f} s, the video "
+            f"warning: {file}: {frames} frames at its {rate:g} frames/s last {lasts:.1f} s, the video "
             f"{seconds:.1f} s: its frames may show another time than the curve"
         )

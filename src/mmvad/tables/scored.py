@@ -86,7 +86,16 @@ def _made_again(folder: Path) -> str:
 
 def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> ScoredVideo:
     coarse, classes = (arrays.get(f"{video.name}/{part}") for part in ("coarse", "classes"))
-    joined = ScoredVideo(video.name, video.labels, video.events, video.intervals, coarse, classes, edges=video.edges)
+    joined = ScoredVideo(
+        video.name,
+        video.labels,
+        video.events,
+        video.intervals,
+        coarse,
+        classes,
+        edges=video.edges,
+        fps=video.timing.fps,
+    )
     if joined.snippets != video.snippets:
         raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=f"{video.snippets}, as in the bank")
     return joined

@@ -38,6 +38,7 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[Scor
             coarse[i] if coarse else None,
             classes[i] if classes else None,
             edges=v.edges,
+            fps=v.timing.fps,
         )
         for i, v in enumerate(scored.videos)
     ]
