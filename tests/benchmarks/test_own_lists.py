@@ -99,6 +99,16 @@ def test_a_table_for_each_split(tmp_path: Path) -> None:
     assert read(file) == expected
 
 
+def test_a_list_without_frames_cannot_say_what_a_share_of_a_video_is(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    (tmp_path / "train.txt").write_text("calm/a.mp4\nbrawl/b.mp4\n")
+    change(file, "videos: videos.csv", "videos: {file: train.txt, form: ucf_crime, split: train}")
+    change(file, "events: events.csv\n", "")
+    change(file, "row: 8", "row: {video: 32}")
+    with pytest.raises(UserError, match="frames of a are not said"):
+        read(file)
+
+
 def test_several_classes_and_overlapping_events(tmp_path: Path) -> None:
     file = write_own(tmp_path)
     change(tmp_path / "videos.csv", "v13,test,brawl", "v13,test,theft;brawl")

@@ -119,6 +119,6 @@ def test_whatever_folder_and_classes_are_called_the_file_is_read(
             np.save(place / 'vi "su" al' / f"v{i}.npy", np.ones((10, 4), np.float32))
             table.writerow([f"v{i}", "test" if i > 3 else "train", classes[i % 2], 160])
     (place / 'vi "su" al' / "v0.npy").write_bytes(b"cut off")
-    made = benchmark(write_first_file(place)[0])
+    made = benchmark(write_first_file(place)[0][0])
     assert set(made.class_keys) == {*classes}
     assert sum(map(len, read_videos(made, None).values())) == 8

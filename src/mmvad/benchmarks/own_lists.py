@@ -188,10 +188,6 @@ class _Reader:
             return Timing(fps=fps)
         frames = _number(record, "frames", whole=True)
         row = self.definition.row
-        if row.video is not None and frames is None and record.fields:
-            problem = f"frames of {name} are not said"
-            fix = "add the column `frames`: a row stands for a share of the whole video"
-            raise UserError(record.where, problem, fix=fix)
         per_row = None
         if row.video is None:
             seconds = row.seconds or 0.0
@@ -206,6 +202,9 @@ class _Reader:
             video = entry.video
             if video.timing.frames is None and video.name in lengths and self.definition.frames == "raw":
                 video = replace(video, timing=replace(video.timing, frames=lengths[video.name]))
+            if self.definition.row.video is not None and video.timing.frames is None:
+                fix = "add the column `frames`: a row stands for a share of the whole video"
+                raise UserError(entry.where, f"frames of {video.name} are not said", fix=fix)
             own = tuple(events.get(video.name, ())) if video.split == "test" else ()
             self._check_video(entry, video, own)
             spans = tuple((event.start, event.end) for event in own)
