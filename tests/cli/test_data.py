@@ -75,6 +75,6 @@ def test_neither_banks_nor_benchmarks_need_torch() -> None:
 def test_new_begins_with_the_facts_of_a_public_benchmark(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "a.npy", np.zeros((3, 4), np.float32))
     assert run("new", tmp_path, "--like", "ubnormal") == 0
-    assert "ubnormal.yaml: 4 places marked TODO want you" in capsys.readouterr().out
+    assert "ubnormal.yaml: written; 4 lines marked TODO to look at" in capsys.readouterr().out
     with pytest.raises(UserError, match="did you mean: tad"):
         run("new", tmp_path, "--like", "tda")

@@ -178,7 +178,7 @@ def test_a_users_benchmark_has_a_table_of_what_was_measured_on_it(tmp_path: Path
     filled = fill(wanted, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0))
     assert row(filled, "RTFM 2021").cells[0].mean is not None
     assert row(filled, "ours").lead[2] == "-"
-    assert row(filled, "ours").absent == "mmvad sweep run compare --benchmark yard"
+    assert row(filled, "ours").absent == f"mmvad sweep run compare --benchmark {own.written}"
     assert "methods" in [table.key for table in tables_named(None, own.name)]
 
 

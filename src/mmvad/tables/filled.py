@@ -75,7 +75,6 @@ class FilledRow:
     paper: tuple[Published | None, ...] = ()
     difference: Difference | None = None
     seeds: tuple[int, ...] = ()
-    folds: tuple[str, ...] = ()
     base: bool = False
     ours: bool = True
     select: str = "last"
@@ -84,6 +83,7 @@ class FilledRow:
     reconstruction: bool = False
     quirks: tuple[str, ...] = ()
     elsewhere: tuple[str, ...] = ()
+    folds: tuple[str, ...] = ()
 
     @property
     def selected_on_test(self) -> bool:
