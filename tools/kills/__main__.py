@@ -9,6 +9,7 @@ anything was. Commands run in forked processes that have the libraries already, 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import random
 import signal
@@ -135,8 +136,10 @@ def _start(job: Job, inputs: Path, out: Path) -> int:
     """The process of a forked command: a group of its own, its words in a file beside its results."""
     out.mkdir(parents=True, exist_ok=True)
     sys.stdout.flush()
+    gc.freeze()  # what the parent has lying about is not the child's to take apart: its threads are not there
     process = os.fork()
     if process:
+        gc.unfreeze()
         return process
     code = 70
     try:

@@ -8,6 +8,7 @@ end, a half-written bank, or "nothing is wrong" before a refused import. Videos:
 from __future__ import annotations
 
 import argparse
+import gc
 import multiprocessing
 import os
 import shutil
@@ -60,11 +61,15 @@ def _all(jobs: Sequence[tuple[str, int]], folder: Path, processes: int, until: f
     """How each ended, in forked processes; the rest is left out once the time is over."""
     found: list[Found] = []
     fork = multiprocessing.get_context("fork")
-    with fork.Pool(processes, _begin, (folder, until), maxtasksperchild=500) as pool:
-        for one in pool.imap_unordered(_try, jobs, chunksize=10):
-            found += [one] if one[2] else []
-            if len(found) % 500 == 0 and one[2]:
-                print(f"{len(found)} of {len(jobs)}", file=sys.stderr, flush=True)
+    gc.freeze()  # what the parent has lying about is not the children's to take apart: its threads are not there
+    try:
+        with fork.Pool(processes, _begin, (folder, until), maxtasksperchild=500) as pool:
+            for one in pool.imap_unordered(_try, jobs, chunksize=10):
+                found += [one] if one[2] else []
+                if len(found) % 500 == 0 and one[2]:
+                    print(f"{len(found)} of {len(jobs)}", file=sys.stderr, flush=True)
+    finally:
+        gc.unfreeze()
     return found
 
 
