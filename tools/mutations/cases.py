@@ -132,13 +132,13 @@ def _release(whole: Path, folder: Path, seed: int, harm: Callable[[Path, int], o
 
 def _check_and_import(folder: Path, what: list[str], options: list[str]) -> str:
     """How the two verbs ended; wrong where they disagree, or leave anything of a refused import."""
-    out = folder / "bank"
+    out, before = folder / "bank", {path.name for path in folder.iterdir()}  # the damage may have moved a file here
     checked = _run("data", "check", *what, "--full-list", str(folder / "list.txt"), *options)
     imported = _run("data", "import", *what, "--out", str(out), *options)
     if wrong := next((outcome for outcome in (checked, imported) if outcome.startswith("wrong")), ""):
         return wrong
     if imported == "refused":
-        left = {path.name for path in folder.iterdir()} - {"release", "list.txt"}
+        left = {path.name for path in folder.iterdir()} - {*before, "list.txt"}
         return "wrong: half-written" if left else "wrong: check passed" if checked == "ran" else f"{checked}, refused"
     try:
         for bank in [out] if is_bank(out) else sorted(out.iterdir()):  # one a fold
