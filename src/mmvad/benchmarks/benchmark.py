@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from mmvad.benchmarks.definition import Definition, RowSpan, Split
 from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError, nearest_name
-
-if TYPE_CHECKING:
-    from mmvad.benchmarks.definition import Definition, RowSpan
-
-Split = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
@@ -116,8 +112,6 @@ class Benchmark:
     @property
     def row(self) -> RowSpan:
         """What a row of its features stands for."""
-        from mmvad.benchmarks.definition import RowSpan
-
         return self.definition.row if self.definition else RowSpan(frames=16)
 
     @property

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 
-from mmvad.benchmarks.benchmark import Split
 from mmvad.errors import UserError, nearest_name
 from mmvad.sections import Count, NoSwitch, Positive, Section
 from mmvad.system.plain_yaml import key_place, load_yaml
+
+Split = Literal["train", "test"]
 
 
 class RowSpan(Section):

@@ -108,7 +108,6 @@ def _run_scores(path: Path, truths: Truths) -> RunScores:
     remember_benchmark(folder)
     recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None
     videos = own_videos(folder, report["bank_hash"], recorded, truths)
-    remember_benchmark(folder)
     benchmark = benchmark_named(report["config"]["benchmark"])
     return RunScores(path.resolve().name, benchmark, report["bank_hash"], videos, report["select"])
 
