@@ -17,7 +17,7 @@ from mmvad.models.model import Batch, Model
 from mmvad.system.device import training_device
 from mmvad.training.epoch_losses import EpochLosses
 from mmvad.training.module import AnomalyModule
-from mmvad.training.train import make_trainer
+from mmvad.training.trainer import make_trainer
 from tests.small import WIDTH, batch
 
 SIZES = (7, 7, 3)

@@ -123,6 +123,35 @@ def test_an_interrupt_says_how_to_go_on(asked: signal.Signals, code: int, bank: 
     assert "Traceback" not in text
 
 
+@pytest.mark.parametrize("verb", ["train", "test"])
+@pytest.mark.parametrize(("asked", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_of_the_scoring_is_one(
+    asked: signal.Signals,
+    code: int,
+    verb: str,
+    bank: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Lightning makes an exit with code 1 of it, and leaves Ctrl-C ignored."""
+    words, plain = arguments(bank, tmp_path), train_module.AnomalyModule.predict_step
+    if verb == "test":
+        words = ["test", str(train(configured(bank, tmp_path)).path)]
+
+    def interrupted(module: Any, *arguments: Any) -> Any:
+        os.kill(os.getpid(), asked)
+        return plain(module, *arguments)
+
+    before = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(train_module.AnomalyModule, "predict_step", interrupted)
+        assert main(words) == code
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGINT) is before
+    assert main(words) == 0
+
+
 # Two at once
 
 

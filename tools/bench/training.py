@@ -25,7 +25,7 @@ from mmvad.models.text_encoder import TextEncoder, build_text_encoder
 from mmvad.system.device import Device
 from mmvad.training.build import Widths
 from mmvad.training.module import AnomalyModule
-from mmvad.training.train import make_trainer
+from mmvad.training.trainer import make_trainer
 from tools.bench.made import SHORTEST
 
 WIDTHS = Widths(512, 128)

@@ -16,6 +16,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,6 +150,8 @@ def _start(job: Job, inputs: Path, out: Path) -> int:
         os.dup2(log, 1)
         os.dup2(log, 2)
         code = mmvad(job.words(inputs, out))
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

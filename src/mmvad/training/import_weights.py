@@ -23,7 +23,8 @@ from mmvad.system.log import LOG, log_to
 from mmvad.training.checkpoints import RunCheckpoints
 from mmvad.training.module import AnomalyModule
 from mmvad.training.prepare import Prepared, prepare
-from mmvad.training.train import assemble, finish_run, make_trainer, manifest_of, say_what
+from mmvad.training.train import assemble, finish_run, manifest_of, say_what
+from mmvad.training.trainer import make_trainer
 
 WRAPPINGS = ("model_state_dict", "state_dict", "model")
 """Under which names public codes keep a state dict beside other things."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -29,7 +26,6 @@ from mmvad.runs import RunFolder, read_manifest, write_json, write_scores
 from mmvad.system.device import Device
 from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
-from mmvad.system.progress import wants_progress
 from mmvad.training.build import Widths
 from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.training.evaluator import Evaluator
@@ -40,6 +36,7 @@ from mmvad.training.provenance import provenance
 from mmvad.training.run_report import make_report
 from mmvad.training.scoring import ChunkScores, join_chunks
 from mmvad.training.tracking import end_wandb_run, log_finished_run, log_report, run_loggers
+from mmvad.training.trainer import interrupts_pass, make_trainer
 
 Watch = Callable[[int, dict[str, float]], None]
 """Called after each epoch with its number (from 0) and all its figures; what it raises ends the training."""
@@ -153,12 +150,8 @@ def fit(
     if last.is_file():
         epoch = read_checkpoint(last, prepared.identity)["mmvad"]["epoch"]
         LOG.info(f"resuming from {last} (after epoch {epoch + 1})")
-    try:
+    with interrupts_pass():
         trainer.fit(module, data, ckpt_path=last if last.is_file() else None, weights_only=True)
-    except SystemExit as end:  # what Lightning makes of an interrupt
-        if isinstance(end.__context__, KeyboardInterrupt):
-            raise KeyboardInterrupt from end
-        raise
     return checkpoints
 
 
@@ -187,34 +180,9 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
 def score(module: AnomalyModule, scored: ScoringSet, device: Device) -> list[ScoredVideo]:
     """Scores of a set's videos under the weights that the module has."""
     trainer = make_trainer(device, logger=False)
-    batches = cast(list[ChunkScores], trainer.predict(module, scored.loader(), ckpt_path=None))
+    with interrupts_pass():
+        batches = cast(list[ChunkScores], trainer.predict(module, scored.loader(), ckpt_path=None))
     return join_chunks(batches, scored)
-
-
-def make_trainer(device: Device, **options: Any) -> lightning.Trainer:
-    """Lightning's trainer for one device, quiet and deterministic where torch can be; no checkpoints but ours."""
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined] # it would write all twice
-    with quiet_lightning():
-        return lightning.Trainer(
-            accelerator="gpu" if device.torch.type == "cuda" else "cpu",
-            devices=1,
-            precision=device.precision,  # type: ignore[arg-type]
-            enable_checkpointing=any(isinstance(c, RunCheckpoints) for c in options.get("callbacks", [])),
-            enable_progress_bar=wants_progress(),
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            log_every_n_steps=1_000_000,
-            deterministic="warn" if device.torch.type == "cuda" else True,
-            **options,
-        )
-
-
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Lightning's hints (devices found, workers it would like) are not what our users came to read."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    yield
 
 
 def manifest_of(prepared: Prepared) -> dict[str, Any]:
