@@ -21,6 +21,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.add_cleanup(lambda: server.__exit__(None, None, None))
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first: one that came last would keep a single process busy while the others have nothing left."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def field_data() -> Path:
     """The folder with the benchmarks' public lists and reference figures; skips where a clone does not have it."""

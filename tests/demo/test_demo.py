@@ -77,13 +77,13 @@ def test_a_clip_is_the_same_bytes_every_time_and_decodes_to_its_length(tmp_path:
 def test_the_demo_finds_the_events_of_clips_that_it_has_not_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With clips half as long, quickly encoded: most of its minute and a half is rendering and reading pictures."""
+    """With clips less than half as long, quickly encoded: most of its minute and a half is rendering and reading pictures."""
     pytest.importorskip("av", reason="the extra `video` is not installed")
     pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
     from mmvad.demo import render
 
-    monkeypatch.setattr("mmvad.demo.script.SHORTEST", 6.0)
-    monkeypatch.setattr("mmvad.demo.script.LONGEST", 9.0)
+    monkeypatch.setattr("mmvad.demo.script.SHORTEST", 5.0)
+    monkeypatch.setattr("mmvad.demo.script.LONGEST", 7.0)
     monkeypatch.setitem(render._QUALITY, "preset", "ultrafast")
     assert main(["demo-video", "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
