@@ -27,7 +27,7 @@ SWEEPS_ablations := $(foreach target,$(ABLATIONS),$(SWEEPS_$(target)))
 SWEEPS_search := search
 
 .PHONY: $(ABLATIONS) ablations compare search sweep-agent
-.PHONY: help bench demo demo-video report test test-fast lint format lock clean
+.PHONY: help bench demo demo-video report test pytest test-fast lint format lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F '\t' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -95,7 +95,10 @@ sweep-agent: $(READY) $(SWEEP_BANK) ## a W&B sweep and agent for SWEEP=modalitie
 	$(SAY_BENCHMARK)
 	@$(BIN)/mmvad sweep wandb $(SWEEP) $(SWEEP_GIVEN) $(if $(DRY_RUN),,--agent)
 
-test: $(READY) lint ## lint, check types and run all tests
+test: $(READY) ## lint, check types and run all tests, both at once
+	@$(MAKE) --no-print-directory -j2 lint pytest
+
+pytest: $(READY) # all tests alone
 	$(PYTEST)
 
 test-fast: $(READY) ## run the tests that take under ten seconds
