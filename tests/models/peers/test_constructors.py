@@ -44,6 +44,7 @@ DROPOUT = {
     "w_talc": {"hidden.2": 0.7},
     "three_c_net": {f"streams.{i}.hidden.4": 0.7 for i in range(2)},
     "bn_wvad": {},
+    "dsanet": {},
     "random_scores": {},
     "one_class_svm": {},
 }

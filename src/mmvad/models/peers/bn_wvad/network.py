@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.losses.pooling import chosen_first, mean_where
+from mmvad.models.losses.pooling import chosen_first, mean_where, ranks
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.bn_wvad.settings import BnWvadSettings
 from mmvad.models.peers.magnitude import MaskedBatchNorm, convolve, with_total
@@ -114,11 +114,6 @@ def normals_by_rank(distance: Tensor, batch: Batch) -> Tensor:
     video = torch.arange(len(rank), device=rank.device)[:, None]
     key = (rank * len(rank) + video).masked_fill(~open_, rank.numel())
     return key.flatten().argsort(stable=True)
-
-
-def ranks(values: Tensor) -> Tensor:
-    """How many of a row's values stand before each, the largest first and the earlier of equals: [..., n] -> int64."""
-    return values.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
 
 
 def build(setting: Setting, settings: BnWvadSettings) -> BnWvad:
