@@ -6,7 +6,7 @@ are random. Random weights are the same for every run, as published ones would b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -48,6 +48,10 @@ class _QuickGELU(torch.autograd.Function):
         return torch.ops.aten.silu_backward(gradient, steep)
 
 
+Change = Callable[[int, Tensor], Tensor]
+"""From a block's number and what it gives, [N, T, width], to what the next one gets."""
+
+
 class TextEncoder(nn.Module):
     """Sentences of embeddings to text features, through the frozen tower (gradients pass to the embeddings)."""
 
@@ -73,12 +77,16 @@ class TextEncoder(nn.Module):
 
         Returns: [N, output_width], not normalised.
         """
+        return self.unprojected(embeddings, end) @ self.tower.text_projection
+
+    def unprojected(self, embeddings: Tensor, end: Tensor, change: Change | None = None) -> Tensor:
+        """What is projected to the features: [N, width]; `change` is put behind every block."""
         tower, length = self.tower, embeddings.shape[1]
         x = embeddings + tower.positional_embedding[:length].to(embeddings.dtype)
-        for block in tower.transformer.resblocks:
+        for i, block in enumerate(tower.transformer.resblocks):
             x = _block(block, x, [tower.attn_mask[:length, :length]])
-        x = x[torch.arange(len(x), device=x.device), end]
-        return tower.ln_final(x) @ tower.text_projection
+            x = x if change is None else change(i, x)
+        return tower.ln_final(x[torch.arange(len(x), device=x.device), end])
 
     def encode_forest(self, embeddings: Tensor, forest: SentenceForest) -> Tensor:
         """Features of the sentences of a forest: what `forward` gives for each alone.

@@ -40,12 +40,17 @@ DROPOUT = {
     "pel4vad": {"dropout": 0.1},
     "tpwng": {},
     "avadclip": {f"teacher.audio.blocks.{i}.dropout": 0.1 for i in range(3)},
+    "wsal": dict.fromkeys(("embed.2", "semantic.2", "dynamic.2"), 0.8),
+    "w_talc": {"hidden.2": 0.7},
+    "three_c_net": {f"streams.{i}.hidden.4": 0.7 for i in range(2)},
+    "bn_wvad": {},
+    "dsanet": {},
     "random_scores": {},
     "one_class_svm": {},
 }
-UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad"}
+UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net"}
 """Xavier uniform everywhere; others keep what torch draws but for what is tested below."""
-WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa"}
+WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net"}
 """Their biases begin at 0."""
 MANY = 500
 """Of so many weights the largest is near the bound."""

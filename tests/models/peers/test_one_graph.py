@@ -20,7 +20,7 @@ from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-BACKENDS = {"pel4vad": "aot_eager_decomp_partition"}
+BACKENDS = {"pel4vad": "aot_eager_decomp_partition", "bn_wvad": "aot_eager_decomp_partition"}
 """aot_eager is quickest; behind a convolution it expects a layout of GELU's gradient that torch's CPU does not give."""
 
 

@@ -91,5 +91,5 @@ def test_a_layer_that_is_ours_alone_is_named() -> None:
 
 
 def test_other_methods_are_refused() -> None:
-    with pytest.raises(UserError, match=r"'tpwng' has no public weights(.|\n)*one of sultani, hl_net"):
+    with pytest.raises(UserError, match=r"'tpwng' has no public weights(.|\n)*one of sultani, w_talc"):
         public_weights("tpwng")

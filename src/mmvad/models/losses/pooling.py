@@ -110,6 +110,11 @@ def chosen_first(chosen: Tensor) -> Tensor:
     return (~chosen).int().argsort(stable=True)
 
 
+def ranks(values: Tensor) -> Tensor:
+    """How many of a row's values stand before each, the largest first and the earlier of equals: [..., n] -> int64."""
+    return values.argsort(dim=-1, descending=True, stable=True).argsort(dim=-1)
+
+
 def mean_where(values: Tensor, taken: Tensor) -> Tensor:
     """The mean of the values that are taken, bool of the same shape or less at its end; 0 of nothing."""
     taken = taken.reshape(taken.shape + (1,) * (values.dim() - taken.dim())).expand_as(values)
