@@ -77,7 +77,7 @@ def test_a_clip_is_the_same_bytes_every_time_and_decodes_to_its_length(tmp_path:
 def test_the_demo_finds_the_events_of_clips_that_it_has_not_seen(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With clips less than half as long, quickly encoded: most of its minute and a half is rendering and reading pictures."""
+    """With clips less than half as long, quickly encoded: most of its time is rendering and reading pictures."""
     pytest.importorskip("av", reason="the extra `video` is not installed")
     pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
     from mmvad.demo import render

@@ -138,6 +138,8 @@ def test_adagrad_trains(bank: Path, tmp_path: Path, remembering: list[Remembers]
         ("adam", 0.0, "bf16-mixed", True),
         ("adam", 1.0, "bf16-mixed", False),
         ("adagrad", 0.0, "32-true", False),
+        ("sgd", 0.0, "32-true", False),
+        ("rmsprop", 0.0, "32-true", False),
     ],
 )
 def test_the_optimiser_is_one_kernel_where_it_can_be(name: str, clip: float, precision: str, fused: bool) -> None:

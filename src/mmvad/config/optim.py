@@ -40,7 +40,7 @@ SCHEDULES: Mapping[str, Callable[[float, Optim], float]] = {
 
 
 class Optim(Section):
-    name: Literal["adam", "adamw", "adagrad"] = "adam"
+    name: Literal["adam", "adamw", "adagrad", "sgd", "rmsprop"] = "adam"
     """optimiser"""
     learning_rate: Positive = 1e-5
     """initial learning rate"""

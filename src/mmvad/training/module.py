@@ -26,7 +26,13 @@ from mmvad.training.epoch_losses import EpochLosses
 from mmvad.training.schedule import rate_factor
 from mmvad.training.scoring import ChunkScores
 
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
+OPTIMISERS = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adagrad": torch.optim.Adagrad,
+    "sgd": torch.optim.SGD,
+    "rmsprop": torch.optim.RMSprop,
+}
 FUSED = {"adam", "adamw"}
 """One kernel a step on CPU and CUDA alike."""
 

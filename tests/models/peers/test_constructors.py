@@ -26,6 +26,13 @@ TRUNK = {
 HEAD = {"head.2": 0.7, "head.5": 0.7}
 BLOCK = ("attention.output.1", "ffn.2", "ffn.4")
 ATTENTION = ("attention", "dropout", "ffn.2", "ffn.4")
+MSBT = (
+    "within",
+    "among",
+    "fusion.decoder",
+    *(f"fusion.layers.{i}" for i in range(5)),
+    *(f"joined.{i}" for i in range(4)),
+)
 DROPOUT = {
     "sultani": {"layers.2": 0.6, "layers.4": 0.6},
     "hl_net": TRUNK,
@@ -45,10 +52,15 @@ DROPOUT = {
     "three_c_net": {f"streams.{i}.hidden.4": 0.7 for i in range(2)},
     "bn_wvad": {},
     "dsanet": {},
+    "cma_la": {"ffn.2": 0.1, "ffn.4": 0.1},
+    "hyper_vd": {"narrow.2": 0.6, "narrow.5": 0.6}
+    | {f"{graph}.{place}": 0.6 for graph in ("similarity", "distance") for place in ("linear.dropout", "dropout")},
+    "msbt": {"weigh.2": 0.3, "weigh.4": 0.3, "score.2": 0.6, "score.4": 0.6}
+    | {f"{layer}.{place}": p for layer in MSBT for place, p in (("attention", 0.1), ("ffn.2", 0.1), ("dropout", 0.2))},
     "random_scores": {},
     "one_class_svm": {},
 }
-UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net"}
+UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "cma_la"}
 """Xavier uniform everywhere; others keep what torch draws but for what is tested below."""
 WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net"}
 """Their biases begin at 0."""

@@ -20,13 +20,22 @@ from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-BACKENDS = {"pel4vad": "aot_eager_decomp_partition", "bn_wvad": "aot_eager_decomp_partition"}
-"""aot_eager is quickest; behind a convolution it expects a layout of GELU's gradient that torch's CPU does not give."""
+FORWARD = ("cma_la", "hyper_vd", "msbt")
+BACKENDS = {"pel4vad": "aot_eager_decomp_partition", "bn_wvad": "aot_eager_decomp_partition"} | dict.fromkeys(
+    FORWARD, "eager"
+)
+"""aot_eager traces backward steps too; `eager`, three times as quick, says that forward steps are one graph.
+
+Behind a convolution aot_eager expects a layout of GELU's gradient that torch's CPU does not give.
+"""
+SMALLER = {"msbt": ["peers.msbt.bottlenecks=1", "peers.msbt.layers=1"]}
 
 
 def step_of(name: str) -> tuple[Model[Any], Batch]:
     """A small peer as it is shipped, and a batch of it: of both kinds, more of one, with padding."""
-    config = load_config([EXPERIMENTS / "planted.yaml", EXPERIMENTS / "peers" / f"{name}_planted.yaml"])
+    config = load_config(
+        [EXPERIMENTS / "planted.yaml", EXPERIMENTS / "peers" / f"{name}_planted.yaml"], SMALLER.get(name, [])
+    )
     widths, kinds = Widths(2 * WIDTH, AUDIO_WIDTH), [[0], [2], [3], [0], [1]]
     torch.manual_seed(0)
     model = build_model(config, widths, PLANTED, build_text(config, widths))

@@ -142,7 +142,7 @@ class MacilSd(Model[MacilOutput]):
 @torch.no_grad()
 def start_alike(attention: nn.MultiheadAttention) -> None:
     """Makes query, key, value and output copies of one linear layer with its biases, as the public code does."""
-    drawn = nn.Linear(WIDTH, WIDTH)
+    drawn = nn.Linear(attention.embed_dim, attention.embed_dim)
     for own, output, start in (
         (attention.in_proj_weight, attention.out_proj.weight, drawn.weight),
         (attention.in_proj_bias, attention.out_proj.bias, drawn.bias),
