@@ -70,13 +70,24 @@ def test_every_fault_of_one_video_is_found(xd: Hand) -> None:
         import_release("xd_violence", xd.root, xd.root.parent / "bank")
 
 
+def test_rows_that_end_before_an_event_begins(xd: Hand) -> None:
+    """Features of a form with so many rows a video, whatever its length: they do not stand for 16 frames each."""
+    for path in (xd.visual(XD_TEST[1]), xd.audio(XD_TEST[1])):
+        save(path, np.load(path)[:1])
+    (finding,) = check("xd_violence", xd.root, show=lambda line: None)
+    assert (finding.kind, finding.video) == ("length", XD_TEST[1])
+    assert finding.error.problem == "1 rows end at frame 16, but an event begins at frame 30"
+    with pytest.raises(UserError, match="an event begins at frame 30"):
+        import_release("xd_violence", xd.root, xd.root.parent / "bank")
+
+
 def test_a_missing_folder_of_sound_is_one_finding(xd: Hand) -> None:
     shutil.rmtree(xd.root / "vggish-features")
     findings, lines = found("xd_violence", xd.root)
     assert findings == {("no audio", "", "")}
     assert lines[0].startswith("no audio    -      (all): ")
     assert "vggish-features/ missing" in lines[0]
-    assert lines[-1] == "1 findings"
+    assert lines[-1] == "1 finding"
     assert found("xd_violence", xd.root, audio="none")[0] == set()
 
 

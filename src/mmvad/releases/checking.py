@@ -131,4 +131,4 @@ def _show(found: Sequence[Finding], listed: Mapping[Split, int], full_list: Path
         show(line)
     if place := keep_full_list(full_list, found):
         show(place)
-    show(f"{len(found)} findings" if found else "nothing is wrong")
+    show(f"{len(found)} finding{'s' if len(found) > 1 else ''}" if found else "nothing is wrong")

@@ -179,12 +179,26 @@ def judge_lengths(draft: Draft) -> None:
     usual = next(header for header in draft.visual.values() if header.rows == rows)
     try:
         draft.video.timing.check(usual.rows, usual.path)
+        _check_events(draft.video, usual)
     except UserError as error:
         draft.note("length", error)
     for header in draft.visual.values():
         _note_length(draft, check_crop_lengths, header, usual)
     if draft.audio:
         _note_length(draft, check_audio_length, draft.audio, usual)
+
+
+def _check_events(video: Video, header: ArrayHeader) -> None:
+    """Raises UserError where an event begins behind the last row: the rows stand for more frames than is said."""
+    end = int(video.timing.borders(header.rows)[-1])
+    late = [start for start, _ in video.intervals if start >= end]
+    if late:
+        raise UserError(
+            header.path,
+            f"{header.rows} rows end at frame {end}, but an event begins at frame {late[0]}",
+            expected="rows up to the video's end",
+            fix="extract the whole video, or say in a benchmark file what a row stands for (`row`)",
+        )
 
 
 def _note_length(draft: Draft, check: Callable[..., None], header: ArrayHeader, usual: ArrayHeader) -> None:
