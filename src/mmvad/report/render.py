@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmvad.metrics.bootstrap import Difference
 from mmvad.system.disk import write_whole
-from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import (
     ELSEWHERE,

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.figures.pictures import Picture
+from mmvad.metrics.bootstrap import RESAMPLES
 from mmvad.report.curves import context_prompt_figure, qualitative_figure
 from mmvad.report.page import Section, write_page
 from mmvad.report.plots import lambda_figure, prompt_figure
@@ -15,7 +16,6 @@ from mmvad.report.render import markdown, print_table, write_table
 from mmvad.system.disk import disk_errors
 from mmvad.system.progress import progress_bar
 from mmvad.system.terminal import Terminal
-from mmvad.tables.bootstrap import RESAMPLES
 from mmvad.tables.definitions import Comparison, Study
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledTable

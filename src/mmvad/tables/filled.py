@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmvad.benchmarks.registry import known_benchmark
-from mmvad.tables.bootstrap import Difference
+from mmvad.metrics.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.published import Published
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.config.schema import CHOSEN
-from mmvad.tables.bootstrap import LEVEL
+from mmvad.metrics.bootstrap import LEVEL
 from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
 from mmvad.tables.frame import scores_from

@@ -10,8 +10,8 @@ from typing import cast
 import numpy as np
 
 from mmvad.errors import UserError
+from mmvad.metrics.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.runs import RunFolder
-from mmvad.tables.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.tables.definitions import Metric
 from mmvad.tables.frame import repetition
 from mmvad.tables.results import Record, Results

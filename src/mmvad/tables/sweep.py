@@ -8,9 +8,9 @@ from dataclasses import replace
 from mmvad.config.identity import recipe
 from mmvad.config.load import plain
 from mmvad.config.shipped import shown_path
+from mmvad.metrics.bootstrap import RESAMPLES
 from mmvad.sweeps.definition import Sweep
 from mmvad.sweeps.grid import HERE, CellState
-from mmvad.tables.bootstrap import RESAMPLES
 from mmvad.tables.choosing import joined
 from mmvad.tables.definitions import Row
 from mmvad.tables.expected import WEIGHTS

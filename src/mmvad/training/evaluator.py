@@ -12,10 +12,11 @@ from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import ScoredVideo, evaluate, frame_scores
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.video_level import mil_score
 from mmvad.training.run_report import report_figures
-from mmvad.training.scoring import ChunkScores, join_chunks, mil_score
+from mmvad.training.scoring import ChunkScores, join_chunks
 
 
 class Evaluator(Callback):
@@ -65,7 +66,7 @@ class Evaluator(Callback):
         (videos,) = by_set
         metric = BinaryAveragePrecision() if headline == "ap" else BinaryAUROC()
         truth = torch.tensor([int(v.labels != (self.benchmark.normal,)) for v in videos])
-        return metric(torch.tensor([mil_score(v) for v in videos]), truth)
+        return metric(torch.tensor([mil_score(frame_scores([v])["combined"]) for v in videos]), truth)
 
     def measured(self, by_set: Sequence[Sequence[ScoredVideo]]) -> dict[str, Any]:
         """Every figure of the test set, scored in one or in all crops."""

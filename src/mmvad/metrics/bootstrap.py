@@ -111,7 +111,7 @@ def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
     scores = frame_scores(videos)["combined"]
     positives, frames_of = abnormal_frames(videos), np.concatenate([video.row_frames for video in videos])
     owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])
-    position = _threshold_positions(scores, positives)
+    position = threshold_positions(scores, positives)
     shape = (len(videos), int(position.max()) + 1)
     counted = np.zeros((2, *shape))
     for counts, frames in zip(counted, (positives, frames_of - positives)):
@@ -120,7 +120,7 @@ def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
     return hits, false_alarms
 
 
-def _threshold_positions(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
+def threshold_positions(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """For each snippet, the place of the first (highest) threshold that it reaches, int [n]; equal scores share one."""
     falling, position = np.unique(-scores, return_inverse=True)
     if len(falling) <= THRESHOLDS:

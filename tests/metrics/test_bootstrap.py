@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.metrics import bootstrap
+from mmvad.metrics.bootstrap import interval, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
-from mmvad.tables import bootstrap
-from mmvad.tables.bootstrap import interval, resampled_metric, video_weights
 from mmvad.tables.definitions import FRAME
 from mmvad.tables.frame import collect
 from mmvad.tables.resampling import Resampler
