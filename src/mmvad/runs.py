@@ -5,6 +5,7 @@ epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.
 scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
 tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
+measures.json  measures of use of a run whose report is older than they are
 truth.json     of scores from elsewhere alone: what they were held against (such a folder has no config.yaml)
 """
 
@@ -61,6 +62,10 @@ class RunFolder:
     @property
     def truth(self) -> Path:
         return self.path / "truth.json"
+
+    @property
+    def measures(self) -> Path:
+        return self.path / "measures.json"
 
     @property
     def tests(self) -> Path:

@@ -29,6 +29,8 @@ LIMITS = (1, 10)
 """False alarms an hour at which events found and their delay are given."""
 NO_HELD_OUT = "no threshold: no training videos were held out (data.validation_share)"
 REASONS, HELD_OUT = "reasons", "held_out_threshold"
+USE = "use"
+"""The key of a report under which the measures stand."""
 
 
 @dataclass(frozen=True)

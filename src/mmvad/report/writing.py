@@ -51,14 +51,15 @@ def write_report(
     """
     require_banks(banks)
     check_names(tables)
-    found = collect(results)
+    truths = Truths(banks)
+    found = collect(results, truths)
     chosen = benchmark_named(benchmark).name if benchmark else None  # which runs may have made known
     runs = Results(found.frame, found.unfinished_configs)
     if chosen and chosen not in runs.benchmarks:
         raise _no_runs(chosen, runs.benchmarks)
     with disk_errors(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)
-    resampler = Resampler(Truths(banks), resamples)
+    resampler = Resampler(truths, resamples)
     sections = [
         _section(
             name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides, transfers=not tables

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmvad.metrics.measures import MEASURES
 from mmvad.models.outside import OURS
 from mmvad.tables.definitions import Metric, Row, Settings, switches, usual
 from mmvad.tables.filled import Cell
@@ -22,6 +23,7 @@ Record = dict[str, Any]
 LONGEST_VALUE = 40
 """Characters of a setting that a note shows."""
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
+_SCALES |= {measure.name: 1.0 for measure in MEASURES if measure.unit != "fraction"}
 
 
 @dataclass(frozen=True)

@@ -37,13 +37,14 @@ def sweep_table(
     finished = [state.cell.folder for state in states if state.state == HERE]
     if not finished:
         return None
-    results = Results(collect_folders(finished, [sweep.file]).frame)
+    truths = Truths([states[0].cell.config.data.bank])
+    results = Results(collect_folders(finished, [sweep.file], truths).frame)
     study = study_of_sweep(sweep, overrides, go_on)
     selection = compared(joined(results, study))
     rows = tuple(replace(row, failed=_failed(row.row, states)) for row in selection.rows)
     base = next((row for row in rows if selection.base and row.row is selection.base.row), None)
     selection = replace(selection, rows=rows, base=base, unfinished=_waiting(rows, states))
-    resampler = Resampler(Truths([states[0].cell.config.data.bank]), resamples)
+    resampler = Resampler(truths, resamples)
     table = fill_study(study, results, resampler, selection)
     first = f"from the {len(finished)} finished of {len(states)} cells of {shown_path(sweep.file)}"
     return replace(table, notes=(first, *table.notes))

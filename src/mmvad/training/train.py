@@ -22,6 +22,7 @@ from mmvad.data.datamodule import FeatureDataModule, ScoringSet
 from mmvad.errors import UserError
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.held_out import held_out_thresholds
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.model import trainable_parameters
 from mmvad.models.outside import changed_code, is_outside, outside
@@ -111,7 +112,8 @@ def finish_run(
     config, clock = prepared.config, time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
     manifest = {**manifest, "test_seconds": time.monotonic() - clock}
-    report = make_report(prepared, videos, trainable_parameters(module), best_epoch)
+    thresholds = thresholds_of(prepared, data, module)
+    report = make_report(prepared, videos, trainable_parameters(module), best_epoch, thresholds)
     write_scores(folder.scores, videos)
     if config.runtime.figures:
         draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
@@ -182,6 +184,14 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
     module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
     by_crop = [score(module, scored, prepared.device) for scored in data.test_sets]
     return smoothed(averaged(by_crop), prepared.config.quirks.smoothing)
+
+
+def thresholds_of(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule) -> dict[str, float]:
+    """By score, the thresholds that held-out training videos give under the module's weights; empty without such."""
+    if data.validation is None:
+        return {}
+    videos = smoothed(score(module, data.validation, prepared.device), prepared.config.quirks.smoothing)
+    return held_out_thresholds(prepared.benchmark, videos)
 
 
 def score(module: AnomalyModule, scored: ScoringSet, device: Device) -> list[ScoredVideo]:
