@@ -40,12 +40,14 @@ def write_report(
     banks: Sequence[Path] = (),
     videos: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    intervals: bool = False,
 ) -> list[Path]:
     """Writes frame, tables, figures and page to `out`, prints the tables; gives the files.
 
     Args:
         tables: the names of tables or sweeps (default: every table).
         overrides: `key=value` for every cell of the sweeps, as their runs were given them.
+        intervals: behind every figure, not only differences.
 
     Raises UserError for unknown tables or benchmarks, a bank that is not there, and where no finished run is found.
     """
@@ -59,7 +61,7 @@ def write_report(
         raise _no_runs(chosen, runs.benchmarks)
     with disk_errors(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)
-    resampler = Resampler(truths, resamples)
+    resampler = Resampler(truths, resamples, every_cell=intervals)
     sections = [
         _section(
             name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides, transfers=not tables

@@ -270,6 +270,17 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
     )
 
 
+def cell_interval_note(rows: Sequence[FilledRow], resampler: Resampler) -> list[str]:
+    """What the brackets behind figures are."""
+    if not any(cell.low is not None for row in rows for cell in row.cells):
+        return []
+    fewest = min(len(row.seeds) for row in rows if any(cell.low is not None for cell in row.cells))
+    return [
+        f"in brackets behind a figure its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples of test "
+        f"videos and seeds{_few(fewest)}"
+    ]
+
+
 def _few(seeds: int) -> str:
     """What an interval lacks that was drawn from so few seeds: of n, resampling finds (n - 1) / n of the variance."""
     if seeds == 1:

@@ -153,11 +153,15 @@ def _several(name: str, values: list[Any]) -> str:
     return f"{name} ({', '.join(known)})" if len(known) > 1 else ""
 
 
+def scale(metric: Metric) -> float:
+    """What a figure is multiplied with in tables: fractions are shown in percent."""
+    return _SCALES.get(metric.name, 100.0)
+
+
 def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:
     """Mean, standard deviation and n of a figure over the runs of a row."""
     figures = [results.figure(record, metric) for record in records]
-    scale = _SCALES.get(metric.name, 100.0)
-    values = [scale * value for value, _ in figures if value is not None]
+    values = [scale(metric) * value for value, _ in figures if value is not None]
     if not values:
         return Cell(reason=next((reason for _, reason in figures), None))
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None

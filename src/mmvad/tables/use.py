@@ -9,7 +9,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
-from mmvad.metrics.measures import MEASURES, USE, measures
+from mmvad.metrics.measures import HELD_OUT, MEASURES, USE, measures
 from mmvad.runs import RunFolder, read_json, write_json
 from mmvad.tables.scored import Truths, own_videos
 
@@ -36,6 +36,12 @@ def with_use(folder: RunFolder, report: dict[str, Any], recorded: str | None, tr
         with suppress(UserError):  # the folder may be one that cannot be written to
             write_json(folder.measures, {_DIGEST: _digest(folder), USE: kept})
     return {**report, USE: {score: {**kept[score], **_own(report, score)} for score in kept}}
+
+
+def held_out_of(folder: RunFolder) -> dict[str, float]:
+    """By score, the thresholds from held-out videos that a finished run's report knows."""
+    scores = read_json(folder.report).get(USE, {})
+    return {name: own[HELD_OUT] for name, own in scores.items() if own.get(HELD_OUT) is not None}
 
 
 def _own(report: Mapping[str, Any], score: str) -> dict[str, Any]:

@@ -52,7 +52,8 @@ def make_report(
 
 def report_figures(report: dict[str, Any]) -> dict[str, float]:
     """The figures under the names that sweeps use: `test/ap` of the headline score, `test/coarse/ap` of one branch."""
-    headline, figures = report["headline"]["score"], {}
+    headline = report["headline"]["score"]
+    figures: dict[str, float] = {}
     for part in (report["scores"], report.get(USE, {})):
         for score, values in part.items():
             known = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
