@@ -82,7 +82,38 @@ def resampled_metric(
         weights: [resamples, videos].
         trapezoid: AP by trapezoids (`quirks.trapezoid_ap`) instead of steps.
     """
+    if trapezoid:  # between few thresholds straight lines would promise more than between all
+        return exactly_resampled(videos, metric, weights, trapezoid=True, score=score)
     hits, false_alarms = (weights @ counts for counts in _curves(videos, score))
+    return _figures(hits, false_alarms, metric)
+
+
+def exactly_resampled(
+    videos: Sequence[ScoredVideo],
+    metric: Headline,
+    weights: np.ndarray,
+    *,
+    trapezoid: bool = False,
+    score: str = "combined",
+) -> np.ndarray:
+    """Likewise at every threshold, one resample after the other: some milliseconds each."""
+    scores, positives = frame_scores(videos)[score], abnormal_frames(videos)
+    frames = np.concatenate([video.row_frames for video in videos])
+    order = np.argsort(-scores, kind="stable")
+    owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])[order]
+    falling = scores[order]
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)[: len(falling)])
+    abnormal, normal = positives[order], (frames - positives)[order]
+    found = np.empty(len(weights))
+    for i, row in enumerate(weights):
+        drawn = row[owner]
+        hits, false_alarms = (np.cumsum(drawn * kind)[None, last] for kind in (abnormal, normal))
+        found[i] = _figures(hits, false_alarms, metric, trapezoid=trapezoid)[0]
+    return found
+
+
+def _figures(hits: np.ndarray, false_alarms: np.ndarray, metric: Headline, *, trapezoid: bool = False) -> np.ndarray:
+    """AP or AUC of curves [R, k]; NaN without both kinds of frames."""
     positives, negatives = hits[:, -1], false_alarms[:, -1]
     step, missed = np.diff(hits, axis=1, prepend=0), np.diff(false_alarms, axis=1, prepend=0)
     with np.errstate(divide="ignore", invalid="ignore"):
