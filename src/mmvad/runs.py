@@ -4,6 +4,7 @@ config.yaml    the resolved configuration        manifest.json  how, where, when
 epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
 scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
+card.md        the run on one page: what it was made of, what it is worth, where it fails
 audit/         the test set's scores of every epoch (`runtime.audit`), and what `mmvad audit` made of them
 tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
 measures.json  measures of use of a run whose report is older than they are
@@ -67,6 +68,10 @@ class RunFolder:
     @property
     def measures(self) -> Path:
         return self.path / "measures.json"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "card.md"
 
     @property
     def audit(self) -> Path:

@@ -21,7 +21,8 @@ def print_report(folder: RunFolder) -> None:
     print_figures(read_report(folder))
     console = Terminal()
     figures = sorted(folder.figures.glob("*.png"))
-    for file in [folder.report, folder.scores, *figures]:
+    card = [folder.card] if folder.card.is_file() else []  # runs from before it have none
+    for file in [*card, folder.report, folder.scores, *figures]:
         console.print(f"  {file}", highlight=False, soft_wrap=True)
 
 

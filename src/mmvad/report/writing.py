@@ -13,6 +13,7 @@ from mmvad.report.curves import context_prompt_figure, qualitative_figure
 from mmvad.report.page import Section, write_page
 from mmvad.report.plots import lambda_figure, prompt_figure
 from mmvad.report.render import markdown, print_table, write_table
+from mmvad.runs import RunFolder
 from mmvad.system.disk import disk_errors
 from mmvad.system.progress import progress_bar
 from mmvad.system.terminal import Terminal
@@ -120,11 +121,17 @@ def _write(out: Path, found: Collected, sections: Sequence[Section]) -> list[Pat
     tables = [table for section in sections for table in section.tables]
     with disk_errors(out):
         data = write_frame(found.frame, out)
-        write_page(page, _summary(found), sections)
+        write_page(page, _summary(found), sections, _cards(found))
         text.write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
         written = [file for table in tables for file in write_table(table, out / "tables")]
     figures = [file for section in sections for picture in section.pictures for file in picture.files]
     return [page, text, *data, *written, *figures]
+
+
+def _cards(found: Collected) -> list[Path]:
+    """The cards of the runs, as far as they have one."""
+    paths = dict.fromkeys(found.frame["path"])
+    return [card for path in paths if (card := RunFolder(Path(str(path))).card).is_file()]
 
 
 def _summary(found: Collected) -> list[str]:

@@ -34,6 +34,7 @@ from mmvad.system.log import LOG, log_to
 from mmvad.system.progress import wants_progress
 from mmvad.training.audit_scores import AuditScores, write_audited
 from mmvad.training.build import Widths
+from mmvad.training.card import write_card
 from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
@@ -122,6 +123,7 @@ def finish_run(
     write_scores(folder.scores, videos)
     if config.runtime.figures:
         draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
+    write_card(folder, prepared, report, videos, manifest)
     write_json(folder.manifest, {**manifest, "finished": datetime.now(UTC).isoformat()})
     write_json(folder.report, report)
     return report
