@@ -4,7 +4,10 @@ config.yaml    the resolved configuration        manifest.json  how, where, when
 epochs.csv     figures of every epoch            checkpoints/   last.ckpt, best.ckpt
 scores.npz     every test video's scores         figures/       score curves, precision-recall, ROC
 run.log        what was printed                  report.json    the results; written last: the run is done
+card.md        the run on one page: what it was made of, what it is worth, where it fails
+audit/         the test set's scores of every epoch (`runtime.audit`), and what `mmvad audit` made of them
 tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
+measures.json  measures of use of a run whose report is older than they are
 truth.json     of scores from elsewhere alone: what they were held against (such a folder has no config.yaml)
 """
 
@@ -61,6 +64,18 @@ class RunFolder:
     @property
     def truth(self) -> Path:
         return self.path / "truth.json"
+
+    @property
+    def measures(self) -> Path:
+        return self.path / "measures.json"
+
+    @property
+    def card(self) -> Path:
+        return self.path / "card.md"
+
+    @property
+    def audit(self) -> Path:
+        return self.path / "audit"
 
     @property
     def tests(self) -> Path:
@@ -135,6 +150,16 @@ def read_report(folder: RunFolder) -> dict[str, Any]:
 def read_manifest(folder: RunFolder) -> dict[str, Any]:
     """What a run notes of how it was made. Raises UserError where it is missing or is not as a run leaves it."""
     return read_json(folder.manifest, ("identity", "precision", "bank"))
+
+
+def epoch_scores(folder: RunFolder, epoch: int) -> Path:
+    """Where an audited run keeps the test set's scores of an epoch (from 0)."""
+    return folder.audit / f"epoch-{epoch + 1:04d}.npz"
+
+
+def crop_scores(folder: RunFolder) -> Path:
+    """Where it keeps those of the reported checkpoint, averaged over all crops."""
+    return folder.audit / "all_crops.npz"
 
 
 def write_scores(path: Path, videos: list[ScoredVideo]) -> None:

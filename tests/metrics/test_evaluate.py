@@ -115,6 +115,7 @@ def test_normal_videos_alone_have_no_figures() -> None:
         "ap": "no positives: nothing is abnormal",
         "auc": "no positives: nothing is abnormal",
         "ano_auc": "nothing to score",
+        "ano_ap": "nothing to score",
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from mmvad.metrics.bootstrap import Difference
 from mmvad.report.page import Section, write_page
 from mmvad.report.render import (
     as_csv,
@@ -24,7 +25,6 @@ from mmvad.report.render import (
     terminal,
     write_table,
 )
-from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
 from mmvad.tables.published import find_published

@@ -16,6 +16,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import dump, load_config, plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.measures import USE, measures
 from mmvad.runs import RunFolder, write_json, write_scores
 
 BASES = Path(__file__).resolve().parents[2] / "experiments"
@@ -115,6 +116,7 @@ def make_run(
         "selected_on_test": config.select == "best_test",
         "trainable_parameters": 1_234_567,
         **evaluate(benchmark_named(name), videos, trapezoid=config.quirks.trapezoid_ap),
+        USE: measures(benchmark_named(name), videos),
     }
     write_json(folder.report, report)
     return folder

@@ -191,7 +191,7 @@ def test_published_figures_have_sources() -> None:
 
 def test_tables_by_name() -> None:
     assert [t.key for t in tables_named(["x", "VI"], "planted")] == ["VI", "Xa", "Xb"]
-    assert [t.key for t in tables_named(["compare", "iv"], "xd_violence")] == ["III", "IV", "V"]
+    assert [t.key for t in tables_named(["compare", "iv"], "xd_violence")] == ["III", "IV", "V", "use"]
     assert [t.key for t in tables_named(["lambda_grid"], "planted")] == ["lambda_grid"]
     assert not any(t.key == "lambda_grid" for t in tables_named(None, "planted"))
     with pytest.raises(UserError, match="unknown table"):

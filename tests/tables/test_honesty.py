@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.metrics.bootstrap import resampled_metric, video_weights
 from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import rank, snippet_positives, trapezoid_precision
 from mmvad.report.render import markdown
-from mmvad.tables.bootstrap import resampled_metric, video_weights
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledTable
 from mmvad.tables.frame import collect

@@ -39,6 +39,19 @@ def test_a_report_that_is_not_the_checkpoints_is_noticed(figure: str, finished: 
     assert main(["test", str(copy.path)]) == 1
 
 
+def test_a_report_from_before_a_metric_is_not_called_different(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
+    content = report(copy)
+    assert content.pop("use")["combined"]["held_out_threshold"] > 0
+    for figures in content["scores"].values():
+        del figures["ano_ap"]
+    copy.report.write_text(json.dumps(content))
+    assert main(["test", str(copy.path)]) == 0
+    assert "event F1 held out" in capsys.readouterr().out
+
+
 def test_testing_with_other_settings_is_refused(
     finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

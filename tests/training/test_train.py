@@ -31,10 +31,19 @@ from tests.runs import MEASURED, arguments, configured, epochs, report
 
 def test_a_run_folder_is_complete(finished: RunFolder) -> None:
     names = {path.name for path in finished.path.iterdir()}
-    wanted = {"config.yaml", "manifest.json", "epochs.csv", "checkpoints", "scores.npz", "figures", "run.log"}
+    wanted = {
+        "config.yaml",
+        "manifest.json",
+        "epochs.csv",
+        "checkpoints",
+        "scores.npz",
+        "figures",
+        "run.log",
+        "card.md",
+    }
     assert names == wanted | {"report.json"}
     assert [p.name for p in finished.checkpoints.iterdir()] == [LAST]
-    assert len(list(finished.figures.glob("*.png"))) == 8
+    assert len(list(finished.figures.glob("*.png"))) == 12
     newest = max(finished.path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     assert newest.name in {"report.json", "run.log"}
     others = [p for p in finished.path.rglob("*") if p.is_file() and p.name not in {"report.json", "run.log"}]

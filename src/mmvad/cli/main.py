@@ -11,6 +11,7 @@ from io import TextIOWrapper
 from typing import Any
 
 from mmvad import __version__
+from mmvad.cli.audit_run import add_run_audit_parser
 from mmvad.cli.data import add_data_parser
 from mmvad.cli.demo import add_demo_parser
 from mmvad.cli.evaluate import add_evaluate_parser
@@ -97,6 +98,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_demo_parser(verbs)
     add_report_parser(verbs)
     add_curves_parser(verbs)
+    add_run_audit_parser(verbs)
     add_sweep_parser(verbs)
     return parser
 

@@ -38,6 +38,7 @@ def add_report_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--resamples", type=_count, default=_RESAMPLES, metavar="N", help="of the bootstrap (default: %(default)s)"
     )
+    parser.add_argument("--intervals", action="store_true", help="behind every figure its 95 %% interval")
     parser.add_argument(
         "--bank",
         type=Path,
@@ -100,6 +101,7 @@ def run_report(options: argparse.Namespace) -> int:
         banks=options.bank,
         videos=options.videos,
         overrides=checked_assignments(options.set),
+        intervals=options.intervals,
     )
     return 0
 

@@ -119,6 +119,8 @@ class Runtime(Section):
     """folder of the run folders"""
     figures: bool = True
     """draw score curves, the precision-recall and the ROC curve"""
+    audit: bool = False
+    """keep the test set's scores of every epoch in audit/, from which `mmvad audit` says what each habit is worth"""
     checkpoint_every: Count = 1
     """epochs between checkpoints from which a killed run goes on"""
     wandb: Annotated[Literal["auto", "off", "online", "offline"], BeforeValidator(_switch_is_a_word)] = "auto"

@@ -155,8 +155,8 @@ class FeatureDataModule(lightning.LightningDataModule):
         return (samples.batch(np.array([i])) for i in range(samples.size))
 
     def val_dataloader(self) -> list[DataLoader[Batch]]:
-        """Of each of the `selection_sets`."""
-        return [chosen.loader() for chosen in self.selection_sets]
+        """Of each of the `selection_sets`, then of the `audit_sets`."""
+        return [scored.loader() for scored in (*self.selection_sets, *self.audit_sets)]
 
     def test_dataloader(self) -> list[DataLoader[Batch]]:
         """Of each of the `test_sets`."""
@@ -171,11 +171,22 @@ class FeatureDataModule(lightning.LightningDataModule):
             return self.test_sets
         return [self.validation] if self.validation else []
 
+    @property
+    def audit_sets(self) -> list[ScoringSet]:
+        """What an audit has scored after every epoch: the test split, and held-out videos where they choose nothing."""
+        if not self.config.runtime.audit:
+            return []
+        unused = self.config.select == "best_test" and self.validation is not None
+        return [self.test, *([self.validation] if unused and self.validation else [])]
+
     @cached_property
     def test_sets(self) -> list[ScoringSet]:
         """The test split, once for the tested crop or for each crop (`quirks.all_crops`)."""
-        if not self.config.quirks.all_crops:
-            return [self.test]
+        return self.crop_sets if self.config.quirks.all_crops else [self.test]
+
+    @cached_property
+    def crop_sets(self) -> list[ScoringSet]:
+        """The test split once for each crop."""
         videos, own = self.bank.test.videos, self.config.data.test_crop
         odd = next((v for v in videos if v.crops != videos[0].crops), None)
         if odd is not None:

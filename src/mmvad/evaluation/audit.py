@@ -137,6 +137,23 @@ def audit(path: Path, truth: Truth) -> Audit:
     return _of_all(array, truth, path)
 
 
+def frames_by_video(path: Path, truth: Truth) -> dict[str, np.ndarray]:
+    """The frames of the test videos that a file or folder has an array for, bool [frames] by name.
+
+    Raises UserError as `audit` does.
+    """
+    found = audit(path, truth)
+    return {video.name: _as_in_array(truth.by_name[video.name], video) for video in found.videos}
+
+
+def _as_in_array(video: TruthVideo, audited: VideoAudit) -> np.ndarray:
+    """The array of a video, from the annotations and where it differs from them."""
+    frames = frame_truth(video.intervals, audited.frames)
+    for stretch in audited.stretches:
+        frames[stretch.start : stretch.end] = stretch.in_array
+    return frames
+
+
 def _only(arrays: Arrays, path: Path) -> np.ndarray:
     if len(arrays) != 1:
         raise UserError(path, f"holds {len(arrays)} arrays beside the names", expected="one frame array")

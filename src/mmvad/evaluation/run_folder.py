@@ -28,6 +28,7 @@ from mmvad.evaluation.matching import Matched
 from mmvad.evaluation.truth import Truth
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.measures import USE, measures
 from mmvad.runs import RunFolder, read_json, write_json, write_scores
 from mmvad.system.disk import disk_errors, sole_writer
 
@@ -95,6 +96,7 @@ def foreign_report(scores: ForeignScores, truth: Truth, matched: Matched, descri
             "notes": list(matched.notes),
         },
         **evaluate(truth.benchmark, matched.videos),
+        USE: measures(truth.benchmark, matched.videos),
     }
 
 

@@ -23,6 +23,7 @@ from mmvad.metrics.frame import (
     roc_auc,
     roc_points,
 )
+from mmvad.metrics.rows import frame_rate
 from mmvad.system.disk import disk_errors
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}
@@ -80,11 +81,6 @@ def curve_on(
 def row_seconds(benchmark: Benchmark, video: ScoredVideo) -> np.ndarray:
     """Seconds at which a benchmark video's rows of scores begin, and the last one's end: [n + 1]."""
     return video.frame_edges / frame_rate(benchmark, video)
-
-
-def frame_rate(benchmark: Benchmark, video: ScoredVideo) -> float:
-    """Frames a second of a test video: its own, or else its benchmark's."""
-    return video.fps or benchmark.frames_per_second
 
 
 def scores_on(

@@ -88,18 +88,23 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
     scores = frame_scores(videos)
     return {
         "videos": len(videos),
-        "abnormal_videos": sum(not _is_normal(benchmark, video) for video in videos),
+        "abnormal_videos": sum(not is_normal(benchmark, video) for video in videos),
         "snippets": len(positives),
         "frames": int(sum(video.frame_edges[-1] for video in videos)),
         "abnormal_frames": int(positives.sum()),
         "scores": {
             name: _score_figures(benchmark, videos, positives, scores[name], name, trapezoid=trapezoid)
             if name in scores
-            else _no_figures(benchmark, videos, f"the {name} branch was not trained, or the method has none")
+            else _no_figures(benchmark, videos, no_score(name))
             for name in SCORES
         },
         "map": map_figures(benchmark, videos),
     }
+
+
+def no_score(name: str) -> str:
+    """Why a score has no figures."""
+    return f"the {name} branch was not trained, or the method has none"
 
 
 def frame_scores(videos: Sequence[ScoredVideo]) -> dict[str, np.ndarray]:
@@ -123,7 +128,8 @@ def abnormal_frames(videos: Sequence[ScoredVideo]) -> np.ndarray:
     return np.concatenate([row_positives(video.intervals, video.frame_edges) for video in videos])
 
 
-def _is_normal(benchmark: Benchmark, video: ScoredVideo) -> bool:
+def is_normal(benchmark: Benchmark, video: ScoredVideo) -> bool:
+    """Whether a video's label is the normal class alone."""
     return video.labels == (benchmark.normal,)
 
 
@@ -139,7 +145,7 @@ def _score_figures(
     """Figures of one score over all videos, and over each abnormal class's videos together with the normal ones."""
     ranking = rank(scores, positives, np.concatenate([v.row_frames for v in videos]), where=f"{name} scores")
     snippets = [video.snippets for video in videos]
-    normal = np.array([_is_normal(benchmark, video) for video in videos])
+    normal = np.array([is_normal(benchmark, video) for video in videos])
     whole, abnormal = ranking.curve(), ranking.curve(np.repeat(~normal, snippets))
     figures = {
         metric.name: metric.value(abnormal if metric.abnormal_only else whole, trapezoid=trapezoid)
@@ -182,7 +188,7 @@ def _plain(figures: Mapping[str, MetricValue]) -> dict[str, Any]:
     return {**values, "reasons": {name: figure.reason for name, figure in figures.items() if figure.reason}}
 
 
-NO_CLASSES = "the fine branch was not trained, or the method has none"
+NO_CLASSES = no_score("fine")
 
 
 def map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo], without: str = NO_CLASSES) -> dict[str, Any]:
@@ -191,7 +197,7 @@ def map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo], without: st
     Without class probabilities every value is None, and `without` is the reason.
     """
     inputs = [
-        DetectionVideo(video.name, _is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
+        DetectionVideo(video.name, is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
         for video in videos
         if video.class_probabilities is not None
     ]
@@ -236,7 +242,7 @@ def _check(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> None:
 def _check_labels(benchmark: Benchmark, video: ScoredVideo) -> None:
     for key in (*video.labels, *(event.label for event in video.events)):
         benchmark.class_index(key, video.name)
-    if not video.labels or (benchmark.normal in video.labels and not _is_normal(benchmark, video)):
+    if not video.labels or (benchmark.normal in video.labels and not is_normal(benchmark, video)):
         raise UserError(
             video.name, f"labels {video.labels}", expected=f"({benchmark.normal!r},) alone, or abnormal classes"
         )

@@ -42,6 +42,7 @@ FRAME_METRICS = (
     FrameMetric("ap", "AP", average_precision, trapezoid=trapezoid_precision),
     FrameMetric("auc", "AUC", roc_auc),
     FrameMetric("ano_auc", "Ano-AUC", roc_auc, abnormal_only=True),
+    FrameMetric("ano_ap", "Ano-AP", average_precision, trapezoid=trapezoid_precision, abnormal_only=True),
 )
 CLASS_METRICS = tuple(metric for metric in FRAME_METRICS if not metric.abnormal_only)
 """The metrics that every abnormal class has as well, over its own videos and the normal ones."""

@@ -35,6 +35,7 @@ def smoothed(videos: Sequence[ScoredVideo], how: str) -> list[ScoredVideo]:
     return [
         replace(
             v,
+            combined=_maybe(smooth, v.combined),
             coarse=_maybe(smooth, v.coarse),
             class_probabilities=_maybe(smooth, v.class_probabilities),
         )

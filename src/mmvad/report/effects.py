@@ -18,6 +18,7 @@ from mmvad.tables.definitions import Metric, Settings, headline
 from mmvad.tables.filled import SELECTED_ON_TEST
 from mmvad.tables.frame import REPEATED, config_columns
 from mmvad.tables.notes import sentences
+from mmvad.tables.power import pooled_deviation
 from mmvad.tables.results import Results, RowRuns
 from mmvad.tables.studies import studies
 
@@ -105,7 +106,7 @@ def _values(results: Results, runs: RowRuns, metric: Metric) -> list[float]:
 def _effect(rows: dict[str, list[float]]) -> dict[str, object]:
     means = {label: float(np.mean(values)) for label, values in rows.items()}
     best, worst = max(means, key=lambda label: means[label]), min(means, key=lambda label: means[label])
-    noise = _pooled(list(rows.values()))
+    noise = pooled_deviation(list(rows.values()))
     share = float(np.sqrt(np.mean([1 / len(values) for values in rows.values()])))
     return {
         "rows": len(rows),
@@ -116,10 +117,3 @@ def _effect(rows: dict[str, list[float]]) -> dict[str, object]:
         "noise": noise,
         "by_chance": None if noise is None else noise * share * expected_range(len(rows)),
     }
-
-
-def _pooled(rows: list[list[float]]) -> float | None:
-    """The standard deviation within rows, each weighted by its degrees of freedom; None where there are none."""
-    freedom = sum(len(values) - 1 for values in rows)
-    squares = sum(float(np.sum((np.array(values) - np.mean(values)) ** 2)) for values in rows)
-    return float(np.sqrt(squares / freedom)) if freedom else None

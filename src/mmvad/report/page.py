@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +56,11 @@ class _Section:
     pictures: Sequence[tuple[str, Picture]]
 
 
-def write_page(file: Path, summary: Sequence[str], sections: Sequence[Section]) -> None:
-    """Writes the page; `summary` are the lines below its title."""
+def write_page(file: Path, summary: Sequence[str], sections: Sequence[Section], cards: Sequence[Path] = ()) -> None:
+    """Writes the page; `summary` are the lines below its title, `cards` what its runs say of themselves."""
     shown = [_section(i, section) for i, section in enumerate(sections)]
-    write_whole(file, render("mmvad.report", "report.html", summary=summary, sections=shown).encode())
+    links = [(card.parent.name, Path(os.path.relpath(card, file.parent)).as_posix()) for card in cards]
+    write_whole(file, render("mmvad.report", "report.html", summary=summary, sections=shown, cards=links).encode())
 
 
 def _section(position: int, section: Section) -> _Section:

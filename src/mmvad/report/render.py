@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mmvad.metrics.bootstrap import Difference
 from mmvad.system.disk import write_whole
-from mmvad.tables.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import (
     ELSEWHERE,
@@ -191,7 +191,8 @@ def as_csv(table: FilledTable) -> str:
     """
     headings = list(table.headings)
     for metric in table.metrics:
-        headings += [metric.heading, f"{metric.heading} deviation", f"{metric.heading} n", f"{metric.heading} paper"]
+        words = ("deviation", "n", "paper", *(("low", "high") if _has_intervals(table) else ()))
+        headings += [metric.heading, *(f"{metric.heading} {word}" for word in words)]
     headings += [
         "difference",
         "difference low",
@@ -209,11 +210,16 @@ def as_csv(table: FilledTable) -> str:
     return text.getvalue()
 
 
+def _has_intervals(table: FilledTable) -> bool:
+    return any(cell.low is not None for row in table.rows for cell in row.cells)
+
+
 def _csv_line(table: FilledTable, row: FilledRow) -> list[Any]:
     line: list[Any] = list(row.lead)
     for i, cell in enumerate(row.cells):
         paper = row.paper[i] if row.paper else None
         line += [cell.mean, cell.deviation, cell.n or None, paper.value if paper else None]
+        line += [cell.low, cell.high] if _has_intervals(table) else []
     difference = (row.difference.mean, row.difference.low, row.difference.high) if row.difference else (None,) * 3
     line += [None if value is None else 100 * value for value in difference]
     failed = "; ".join(f"seed {seed}: {reason}" for seed, reason in row.failed)

@@ -9,6 +9,7 @@ from rich.table import Table
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.metrics.frame_metrics import HEADINGS
+from mmvad.metrics.measures import MEASURES, USE
 from mmvad.runs import RunFolder, read_report
 from mmvad.system.terminal import Terminal
 from mmvad.tables.frame import flat
@@ -20,7 +21,8 @@ def print_report(folder: RunFolder) -> None:
     print_figures(read_report(folder))
     console = Terminal()
     figures = sorted(folder.figures.glob("*.png"))
-    for file in [folder.report, folder.scores, *figures]:
+    card = [folder.card] if folder.card.is_file() else []  # runs from before it have none
+    for file in [*card, folder.report, folder.scores, *figures]:
         console.print(f"  {file}", highlight=False, soft_wrap=True)
 
 
@@ -29,6 +31,8 @@ def print_figures(report: dict[str, Any]) -> None:
     console = Terminal()
     console.print(frame_table(report))
     console.print(map_table(report))
+    if USE in report:
+        console.print(use_table(report))
     lines = [f"-: {reason}" for reason in sorted(reasons(report))]
     lines += [*run_marks(flat(report["config"])), *report.get("foreign", {}).get("notes", ())]
     lines += [CHOSEN[report["select"]]] if report["select"] in CHOSEN else []
@@ -81,6 +85,21 @@ def map_table(report: dict[str, Any]) -> Table:
     for variant, figures in report["map"].items():
         table.add_row(variant, *(percent(figures[key]) for key in thresholds))
     return table
+
+
+def use_table(report: dict[str, Any]) -> Table:
+    """Every measure of use of the three scores: percent, and seconds where the name says so."""
+    table = Table("measure", *report[USE], title="in use (percent)", title_justify="left")
+    for measure in MEASURES:
+        values = [figures.get(measure.name) for figures in report[USE].values()]
+        if any(value is not None for value in values):
+            table.add_row(measure.heading, *(measured(value, measure.unit) for value in values))
+    return table
+
+
+def measured(value: float | None, unit: str) -> str:
+    """A fraction as percent, seconds as they are; a dash for a missing one."""
+    return percent(value) if unit == "fraction" or value is None else f"{value:.2f}"
 
 
 def reasons(report: dict[str, Any]) -> set[str]:

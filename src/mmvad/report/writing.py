@@ -8,14 +8,15 @@ from pathlib import Path
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.figures.pictures import Picture
+from mmvad.metrics.bootstrap import RESAMPLES
 from mmvad.report.curves import context_prompt_figure, qualitative_figure
 from mmvad.report.page import Section, write_page
 from mmvad.report.plots import lambda_figure, prompt_figure
 from mmvad.report.render import markdown, print_table, write_table
+from mmvad.runs import RunFolder
 from mmvad.system.disk import disk_errors
 from mmvad.system.progress import progress_bar
 from mmvad.system.terminal import Terminal
-from mmvad.tables.bootstrap import RESAMPLES
 from mmvad.tables.definitions import Comparison, Study
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import FilledTable
@@ -40,25 +41,28 @@ def write_report(
     banks: Sequence[Path] = (),
     videos: Sequence[str] = (),
     overrides: Sequence[str] = (),
+    intervals: bool = False,
 ) -> list[Path]:
     """Writes frame, tables, figures and page to `out`, prints the tables; gives the files.
 
     Args:
         tables: the names of tables or sweeps (default: every table).
         overrides: `key=value` for every cell of the sweeps, as their runs were given them.
+        intervals: behind every figure, not only differences.
 
     Raises UserError for unknown tables or benchmarks, a bank that is not there, and where no finished run is found.
     """
     require_banks(banks)
     check_names(tables)
-    found = collect(results)
+    truths = Truths(banks)
+    found = collect(results, truths)
     chosen = benchmark_named(benchmark).name if benchmark else None  # which runs may have made known
     runs = Results(found.frame, found.unfinished_configs)
     if chosen and chosen not in runs.benchmarks:
         raise _no_runs(chosen, runs.benchmarks)
     with disk_errors(out):
         (out / "tables").mkdir(parents=True, exist_ok=True)
-    resampler = Resampler(Truths(banks), resamples)
+    resampler = Resampler(truths, resamples, every_cell=intervals)
     sections = [
         _section(
             name, tables_named(tables, name, overrides), runs, resampler, out, videos, overrides, transfers=not tables
@@ -117,11 +121,17 @@ def _write(out: Path, found: Collected, sections: Sequence[Section]) -> list[Pat
     tables = [table for section in sections for table in section.tables]
     with disk_errors(out):
         data = write_frame(found.frame, out)
-        write_page(page, _summary(found), sections)
+        write_page(page, _summary(found), sections, _cards(found))
         text.write_text("\n".join(markdown(table) for table in tables), encoding="utf-8")
         written = [file for table in tables for file in write_table(table, out / "tables")]
     figures = [file for section in sections for picture in section.pictures for file in picture.files]
     return [page, text, *data, *written, *figures]
+
+
+def _cards(found: Collected) -> list[Path]:
+    """The cards of the runs, as far as they have one."""
+    paths = dict.fromkeys(found.frame["path"])
+    return [card for path in paths if (card := RunFolder(Path(str(path))).card).is_file()]
 
 
 def _summary(found: Collected) -> list[str]:

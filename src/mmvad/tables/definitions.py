@@ -16,6 +16,7 @@ from mmvad.benchmarks.registry import known_benchmark, own_benchmark
 from mmvad.config.load import load_config, plain
 from mmvad.config.shipped import find_file
 from mmvad.metrics.frame_metrics import FRAME_METRICS
+from mmvad.metrics.measures import MEASURES
 from mmvad.models.outside import OURS
 from mmvad.tables.frame import flat
 
@@ -111,6 +112,7 @@ IN_TABLES = {m.name: FRAME[m.name] for m in FRAME_METRICS if m.in_tables}
 EVENTS = {f"map@0.{i}": Metric("events", f"map@0.{i}", f"mAP@0.{i}") for i in range(1, 6)} | {
     "map_avg": Metric("events", "map_avg", "mAP avg")
 }
+IN_USE = {measure.name: Metric("combined", measure.name, measure.heading) for measure in MEASURES}
 COSTS = {
     "trainable_parameters": Metric("cost", "trainable_parameters", "parameters (M)"),
     "train_seconds": Metric("cost", "train_seconds", "training (s)"),
@@ -178,7 +180,7 @@ COLUMNS: Mapping[str, Callable[[str], list[Metric]]] = {
 }
 """The columns of a study on a benchmark, by their name in `tables.yaml`."""
 PUBLISHED_COLUMNS: Mapping[str, Mapping[str, Metric]] = {
-    **{name: {name: metric} for name, metric in (FRAME | EVENTS).items()},
+    **{name: {name: metric} for name, metric in (FRAME | EVENTS | IN_USE).items()},
     "map": EVENTS,
     "costs": COSTS,
 }

@@ -13,7 +13,17 @@ from mmvad.tables.filled import Cell, FilledRow, FilledTable
 from mmvad.tables.frame import folds_of, method_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.methods import fill_comparison
-from mmvad.tables.notes import crop_note, figure_note, honesty_notes, interval_note, paper_notes, row_notes, seed_notes
+from mmvad.tables.notes import (
+    cell_interval_note,
+    crop_note,
+    figure_note,
+    honesty_notes,
+    interval_note,
+    paper_notes,
+    row_notes,
+    seed_notes,
+)
+from mmvad.tables.power import corrected_note, power_note
 from mmvad.tables.published import PAPER, find_published
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results, RowRuns, Selection, cell
@@ -22,7 +32,7 @@ from mmvad.tables.results import Results, RowRuns, Selection, cell
 def fill(table: Study | Comparison, results: Results, resampler: Resampler) -> FilledTable:
     """The table, as far as the runs allow."""
     if isinstance(table, Comparison):
-        return fill_comparison(table, results)
+        return fill_comparison(table, results, resampler)
     selection = select(results, table)
     return fill_study(table, results, resampler, compared(selection) if table.own else selection)
 
@@ -39,11 +49,18 @@ def fill_study(study: Study, results: Results, resampler: Resampler, selection: 
     benchmark, metrics = study.benchmark, study.metrics
     notes = _stand_in_note(rows, selection)
     notes += [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
+    notes += [*corrected_note(rows), *_power_note(study, results, selection), *cell_interval_note(rows, resampler)]
     notes += [*figure_note(metrics), *seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
     base = selection.base.row.label if selection.base else None
     notes += crop_note({row.row.label: row.runs for row in selection.rows}, base)
     notes += [*honesty_notes(benchmark, selection), *paper_notes(rows, benchmark)]
     return FilledTable(study.key, study.title, benchmark, (study.heading,), metrics, tuple(rows), tuple(notes), True)
+
+
+def _power_note(study: Study, results: Results, selection: Selection) -> list[str]:
+    metric = headline(study.benchmark)
+    rows = [[results.figure(record, metric)[0] for record in row.runs] for row in selection.rows]
+    return power_note([[100 * value for value in values if value is not None] for values in rows], metric.heading)
 
 
 def _stand_in_note(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
@@ -68,7 +85,7 @@ def _study_row(study: Study, results: Results, resampler: Resampler, runs: RowRu
     peer = method_of(runs.runs[0])
     return FilledRow(
         (runs.row.label,),
-        tuple(cell(results, metric, runs.runs) for metric in metrics),
+        tuple(resampler.with_interval(results, m, runs.runs, cell(results, m, runs.runs)) for m in metrics),
         paper,
         difference,
         tuple(record["seed"] for record in runs.runs),

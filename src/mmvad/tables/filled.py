@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mmvad.benchmarks.registry import known_benchmark
-from mmvad.tables.bootstrap import Difference
+from mmvad.metrics.bootstrap import Difference
 from mmvad.tables.definitions import Metric
 from mmvad.tables.published import Published
 
@@ -33,6 +33,7 @@ class Cell:
     Attributes:
         deviation: standard deviation over seeds (n - 1); None for a single run.
         published: where the figure is not ours.
+        low, high: its interval over test videos and seeds, where every figure has one.
     """
 
     mean: float | None = None
@@ -40,16 +41,19 @@ class Cell:
     n: int = 0
     reason: str | None = None
     published: Published | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:
-    """`82.50 ± 0.31`, `82.50` for a single run, a dash where there is none."""
+    """`82.50 ± 0.31`, `82.50` for a single run, a dash where there is none; then its interval, where it has one."""
     if cell.published:
         return cell.published.text
     if cell.mean is None:
         return "-"
     spread = f" ± {cell.deviation:.{decimals}f}" if cell.deviation is not None and not constant else ""
-    return f"{cell.mean:.{decimals}f}{spread}"
+    interval = "" if cell.low is None else f" [{cell.low:.{decimals}f}, {cell.high:.{decimals}f}]"
+    return f"{cell.mean:.{decimals}f}{spread}{interval}"
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,8 @@ from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
 from mmvad.system.progress import track
 from mmvad.tables.report_values import FIGURE_COLUMNS, figures_of
+from mmvad.tables.scored import Truths
+from mmvad.tables.use import with_use
 
 RUN_COLUMNS = (
     *("run", "path", "identity", "recipe", "schema", "bank_hash", "bank", "features", "test_videos"),
@@ -61,16 +63,20 @@ class Collected:
         return int(self.frame["identity"].nunique())
 
 
-def collect(results: Sequence[Path]) -> Collected:
+def collect(results: Sequence[Path], truths: Truths | None = None) -> Collected:
     """The frame of all finished runs under some folders; what is unfinished or broken is left out and listed.
+
+    Args:
+        truths: ground truth, from which measures that are younger than a run are computed.
 
     Raises UserError where a folder is missing, or no finished run lies in any of them.
     """
-    return collect_folders([folder for root in results for folder in run_folders(root)], results)
+    return collect_folders([folder for root in results for folder in run_folders(root)], results, truths)
 
 
-def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path]) -> Collected:
+def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path], truths: Truths | None = None) -> Collected:
     """The frame of these run folders alone; `where` names them in the UserError that none is finished."""
+    truths = truths or Truths()
     kept: dict[str, list[dict[str, Any]]] = {}
     unfinished, broken, copies = [], [], []
     # A copy without scores (a report that came through a database) must not stand in for the folder that has them.
@@ -80,7 +86,7 @@ def collect_folders(folders: Sequence[RunFolder], where: Sequence[Path]) -> Coll
             unfinished.append(folder.path)
             continue
         try:
-            rows = run_rows(folder)
+            rows = run_rows(folder, truths)
         except (UserError, KeyError, TypeError, ValueError, AttributeError) as error:
             broken.append((folder.path, _why(error)))
             continue
@@ -105,7 +111,7 @@ def run_folders(root: Path) -> Iterator[RunFolder]:
         folders.sort()
 
 
-def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
+def run_rows(folder: RunFolder, truths: Truths) -> list[dict[str, Any]]:
     """One record for each score and metric of a finished run.
 
     Raises UserError, KeyError, TypeError, ValueError or AttributeError where its files are not what a run leaves.
@@ -115,6 +121,7 @@ def run_rows(folder: RunFolder) -> list[dict[str, Any]]:
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
     settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
     run = {**_origin(folder, report, manifest), **settings}
+    report = with_use(folder, report, run["bank"], truths)
     return [{**run, **figure} for figure in figures_of(report, manifest)]
 
 

@@ -11,17 +11,18 @@ from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
 from mmvad.tables.frame import folds_of
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
-from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
+from mmvad.tables.notes import OURS_NAME, cell_interval_note, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
+from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results, RowRuns, Selection, cell
 
 
-def fill_comparison(table: Comparison, results: Results) -> FilledTable:
+def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -> FilledTable:
     """The table: published methods, the peers that were run here, ours."""
     metrics = tuple(table.metrics.values())
     selection = select(results, table.ours)
-    run_here, peers = measured_rows(table, results)
-    rows = [*_method_rows(table), *run_here, *_our_rows(table, results, selection)]
+    run_here, peers = measured_rows(table, results, resampler)
+    rows = [*_method_rows(table), *run_here, *_our_rows(table, results, selection, resampler)]
     if table.modalities:
         order = list(SPELLED.values())
         rows = [row for row in rows if row.lead[-1] in order]
@@ -30,6 +31,7 @@ def fill_comparison(table: Comparison, results: Results) -> FilledTable:
     published = [figure for row in rows for figure in (*(c.published for c in row.cells), *row.paper) if figure]
     notes = [
         *figure_note(metrics, published=any(not row.ours for row in rows)),
+        *cell_interval_note(rows, resampler),
         *mark_notes(rows),
         *score_notes(table, results, run_here, peers),
     ]
@@ -60,20 +62,23 @@ def _published_cells(table: Comparison, found: dict[str, Published]) -> tuple[Ce
     return tuple(Cell(f.value, published=f) if f else Cell(reason="not published") for f in figures)
 
 
-def _our_rows(table: Comparison, results: Results, selection: Selection) -> list[FilledRow]:
+def _our_rows(table: Comparison, results: Results, selection: Selection, resampler: Resampler) -> list[FilledRow]:
     """Our base row, or one for each modality."""
     wanted = [r for r in selection.rows if table.modalities or r.row.published == PAPER_ROW]
-    return [_our_row(table, results, runs) for runs in wanted if not runs.row.silent]
+    return [_our_row(table, results, runs, resampler) for runs in wanted if not runs.row.silent]
 
 
-def _our_row(table: Comparison, results: Results, runs: RowRuns) -> FilledRow:
+def _our_row(table: Comparison, results: Results, runs: RowRuns, resampler: Resampler) -> FilledRow:
     features = features_of(runs.runs[0]) if runs.runs else _features_not_run(table.benchmark, runs.row.settings)
     lead = (OURS_NAME, *(("weak",) if table.supervision else ()), features, runs.row.label)
     if not runs.runs:
         return FilledRow(lead, (Cell(),) * len(table.metrics), absent=table.command)
     return FilledRow(
         lead,
-        tuple(cell(results, metric, runs.runs) for metric in table.metrics.values()),
+        tuple(
+            resampler.with_interval(results, metric, runs.runs, cell(results, metric, runs.runs))
+            for metric in table.metrics.values()
+        ),
         seeds=tuple(record["seed"] for record in runs.runs),
         folds=folds_of(runs.runs),
         select=runs.runs[0]["select"],
@@ -90,12 +95,12 @@ def _features_not_run(benchmark: str, settings: Settings) -> str:
     )
 
 
-def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledRow:
+def measured_row(table: Comparison, results: Results, peer: Measured, resampler: Resampler) -> FilledRow:
     """One peer's row: our figures, and the published ones beside them."""
     supervision = (peer.peer.supervision,) if table.supervision else ()
     return FilledRow(
         (peer.title, *supervision, peer.features, peer.modality),
-        tuple(_measured_cell(results, peer, metric) for metric in table.metrics.values()),
+        tuple(_measured_cell(results, peer, metric, resampler) for metric in table.metrics.values()),
         tuple(_published(table, peer, name) for name in table.metrics),
         seeds=tuple(record["seed"] for record in peer.runs),
         folds=folds_of(peer.runs),
@@ -106,11 +111,11 @@ def measured_row(table: Comparison, results: Results, peer: Measured) -> FilledR
     )
 
 
-def _measured_cell(results: Results, peer: Measured, metric: Metric) -> Cell:
+def _measured_cell(results: Results, peer: Measured, metric: Metric, resampler: Resampler) -> Cell:
     reason = peer.variant.unmeasured.get(metric.name) if peer.variant else None
     if reason:
         return Cell(reason=f"{peer.title}: {reason}")
-    return cell(results, metric, peer.runs)
+    return resampler.with_interval(results, metric, peer.runs, cell(results, metric, peer.runs))
 
 
 def _published(table: Comparison, peer: Measured, metric: str) -> Published | None:
@@ -119,10 +124,10 @@ def _published(table: Comparison, peer: Measured, metric: str) -> Published | No
     return find_published(method, table.benchmark, metric, peer.features, peer.modality) if method else None
 
 
-def measured_rows(table: Comparison, results: Results) -> tuple[list[FilledRow], list[Measured]]:
+def measured_rows(table: Comparison, results: Results, resampler: Resampler) -> tuple[list[FilledRow], list[Measured]]:
     """The rows of all peers that were run, and the runs behind them."""
     peers = [p for p in measured(results, table.benchmark) if not table.fine or p.peer.classes]
-    return [measured_row(table, results, p) for p in peers], peers
+    return [measured_row(table, results, p, resampler) for p in peers], peers
 
 
 def score_notes(table: Comparison, results: Results, rows: Sequence[FilledRow], peers: Sequence[Measured]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.config.schema import CHOSEN
-from mmvad.tables.bootstrap import LEVEL
+from mmvad.metrics.bootstrap import LEVEL
 from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
 from mmvad.tables.frame import scores_from
@@ -268,6 +268,17 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
         f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
         f"of test videos and seeds, {pairing}{_few(fewest)}{without}"
     )
+
+
+def cell_interval_note(rows: Sequence[FilledRow], resampler: Resampler) -> list[str]:
+    """What the brackets behind figures are."""
+    if not any(cell.low is not None for row in rows for cell in row.cells):
+        return []
+    fewest = min(len(row.seeds) for row in rows if any(cell.low is not None for cell in row.cells))
+    return [
+        f"in brackets behind a figure its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples of test "
+        f"videos and seeds{_few(fewest)}"
+    ]
 
 
 def _few(seeds: int) -> str:

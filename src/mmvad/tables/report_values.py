@@ -1,9 +1,10 @@
 """The figures of one run's report as records: `score`, `metric`, `class`, `value`, `unit` and `reason`.
 
 score        metric                                                    class
-combined     ap, auc, ano_auc                                          all, or one abnormal class (ap, auc)
+combined     ap, auc, ano_auc, ano_ap                                  all, or one abnormal class (ap, auc)
 coarse       the same                                                  the same
 fine         the same                                                  the same
+combined, coarse, fine: the measures of use (`metrics/measures.py`)    all
 events       map@0.1 .. map@0.5, map_avg, as the field computes them   all, or one class
 events_clean the same, as the papers describe them                     all, or one abnormal class
 cost         trainable_parameters, train_seconds, test_fps, test_snippets (a second)   all
@@ -15,14 +16,17 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
+
 MAP_SCORES = {"published": "events", "clean": "events_clean"}
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
-_NOT_METRICS = {"reasons", "classes", "videos", "events", "runs"}
+_NOT_METRICS = {"reasons", "classes", "videos", "events", "runs", HELD_OUT}
 _UNITS = {
     "trainable_parameters": "count",
     "train_seconds": "seconds",
     "test_fps": "frames/s",
     "test_snippets": "snippets/s",
+    **{measure.name: measure.unit for measure in MEASURES},
 }
 
 
@@ -42,6 +46,8 @@ def _frame_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from _records(score, "all", part)
         for key, figures in part["classes"].items():
             yield from _records(score, key, figures)
+    for score, part in report.get(USE, {}).items():
+        yield from _records(score, "all", part)
 
 
 def _event_figures(report: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -1,24 +1,30 @@
-"""Differences between rows with their intervals, from the scores that the runs left."""
+"""Figures and differences of rows with their intervals, from the scores that the runs left."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
+from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
+from mmvad.metrics.bootstrap import RESAMPLES, Difference, interval, mean_interval, video_weights
+from mmvad.metrics.resampled import RESAMPLED, Resampled
 from mmvad.runs import RunFolder
-from mmvad.tables.bootstrap import RESAMPLES, Difference, Headline, interval, resampled_metric, video_weights
 from mmvad.tables.definitions import Metric
+from mmvad.tables.filled import Cell
 from mmvad.tables.frame import repetition
-from mmvad.tables.results import Record, Results
+from mmvad.tables.results import Record, Results, scale
 from mmvad.tables.scored import Truths, scored_run
+from mmvad.tables.use import held_out_of
 
 Side = dict[tuple[str, int], tuple[float, Record]]
 """By fold and seed, a run of a row and its figure."""
+_KEPT = 8
+"""Runs whose scores are kept: a row's, while its cells are filled."""
 NOTHING_TO_RESAMPLE = "one seed, and a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
 
 
@@ -27,11 +33,24 @@ class Resampler:
 
     Attributes:
         resamples: how many; 0 leaves the intervals out.
+        every_cell: whether every figure of a table has its interval, not only the differences.
     """
 
-    def __init__(self, truths: Truths, resamples: int = RESAMPLES) -> None:
-        self.truths, self.resamples = truths, resamples
-        self._figures: dict[tuple[str, str], np.ndarray] = {}
+    def __init__(self, truths: Truths, resamples: int = RESAMPLES, *, every_cell: bool = False) -> None:
+        self.truths, self.resamples, self.every_cell = truths, resamples, every_cell
+        self._figures: dict[tuple[str, str, str], np.ndarray] = {}
+        self._runs: dict[str, Resampled] = {}
+
+    def with_interval(self, results: Results, metric: Metric, records: Sequence[Record], cell: Cell) -> Cell:
+        """The cell with its interval over test videos and seeds; as it is where none is asked for or can be had."""
+        side = _by_seed(results, metric, records)
+        if not (self.every_cell and self.resamples and side and metric.name in RESAMPLED and _have_scores(side)):
+            return cell
+        try:
+            low, high, _ = mean_interval(self._of_all(side, metric))
+        except (UserError, ValueError):
+            return cell
+        return replace(cell, low=scale(metric) * low, high=scale(metric) * high)
 
     def difference(
         self, results: Results, metric: Metric, row: Sequence[Record], base: Sequence[Record]
@@ -52,16 +71,16 @@ class Resampler:
         if not (_have_scores(ours) and _have_scores(theirs)):
             return self._over_seeds(mean, ours, theirs, len(common))
         try:
-            low, high = interval(self._of_all(ours, metric), self._of_all(theirs, metric))
+            spread = interval(self._of_all(ours, metric), self._of_all(theirs, metric))
         except (UserError, ValueError) as error:
             return Difference(mean, paired=len(common), reason=" ".join(str(error).split()))
-        return Difference(mean, low, high, len(common))
+        return Difference(mean, spread.low, spread.high, len(common), p=spread.p(mean))
 
     def _over_seeds(self, mean: float, ours: Side, theirs: Side, common: int) -> Difference:
         """Each run's figure stays what its report says; the seeds are drawn."""
         if (common or min(len(ours), len(theirs))) < 2:
             return Difference(mean, paired=common, reason=NOTHING_TO_RESAMPLE)
-        low, high = interval(self._fixed(ours), self._fixed(theirs))
+        low, high, _ = interval(self._fixed(ours), self._fixed(theirs))
         return Difference(mean, low, high, common, seeds_only=True)
 
     def _fixed(self, side: Side) -> dict[tuple[str, int], np.ndarray]:
@@ -71,14 +90,27 @@ class Resampler:
         return {seed: self._of(record, metric) for seed, (_, record) in side.items()}
 
     def _of(self, record: Record, metric: Metric) -> np.ndarray:
-        key = (record["identity"], metric.name)
+        key = (record["identity"], metric.score, metric.name)
         if key not in self._figures:
+            self._figures[key] = self._resampled(record).of(metric.score, metric.name)
+        return self._figures[key]
+
+    def _resampled(self, record: Record) -> Resampled:
+        """The run's scores and draws, of the latest few runs kept."""
+        if record["identity"] not in self._runs:
             videos = scored_run(record, self.truths)
             fold, _ = repetition(record)  # other videos, so other draws, even where there are as many of them
             weights = video_weights(len(videos), self.resamples, zlib.crc32(fold.encode()))
-            trapezoid = bool(record.get("quirks.trapezoid_ap"))
-            self._figures[key] = resampled_metric(videos, cast(Headline, metric.name), weights, trapezoid=trapezoid)
-        return self._figures[key]
+            while len(self._runs) >= _KEPT:
+                del self._runs[next(iter(self._runs))]
+            self._runs[record["identity"]] = Resampled(
+                known_benchmark(record["benchmark"]),
+                videos,
+                weights,
+                trapezoid=bool(record.get("quirks.trapezoid_ap")),
+                held_out=held_out_of(RunFolder(Path(record["path"]))),
+            )
+        return self._runs[record["identity"]]
 
 
 def _have_scores(side: Side) -> bool:

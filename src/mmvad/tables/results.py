@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mmvad.metrics.measures import MEASURES
 from mmvad.models.outside import OURS
 from mmvad.tables.definitions import Metric, Row, Settings, switches, usual
 from mmvad.tables.filled import Cell
@@ -22,6 +23,7 @@ Record = dict[str, Any]
 LONGEST_VALUE = 40
 """Characters of a setting that a note shows."""
 _SCALES = {"trainable_parameters": 1e-6, "train_seconds": 1.0, "test_fps": 1.0, "test_snippets": 1.0}
+_SCALES |= {measure.name: 1.0 for measure in MEASURES if measure.unit != "fraction"}
 
 
 @dataclass(frozen=True)
@@ -151,11 +153,15 @@ def _several(name: str, values: list[Any]) -> str:
     return f"{name} ({', '.join(known)})" if len(known) > 1 else ""
 
 
+def scale(metric: Metric) -> float:
+    """What a figure is multiplied with in tables: fractions are shown in percent."""
+    return _SCALES.get(metric.name, 100.0)
+
+
 def cell(results: Results, metric: Metric, records: Sequence[Record]) -> Cell:
     """Mean, standard deviation and n of a figure over the runs of a row."""
     figures = [results.figure(record, metric) for record in records]
-    scale = _SCALES.get(metric.name, 100.0)
-    values = [scale * value for value, _ in figures if value is not None]
+    values = [scale(metric) * value for value, _ in figures if value is not None]
     if not values:
         return Cell(reason=next((reason for _, reason in figures), None))
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None

@@ -71,11 +71,16 @@ def scored_videos(folder: Path, truth: Sequence[BankVideo]) -> list[ScoredVideo]
     path = RunFolder(folder).scores
     if not path.is_file():
         raise UserError(path, "no such file", expected="the scores that a run leaves", fix=_made_again(folder))
+    return scores_in(path, truth, _made_again(folder))
+
+
+def scores_in(path: Path, truth: Sequence[BankVideo], fix: str) -> list[ScoredVideo]:
+    """Likewise from a file; `fix` is how it is made again."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return [_joined(video, arrays, path) for video in sorted(truth, key=lambda v: v.name)]
     except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise UserError(path, f"cannot be read: {error}", fix=_made_again(folder)) from error
+        raise UserError(path, f"cannot be read: {error}", fix=fix) from error
 
 
 def _made_again(folder: Path) -> str:

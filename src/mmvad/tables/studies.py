@@ -23,8 +23,8 @@ from mmvad.tables.sidecar import ComparisonEntry, StudyEntry, entry_of_sweep, ta
 Table = Study | Comparison
 MODALITIES = "VI"
 """The study that our row among the methods is of."""
-MEASURED = "methods"
-"""The table of methods without published figures."""
+MEASURED, USED = "methods", "use"
+"""The tables of methods without published figures: what was measured, and what scores are worth in use."""
 
 
 def study_named(key: str, benchmark: str, overrides: Sequence[str] = ()) -> Study:
@@ -63,11 +63,11 @@ def tables_named(names: Sequence[str] | None, benchmark: str, overrides: Sequenc
 
 
 def _comparisons(benchmark: str) -> dict[str, ComparisonEntry]:
-    """The tables of methods on a benchmark; on a user's the one of what was measured, as on planted."""
+    """The tables of methods on a benchmark; on a user's those without published figures, as on planted."""
     entries = tables().comparisons
-    if own_benchmark(benchmark):
-        return {MEASURED: entries[MEASURED].model_copy(update={"benchmark": benchmark})}
-    return {key: entry for key, entry in entries.items() if entry.benchmark == benchmark}
+    everywhere = (MEASURED, USED) if own_benchmark(benchmark) else (USED,)
+    anew = {key: entries[key].model_copy(update={"benchmark": benchmark}) for key in everywhere}
+    return {key: entry for key, entry in entries.items() if entry.benchmark == benchmark and key not in anew} | anew
 
 
 def check_names(names: Sequence[str] | None) -> None:

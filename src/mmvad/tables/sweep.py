@@ -8,9 +8,9 @@ from dataclasses import replace
 from mmvad.config.identity import recipe
 from mmvad.config.load import plain
 from mmvad.config.shipped import shown_path
+from mmvad.metrics.bootstrap import RESAMPLES
 from mmvad.sweeps.definition import Sweep
 from mmvad.sweeps.grid import HERE, CellState
-from mmvad.tables.bootstrap import RESAMPLES
 from mmvad.tables.choosing import joined
 from mmvad.tables.definitions import Row
 from mmvad.tables.expected import WEIGHTS
@@ -37,13 +37,14 @@ def sweep_table(
     finished = [state.cell.folder for state in states if state.state == HERE]
     if not finished:
         return None
-    results = Results(collect_folders(finished, [sweep.file]).frame)
+    truths = Truths([states[0].cell.config.data.bank])
+    results = Results(collect_folders(finished, [sweep.file], truths).frame)
     study = study_of_sweep(sweep, overrides, go_on)
     selection = compared(joined(results, study))
     rows = tuple(replace(row, failed=_failed(row.row, states)) for row in selection.rows)
     base = next((row for row in rows if selection.base and row.row is selection.base.row), None)
     selection = replace(selection, rows=rows, base=base, unfinished=_waiting(rows, states))
-    resampler = Resampler(Truths([states[0].cell.config.data.bank]), resamples)
+    resampler = Resampler(truths, resamples)
     table = fill_study(study, results, resampler, selection)
     first = f"from the {len(finished)} finished of {len(states)} cells of {shown_path(sweep.file)}"
     return replace(table, notes=(first, *table.notes))

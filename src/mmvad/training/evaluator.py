@@ -11,11 +11,13 @@ from lightning.pytorch.callbacks import Callback
 from torch import Tensor
 from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import ScoredVideo, evaluate, frame_scores, is_normal
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.video_level import mil_score
 from mmvad.training.run_report import report_figures
-from mmvad.training.scoring import ChunkScores, join_chunks, mil_score
+from mmvad.training.scoring import ChunkScores, join_chunks
 
 
 class Evaluator(Callback):
@@ -63,9 +65,7 @@ class Evaluator(Callback):
         if self.by_test_set:
             return torch.tensor(self.measured(by_set)["scores"]["combined"][headline] or 0.0)
         (videos,) = by_set
-        metric = BinaryAveragePrecision() if headline == "ap" else BinaryAUROC()
-        truth = torch.tensor([int(v.labels != (self.benchmark.normal,)) for v in videos])
-        return metric(torch.tensor([mil_score(v) for v in videos]), truth)
+        return held_out_figure(self.benchmark, videos)
 
     def measured(self, by_set: Sequence[Sequence[ScoredVideo]]) -> dict[str, Any]:
         """Every figure of the test set, scored in one or in all crops."""
@@ -75,7 +75,15 @@ class Evaluator(Callback):
     def _keep(
         self, trainer: Any, module: Any, outputs: Any, batch: Any, batch_index: int, dataloader_idx: int = 0
     ) -> None:
-        self.chunks[dataloader_idx].append(outputs["scores"])
+        if dataloader_idx < len(self.chunks):  # further sets are those of an audit
+            self.chunks[dataloader_idx].append(outputs["scores"])
 
     def _joined(self, sets: Sequence[ScoringSet]) -> list[list[ScoredVideo]]:
         return [join_chunks(*each) for each in zip(self.chunks, sets, strict=True)]
+
+
+def held_out_figure(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> Tensor:
+    """AP or AUC, as the benchmark has it, of abnormal among held-out videos by their MIL scores."""
+    metric = BinaryAveragePrecision() if benchmark.headline == "ap" else BinaryAUROC()
+    truth = torch.tensor([int(not is_normal(benchmark, video)) for video in videos])
+    return metric(torch.tensor([mil_score(frame_scores([video])["combined"]) for video in videos]), truth)

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
+from mmvad.metrics.measures import USE, measures
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config
 from mmvad.training.checkpoints import read_checkpoint
 from mmvad.training.prepare import prepare
-from mmvad.training.train import assemble, chosen_checkpoint, test, warn_of_changed_code
+from mmvad.training.train import assemble, chosen_checkpoint, test, thresholds_of, warn_of_changed_code
 
 EQUAL_WITHIN = 1e-6
-MISSING = object()
 
 
 class Retested(NamedTuple):
@@ -58,9 +58,13 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> Ret
     read_checkpoint(file, prepared.identity)
     data, module = assemble(prepared)
     videos = test(prepared, data, module, file)
-    figures = evaluate(prepared.benchmark, videos, trapezoid=config.quirks.trapezoid_ap)
-    wanted = dict(_leaves(report))
-    differing = [name for name, value in _leaves(figures) if not _equal(value, wanted.get(name, MISSING))]
+    thresholds = thresholds_of(prepared, data, module)
+    figures = {
+        **evaluate(prepared.benchmark, videos, trapezoid=config.quirks.trapezoid_ap),
+        USE: measures(prepared.benchmark, videos, thresholds),
+    }
+    wanted = dict(_leaves(report))  # a run from before a metric has nothing to hold it against
+    differing = [name for name, value in _leaves(figures) if name in wanted and not _equal(value, wanted[name])]
     return Retested({**report, **figures}, file, differing)
 
 

@@ -7,18 +7,24 @@ from typing import Any
 from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_unread
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.measures import USE, Thresholds, measures
 from mmvad.training.prepare import Prepared
 
 NAMED_WEIGHTS = ("openai", "random")
 
 
 def make_report(
-    prepared: Prepared, videos: list[ScoredVideo], parameters: int, best_epoch: int | None
+    prepared: Prepared,
+    videos: list[ScoredVideo],
+    parameters: int,
+    best_epoch: int | None,
+    thresholds: Thresholds | None = None,
 ) -> dict[str, Any]:
     """Identity, configuration without `runtime` and what the model does not read, and every figure of the test set.
 
     Args:
         best_epoch: the epoch (from 0) whose checkpoint was chosen by `best_val` or `best_test`; None for `last`.
+        thresholds: by score, those that were chosen on held-out training videos.
     """
     config = without_unread(without_later_keys(plain(prepared.config)))
     del config["runtime"], config["data"]["bank"]
@@ -40,16 +46,18 @@ def make_report(
         "trainable_parameters": parameters,
         "headline": {"score": "combined", "metric": prepared.benchmark.headline},
         **evaluate(prepared.benchmark, videos, trapezoid=prepared.config.quirks.trapezoid_ap),
+        USE: measures(prepared.benchmark, videos, thresholds),
     }
 
 
 def report_figures(report: dict[str, Any]) -> dict[str, float]:
     """The figures under the names that sweeps use: `test/ap` of the headline score, `test/coarse/ap` of one branch."""
-    headline, figures = report["headline"]["score"], {}
-    for score, values in report["scores"].items():
-        for name, value in values.items():
-            if isinstance(value, int | float):
-                figures[f"test/{score}/{name}"] = float(value)
-                if score == headline:
-                    figures[f"test/{name}"] = float(value)
+    headline = report["headline"]["score"]
+    figures: dict[str, float] = {}
+    for part in (report["scores"], report.get(USE, {})):
+        for score, values in part.items():
+            known = {name: float(value) for name, value in values.items() if isinstance(value, int | float)}
+            figures |= {f"test/{score}/{name}": value for name, value in known.items()}
+            if score == headline:
+                figures |= {f"test/{name}": value for name, value in known.items()}
     return figures

@@ -13,8 +13,7 @@ from torch import Tensor
 
 from mmvad.data.datamodule import ScoringSet
 from mmvad.data.segments import fade, snippet_segments
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
-from mmvad.models.losses.pooling import largest_top_k
+from mmvad.metrics.evaluate import ScoredVideo
 
 
 class ChunkScores(NamedTuple):
@@ -42,12 +41,6 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[Scor
         )
         for i, v in enumerate(scored.videos)
     ]
-
-
-def mil_score(video: ScoredVideo) -> float:
-    """The video-level score: mean of the k highest combined scores, k = floor(n / 16) + 1."""
-    scores = np.sort(frame_scores([video])["combined"])
-    return float(scores[-largest_top_k(len(scores)) :].mean())
 
 
 def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet) -> list[np.ndarray]:

@@ -13,20 +13,24 @@ import torch
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
+from mmvad.bank.bank import Bank
 from mmvad.config.load import dump, plain
 from mmvad.config.schema import CHOSEN, Config
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
 from mmvad.errors import UserError
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.held_out import held_out_thresholds
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.model import trainable_parameters
 from mmvad.models.outside import changed_code, is_outside, outside
-from mmvad.runs import RunFolder, read_manifest, write_json, write_scores
+from mmvad.runs import RunFolder, crop_scores, read_manifest, write_json, write_scores
 from mmvad.system.device import Device
 from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
+from mmvad.training.audit_scores import AuditScores, write_audited
 from mmvad.training.build import Widths
+from mmvad.training.card import write_card
 from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
@@ -108,13 +112,24 @@ def finish_run(
     config, clock = prepared.config, time.monotonic()
     videos = test(prepared, data, module, chosen_checkpoint(config, folder))
     manifest = {**manifest, "test_seconds": time.monotonic() - clock}
-    report = make_report(prepared, videos, trainable_parameters(module), best_epoch)
+    if config.runtime.audit and _has_several_crops(prepared.bank):
+        by_crop = [score(module, scored, prepared.device) for scored in data.crop_sets]
+        write_audited(crop_scores(folder), averaged(by_crop))
+    thresholds = thresholds_of(prepared, data, module)
+    report = make_report(prepared, videos, trainable_parameters(module), best_epoch, thresholds)
     write_scores(folder.scores, videos)
     if config.runtime.figures:
         draw_figures(folder.figures, prepared.benchmark, videos, CHOSEN.get(config.select))
+    write_card(folder, prepared, report, videos, manifest)
     write_json(folder.manifest, {**manifest, "finished": datetime.now(UTC).isoformat()})
     write_json(folder.report, report)
     return report
+
+
+def _has_several_crops(bank: Bank) -> bool:
+    """Whether all test videos have the same crops, more than one."""
+    crops = {video.crops for video in bank.test.videos}
+    return len(crops) == 1 and len(next(iter(crops))) > 1
 
 
 def assemble(prepared: Prepared) -> tuple[FeatureDataModule, AnomalyModule]:
@@ -142,7 +157,13 @@ def fit(
     trainer = make_trainer(
         prepared.device,
         max_epochs=config.optim.epochs,
-        callbacks=[evaluator, EpochHistory(folder.epochs), checkpoints, *([_Watching(watch)] if watch else [])],
+        callbacks=[
+            evaluator,
+            *([AuditScores(data, folder)] if config.runtime.audit else []),
+            EpochHistory(folder.epochs),
+            checkpoints,
+            *([_Watching(watch)] if watch else []),
+        ],
         logger=list(loggers),
         gradient_clip_val=config.optim.gradient_clip or None,
     )
@@ -175,6 +196,14 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
     module.load_weights(read_checkpoint(checkpoint, prepared.identity)["state_dict"])
     by_crop = [score(module, scored, prepared.device) for scored in data.test_sets]
     return smoothed(averaged(by_crop), prepared.config.quirks.smoothing)
+
+
+def thresholds_of(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule) -> dict[str, float]:
+    """By score, the thresholds that held-out training videos give under the module's weights; empty without such."""
+    if data.validation is None:
+        return {}
+    videos = smoothed(score(module, data.validation, prepared.device), prepared.config.quirks.smoothing)
+    return held_out_thresholds(prepared.benchmark, videos)
 
 
 def score(module: AnomalyModule, scored: ScoringSet, device: Device) -> list[ScoredVideo]:

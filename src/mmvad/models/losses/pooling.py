@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmvad.metrics.video_level import SEGMENTS_A_PICK, bag_size
 from mmvad.models.layout import packs
-
-SEGMENTS_A_PICK = 16
 
 
 def top_k(mask: Tensor) -> Tensor:
@@ -20,7 +19,7 @@ def top_k(mask: Tensor) -> Tensor:
 
 def largest_top_k(length: int) -> int:
     """The k of a video of `length` segments, the largest that a batch of that L can have."""
-    return length // SEGMENTS_A_PICK + 1
+    return bag_size(length)
 
 
 def top_mean(scores: Tensor, mask: Tensor) -> Tensor:

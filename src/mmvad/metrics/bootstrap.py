@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeVar
+from math import erfc, sqrt
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -27,6 +28,7 @@ class Difference:
     """A mean difference of two rows as a fraction, with its interval at LEVEL.
 
     Attributes:
+        p: of the hypothesis that there is none, two-sided and uncorrected, by the resamples' deviation.
         low, high: percentiles of the resamples; None where there are none, and `reason` says why.
         paired: how many seeds both rows have; 0 where seeds were drawn for each row on its own.
         seeds_only: the resamples are of seeds alone, since a run's scores are not at hand.
@@ -38,6 +40,21 @@ class Difference:
     paired: int = 0
     reason: str | None = None
     seeds_only: bool = False
+    p: float | None = None
+
+
+class Spread(NamedTuple):
+    """The interval of a mean at LEVEL, and the standard deviation of its resamples."""
+
+    low: float
+    high: float
+    deviation: float
+
+    def p(self, mean: float) -> float:
+        """How probable a mean that is as far from 0 is by chance, under a normal distribution of this deviation."""
+        if not self.deviation:
+            return float(mean == 0)
+        return erfc(abs(mean) / self.deviation / sqrt(2))
 
 
 def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
@@ -47,9 +64,14 @@ def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
 
 
 def resampled_metric(
-    videos: Sequence[ScoredVideo], metric: Headline, weights: np.ndarray, *, trapezoid: bool = False
+    videos: Sequence[ScoredVideo],
+    metric: Headline,
+    weights: np.ndarray,
+    *,
+    trapezoid: bool = False,
+    score: str = "combined",
 ) -> np.ndarray:
-    """AP or AUC of the combined score over each resample's videos, float64 [resamples].
+    """AP or AUC of a score over each resample's videos, float64 [resamples].
 
     The curve is taken at up to THRESHOLDS thresholds, at equal steps of abnormal frames, so that a resample is one row
     of a matrix product; with fewer distinct scores than that it is exact. Resamples without both classes are NaN here,
@@ -60,7 +82,38 @@ def resampled_metric(
         weights: [resamples, videos].
         trapezoid: AP by trapezoids (`quirks.trapezoid_ap`) instead of steps.
     """
-    hits, false_alarms = (weights @ counts for counts in _curves(videos))
+    if trapezoid:  # between few thresholds straight lines would promise more than between all
+        return exactly_resampled(videos, metric, weights, trapezoid=True, score=score)
+    hits, false_alarms = (weights @ counts for counts in _curves(videos, score))
+    return _figures(hits, false_alarms, metric)
+
+
+def exactly_resampled(
+    videos: Sequence[ScoredVideo],
+    metric: Headline,
+    weights: np.ndarray,
+    *,
+    trapezoid: bool = False,
+    score: str = "combined",
+) -> np.ndarray:
+    """Likewise at every threshold, one resample after the other: some milliseconds each."""
+    scores, positives = frame_scores(videos)[score], abnormal_frames(videos)
+    frames = np.concatenate([video.row_frames for video in videos])
+    order = np.argsort(-scores, kind="stable")
+    owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])[order]
+    falling = scores[order]
+    last = np.flatnonzero(np.append(falling[1:] != falling[:-1], True)[: len(falling)])
+    abnormal, normal = positives[order], (frames - positives)[order]
+    found = np.empty(len(weights))
+    for i, row in enumerate(weights):
+        drawn = row[owner]
+        hits, false_alarms = (np.cumsum(drawn * kind)[None, last] for kind in (abnormal, normal))
+        found[i] = _figures(hits, false_alarms, metric, trapezoid=trapezoid)[0]
+    return found
+
+
+def _figures(hits: np.ndarray, false_alarms: np.ndarray, metric: Headline, *, trapezoid: bool = False) -> np.ndarray:
+    """AP or AUC of curves [R, k]; NaN without both kinds of frames."""
     positives, negatives = hits[:, -1], false_alarms[:, -1]
     step, missed = np.diff(hits, axis=1, prepend=0), np.diff(false_alarms, axis=1, prepend=0)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -75,10 +128,8 @@ def resampled_metric(
     return np.where((positives > 0) & (negatives > 0), figures, np.nan)
 
 
-def interval(
-    row: Mapping[Repetition, np.ndarray], base: Mapping[Repetition, np.ndarray], seed: int = 0
-) -> tuple[float, float]:
-    """The interval of the mean difference `row - base`, each given as resampled figures [resamples] by repetition.
+def interval(row: Mapping[Repetition, np.ndarray], base: Mapping[Repetition, np.ndarray], seed: int = 0) -> Spread:
+    """The spread of the mean difference `row - base`, each given as resampled figures [resamples] by repetition.
 
     A repetition is a training seed, of a benchmark in folds with its fold.
     Seeds that both have are drawn together; without a common seed each side draws its own. Raises ValueError where
@@ -89,12 +140,29 @@ def interval(
     ours = _mean_over_seeds(row, common or sorted(row), draw)
     # The same generator state again: paired seeds are the same draws.
     theirs = _mean_over_seeds(base, common or sorted(base), np.random.default_rng(seed) if common else draw)
-    differences = ours - theirs
-    differences = differences[np.isfinite(differences)]
-    if len(differences) < len(ours) / 2:
+    return _spread(ours - theirs)
+
+
+def mean_interval(row: Mapping[Repetition, np.ndarray], seed: int = 0) -> Spread:
+    """The spread of one row's mean, likewise: over videos, and over seeds where there are several."""
+    return _spread(_mean_over_seeds(row, sorted(row), np.random.default_rng(seed)))
+
+
+def _spread(resampled: np.ndarray) -> Spread:
+    known = resampled[np.isfinite(resampled)]
+    if len(known) < len(resampled) / 2:
         raise ValueError("too few test videos: most resamples lack abnormal or normal frames")
-    low, high = np.quantile(differences, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Spread(float(low), float(high), float(known.std(ddof=1)))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values corrected by Holm (1979) for being so many: below 0.05 with a chance of 5 % for all together."""
+    order = np.argsort(p_values, kind="stable")
+    steps = np.array(p_values, dtype=np.float64)[order] * np.arange(len(p_values), 0, -1)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1.0)
+    return [float(p) for p in corrected]
 
 
 def _mean_over_seeds(
@@ -106,12 +174,12 @@ def _mean_over_seeds(
     return np.take_along_axis(table, chosen, axis=0).mean(axis=0)
 
 
-def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
+def _curves(videos: Sequence[ScoredVideo], score: str) -> tuple[np.ndarray, np.ndarray]:
     """Each video's abnormal and normal frames at or above each threshold, float64 [videos, thresholds] each."""
-    scores = frame_scores(videos)["combined"]
+    scores = frame_scores(videos)[score]
     positives, frames_of = abnormal_frames(videos), np.concatenate([video.row_frames for video in videos])
     owner = np.repeat(np.arange(len(videos)), [video.snippets for video in videos])
-    position = _threshold_positions(scores, positives)
+    position = threshold_positions(scores, positives)
     shape = (len(videos), int(position.max()) + 1)
     counted = np.zeros((2, *shape))
     for counts, frames in zip(counted, (positives, frames_of - positives)):
@@ -120,7 +188,7 @@ def _curves(videos: Sequence[ScoredVideo]) -> tuple[np.ndarray, np.ndarray]:
     return hits, false_alarms
 
 
-def _threshold_positions(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
+def threshold_positions(scores: np.ndarray, positives: np.ndarray) -> np.ndarray:
     """For each snippet, the place of the first (highest) threshold that it reaches, int [n]; equal scores share one."""
     falling, position = np.unique(-scores, return_inverse=True)
     if len(falling) <= THRESHOLDS:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.metrics import bootstrap
+from mmvad.metrics.bootstrap import interval, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
-from mmvad.tables import bootstrap
-from mmvad.tables.bootstrap import interval, resampled_metric, video_weights
 from mmvad.tables.definitions import FRAME
 from mmvad.tables.frame import collect
 from mmvad.tables.resampling import Resampler
@@ -66,8 +66,8 @@ def test_the_interval_holds_the_truth_and_is_deterministic() -> None:
         # Resampled means of 200 videos' differences, whose true mean is 0.1.
         videos = 0.1 + draw.normal(size=200)
         means = video_weights(200, 400, seed=trial) @ videos / 200
-        low, high = interval({0: means}, {0: np.zeros(400)})
-        assert (low, high) == interval({0: means}, {0: np.zeros(400)})
+        low, high, deviation = interval({0: means}, {0: np.zeros(400)})
+        assert (low, high, deviation) == interval({0: means}, {0: np.zeros(400)})
         inside += low <= 0.1 <= high
     assert 50 <= inside <= 60
 
@@ -76,8 +76,8 @@ def test_shared_seeds_are_drawn_together() -> None:
     draw = np.random.default_rng(0)
     base = {seed: draw.normal(scale=5) + np.zeros(500) for seed in range(4)}
     row = {seed: figures + 1 for seed, figures in base.items()}
-    assert interval(row, base) == pytest.approx((1, 1))
-    low, high = interval({seed + 10: figures for seed, figures in row.items()}, base)
+    assert interval(row, base) == pytest.approx((1, 1, 0))
+    low, high, _ = interval({seed + 10: figures for seed, figures in row.items()}, base)
     assert high - low > 2
 
 

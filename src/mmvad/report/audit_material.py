@@ -1,0 +1,102 @@
+"""What an audit can read of a finished run: the scores of its epochs, of its crops, and of runs beside it."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.runs import RunFolder, epoch_scores
+
+
+@dataclass(frozen=True)
+class View:
+    """Scores as they are looked at: videos with their scores and truth, and how AP is computed."""
+
+    videos: tuple[ScoredVideo, ...]
+    trapezoid: bool = False
+
+
+class Material:
+    """What of a run an audit can read.
+
+    Args:
+        report: its `report.json`.
+        read: scores with their truth from a file of scores.
+        own: the run's own scored test videos, as its report has them.
+        siblings: finished runs beside it, with their reports.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        report: Mapping[str, Any],
+        read: Callable[[Path], list[ScoredVideo]],
+        own: Callable[[RunFolder], list[ScoredVideo]],
+        siblings: Sequence[tuple[RunFolder, Mapping[str, Any]]] = (),
+    ) -> None:
+        self.folder, self.report, self.read, self.own, self.siblings = folder, report, read, own, siblings
+        self.quirks = report["config"].get("quirks", {})
+        self.history = _history(folder)
+
+    @property
+    def epochs(self) -> int:
+        return int(self.report["config"].get("optim", {}).get("epochs", 0))
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the run's own scores are those of its tested crop, not smoothed."""
+        return not self.quirks.get("all_crops") and self.quirks.get("smoothing", "none") == "none"
+
+    def at_epoch(self, epoch: int) -> View | None:
+        """The scores of an epoch (from 0); None where they were not kept."""
+        path = epoch_scores(self.folder, epoch)
+        if path.is_file():
+            return View(tuple(self.read(path)))
+        return self.reported if self.is_plain and self.selected == epoch else None
+
+    @property
+    def selected(self) -> int | None:
+        """The epoch (from 0) that the run reports; None where its report does not say."""
+        if self.report.get("selected_epoch"):
+            return int(self.report["selected_epoch"]) - 1
+        return self.epochs - 1 if self.report["select"] == "last" else None
+
+    @property
+    def reported(self) -> View:
+        return View(tuple(self.own(self.folder)))
+
+    def best_held_out(self, metric: str) -> int | None:
+        """The epoch (from 0) that is best on held-out videos, the first of equals; None where none were held out."""
+        return first_best([row.get(f"val/{metric}") for row in self.history])
+
+    def sibling(self, **changes: Any) -> RunFolder | None:
+        """A finished run that differs from this one in these keys alone: `select`, and dotted ones of `quirks`."""
+        wanted = _without_choice(self.report["config"])
+        for folder, report in self.siblings:
+            config = report["config"]
+            same = report.get("bank_hash") == self.report.get("bank_hash") and _without_choice(config) == wanted
+            quirks = {**config.get("quirks", {}), "select": config.get("select")}
+            if same and all(quirks.get(key) == value for key, value in changes.items()):
+                return folder
+        return None
+
+
+def first_best(values: Sequence[float | None]) -> int | None:
+    known = [(value, -position) for position, value in enumerate(values) if value is not None]
+    return -max(known)[1] if known else None
+
+
+def _without_choice(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration without what steps change."""
+    return {key: value for key, value in config.items() if key not in {"select", "quirks"}}
+
+
+def _history(folder: RunFolder) -> list[dict[str, float]]:
+    if not folder.epochs.is_file():
+        return []
+    with open(folder.epochs, newline="", encoding="utf-8") as lines:
+        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
