@@ -125,7 +125,7 @@ def test_a_bank_that_is_not_made_is_said(tmp_path: Path, capsys: pytest.CaptureF
         (["--audio-track", "-1"], "0 for the first track"),
         (["--benchmark", "xd"], "unknown benchmark 'xd'"),
         (["--device", "cuda:99"], "--device"),
-        (["--clip-weights", "none.pt"], "open_clip_model.safetensors"),
+        (["--clip-weights", "none.pt"], "no weights of tiny are published"),
         (["--vggish-weights", "none.pth"], "vggish-10086976.pth"),
     ],
 )
@@ -138,6 +138,6 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments:
 
 
 def test_missing_packages_are_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("mmvad.cli.extract.find_spec", lambda name: None)
+    monkeypatch.setattr("mmvad.cli.extraction_options.find_spec", lambda name: None)
     assert run("v.mp4", "--out", "out") == 2
     assert "pip install 'mmvad[video]'" in capsys.readouterr().err

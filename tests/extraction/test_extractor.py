@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmvad.extraction.extractor import ExtractionSettings, Extractor, small_extractor
+from mmvad.extraction.extractor import Extractor, small_extractor
+from mmvad.extraction.settings import ExtractionSettings
 from mmvad.extraction.waveform import tick_of_snippet
 from tests.extraction.videos import (
     NTSC,
@@ -46,7 +47,7 @@ def test_pictures_equal_a_plain_loop(tmp_path: Path, frames: int, sampling: str,
     extractor = small_extractor(sampling=sampling, crops=crops, batch=7, audio=False)
     path = write_video(tmp_path / "clip.mp4", moving_pictures(frames, 120, 90))
     found = extractor.extract(path).visual
-    wanted = plain.visual(path, extractor.image.tower, sampling, crops)
+    wanted = plain.visual(path, extractor.image.network, sampling, crops)
     assert sorted(found) == list(range(crops))
     for crop, rows in found.items():
         close(rows, wanted[crop])
@@ -71,20 +72,20 @@ def test_sound_equals_torchvggishs_own_code(small: Extractor, tmp_path: Path, ra
 @pytest.mark.slow
 def test_the_full_networks_equal_a_plain_loop(tmp_path: Path) -> None:
     """CLIP ViT-B/16 and VGGish at full size with random weights."""
-    settings = ExtractionSettings(clip_weights="random", vggish_weights="random", audio_window="tick", crops=10)
+    settings = ExtractionSettings(visual_weights="random", audio_weights="random", audio_window="tick", crops=10)
     extractor = Extractor(settings)
     assert extractor.sound is not None
     path = clip(tmp_path / "clip.mp4", 16, 12)
     features = extractor.extract(path)
     assert features.visual[9].shape == (1, 512)
-    for crop, rows in enumerate(plain.visual(path, extractor.image.tower, "centre", 10)):
+    for crop, rows in enumerate(plain.visual(path, extractor.image.network, "centre", 10)):
         close(features.visual[crop], rows)
     rows = plain.ticks(path, extractor.sound.network)
     assert features.audio is not None
     close(features.audio, rows[tick_of_snippet(features.starts, len(rows))])
     extractor.settings = ExtractionSettings(crops=1)
     features = extractor.extract(path)
-    close(features.visual[0], plain.visual(path, extractor.image.tower, "centre", 1)[0])
+    close(features.visual[0], plain.visual(path, extractor.image.network, "centre", 1)[0])
     assert features.audio is not None
     close(features.audio, plain.ends(path, extractor.sound.network, list(features.starts[1:])))
 

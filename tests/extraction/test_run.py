@@ -20,7 +20,7 @@ import pytest
 from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor, VideoFeatures, small_extractor
 from mmvad.extraction.folder import FeatureFolder, FeaturePaths
-from mmvad.extraction.run import Outcome, extract_all
+from mmvad.extraction.run import Outcome, Way, extract_all
 from mmvad.extraction.video_files import find_videos
 from tests import forked
 from tests.extraction.videos import Track, moving_pictures, noise, write_video
@@ -29,7 +29,7 @@ from tests.releases.by_hand import snapshot
 OPTIONS = ["--clip-architecture", "tiny", "--clip-weights", "random", "--vggish-weights", "random", "--batch", "4"]
 # kills in the middle of the n-th video's network, of its files, between its files and its line
 KILLS = {
-    "network": ("mmvad.extraction.clip", "ImageEncoder", "encode"),
+    "network": ("mmvad.extraction.network", "ImageNetwork", "encode"),
     "files": ("mmvad.extraction.folder", None, "write_whole"),
     "line": ("mmvad.extraction.folder", "FeatureFolder", "_note"),
 }
@@ -64,9 +64,8 @@ def twenty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def extract(extractor: Extractor, videos: Path, out: Path, workers: int = 1) -> Outcome:
-    return extract_all(
-        find_videos([videos]), extractor, FeatureFolder(FeaturePaths(out), extractor.describe()), workers
-    )
+    way = Way(extractor, FeatureFolder(FeaturePaths(out), extractor.describe()))
+    return extract_all(find_videos([videos]), [way], workers)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +163,7 @@ class Watched:
 def test_memory_holds_the_videos_under_way_alone(small: Extractor, twenty: Path, tmp_path: Path, fails: int) -> None:
     watched = Watched(fails)
     folder = FeatureFolder(FeaturePaths(tmp_path / "out"), small.describe())
-    outcome = extract_all(find_videos([twenty]), watched, folder)  # type: ignore[arg-type]
+    outcome = extract_all(find_videos([twenty]), [Way(watched, folder)])  # type: ignore[arg-type]
     assert (outcome.extracted, len(outcome.failed)) == (20 - fails, fails)
     assert watched.most <= 3
 

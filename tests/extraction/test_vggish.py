@@ -13,6 +13,7 @@ import torch
 from torchvggish import torchvggish
 
 from mmvad.errors import UserError
+from mmvad.extraction.towers import rows_of
 from mmvad.extraction.vggish import AudioEncoder, build_audio_encoder, postprocess
 
 CPU = torch.device("cpu")
@@ -20,7 +21,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def random() -> AudioEncoder:
-    return build_audio_encoder("random", None, CPU, "float32")
+    return build_audio_encoder("random", None, CPU)
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def refusal(weights: Path | str, pca: str | None = None) -> str:
     with pytest.raises(UserError) as caught:
-        build_audio_encoder(str(weights), pca, CPU, "float32")
+        build_audio_encoder(str(weights), pca, CPU)
     return str(caught.value)
 
 
@@ -57,7 +58,7 @@ def test_weights_from_a_file_by_name_and_damaged(
     state = {name: tensor + 0.001 for name, tensor in random.network.state_dict().items()}
     torch.save(state, tmp_path / "vggish.pth")
     path = hashed(tmp_path / "vggish.pth")
-    encoder = build_audio_encoder(str(path), None, CPU, "float32")
+    encoder = build_audio_encoder(str(path), None, CPU)
     assert all(torch.equal(tensor, state[name]) for name, tensor in encoder.network.state_dict().items())
     assert encoder.weights_sha256 != random.weights_sha256
     cache = tmp_path / "hub" / "hub" / "checkpoints"
@@ -117,21 +118,20 @@ def test_post_processing_equals_torchvggishs(
     content = {name: torch.as_tensor(array) for name, array in pca.items()} if tensors else pca
     torch.save(content, path, _use_new_zipfile_serialization=False)
     path.write_bytes(path.read_bytes().replace(b"numpy._core.", f"numpy.{numpys_name}.".encode()))
-    encoder = build_audio_encoder("random", str(path), CPU, "float32")
+    encoder = build_audio_encoder("random", str(path), CPU)
     assert encoder.pca is not None
     features = torch.from_numpy(np.random.default_rng(1).normal(size=(50, 128)).astype(np.float32)) * 0.1
     torch.testing.assert_close(postprocess(features, encoder.pca), theirs.postprocess(features), atol=1.0, rtol=0)
     share = (postprocess(features, encoder.pca) == theirs.postprocess(features)).float().mean()
     assert share > 0.999, "one step in 255 may differ where the rounding is undecided"
-    rows = encoder.encode(np.zeros((2, 96, 64), dtype=np.float32))
+    rows = rows_of(encoder, np.zeros((2, 96, 64), dtype=np.float32), CPU, "float32")
     assert rows.shape == (2, 128)
     assert set(np.unique(rows)) <= set(range(256))
 
 
 def test_mixed_precision_stays_close(random: AudioEncoder) -> None:
     examples = np.random.default_rng(0).normal(size=(2, 96, 64)).astype(np.float32)
-    half = AudioEncoder(random.network, None, CPU, "bfloat16")
-    found, wanted = half.encode(examples), random.encode(examples)
+    found, wanted = (rows_of(random, examples, CPU, precision) for precision in ("bfloat16", "float32"))
     assert found.dtype == np.float32
     assert not np.array_equal(found, wanted)
     np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())

@@ -48,7 +48,7 @@ def plain_loop(path: str, architecture: str) -> None:
     from mmvad.extraction.extractor import small_extractor
     from tests.plain import extraction as plain
 
-    extractor = small_extractor(architecture=architecture)
+    extractor = small_extractor(visual_tower=architecture)
     assert extractor.sound is not None
     transform, ends, frames, began, network = image_transform(224, is_train=False), [], 0, time.perf_counter(), 0.0
     with torch.no_grad(), av.open(path) as container:
@@ -56,7 +56,7 @@ def plain_loop(path: str, architecture: str) -> None:
             if frames % 16 == 8:
                 crop = transform(frame.to_image())[None]
                 called = time.perf_counter()
-                extractor.image.tower(crop)
+                extractor.image.network(crop)
                 network += time.perf_counter() - called
             frames += 1
             ends += [frame.time + 0.04] if frames % 16 == 0 else []

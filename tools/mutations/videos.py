@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -149,9 +150,9 @@ def _parts(features: VideoFeatures) -> list[np.ndarray]:
 def _means() -> Extractor:
     """An extractor whose networks are means."""
     extractor = small_extractor(batch=8)
-    assert extractor.sound is not None
-    extractor.image.tower = lambda images: images.mean(dim=(2, 3)).repeat(1, 42)
-    extractor.sound.network = lambda examples: examples.mean(dim=(1, 2)).repeat(1, 2)
+    means: tuple[Any, Any] = (extractor.image, extractor.sound)
+    means[0].network = lambda images: images.mean(dim=(2, 3)).repeat(1, 42)
+    means[1].network = lambda examples: examples.mean(dim=(1, 2)).repeat(1, 2)
     return extractor
 
 

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmvad.cli.extract import add_extraction_options, extraction_settings, require_packages
+from mmvad.cli.extraction_options import add_extraction_options, given_settings, require_packages
 from mmvad.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from mmvad.predict.sources import Request
 
 EXIT_SOME_FAILED = 1
-_HOW = ("clip_architecture", "clip_weights", "vggish_weights", "sampling", "crops", "audio_window", "audio_track")
-"""Options that are the bank's where they are not given."""
 
 
 def add_predict_parser(subparsers: Any) -> None:
@@ -218,17 +216,7 @@ def _check_sole(option: str, path: Path | None, videos: int, folder: str) -> Non
 
 def _given(options: argparse.Namespace, uses_audio: bool) -> dict[str, Any]:
     """What the command line says of extraction; None where it says nothing, for the bank's own way."""
-    from mmvad.extraction.extractor import ExtractionSettings
-
-    plain = ExtractionSettings()
-    given = argparse.Namespace(**vars(options))
-    fields = {"clip_architecture": "architecture"}
-    for name in _HOW:
-        if getattr(given, name) is None:
-            setattr(given, name, getattr(plain, fields.get(name, name)))
-    settings = vars(extraction_settings(given))
-    unsaid = {fields.get(name, name) for name in _HOW if getattr(options, name) is None}
-    settings = {name: None if name in unsaid else value for name, value in settings.items()}
-    settings["tiny_width"] = None
-    settings["audio"] = uses_audio and not options.no_audio
-    return settings
+    ways = given_settings(options)
+    if len(ways) > 1:
+        raise UserError("--visual-tower", f"{len(ways)} towers", expected="one: the run reads features of one")
+    return {**ways[0], "audio": uses_audio and not options.no_audio}

@@ -24,10 +24,10 @@ from mmvad.sections import Count, FilePath, NoSwitch, Positive, Section, Share
 
 
 class Text(Section):
-    architecture: Literal["ViT-B-16-quickgelu", "tiny"] = "ViT-B-16-quickgelu"
-    """CLIP's text transformer; `tiny` has 2 layers of width 64"""
+    architecture: str = "ViT-B-16-quickgelu"
+    """the text tower of an open_clip model, of the one whose features the bank has; `tiny` has 2 layers of width 64"""
     weights: str = "openai"
-    """`openai` (needs a network or a cache), the path of a local checkpoint, or `random`"""
+    """a published name such as `openai` (needs a network or a cache), the path of a local checkpoint, or `random`"""
 
 
 class Model(Section):

@@ -1,72 +1,30 @@
-"""From a video file to features: snippets of 16 frames through CLIP, windows of sound through VGGish, on one clock."""
+"""From a video file to features: snippets of 16 frames through one tower, windows of sound through another."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
-from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import numpy as np
 
-import mmvad
-from mmvad.benchmarks.timeline import SNIPPET_FRAMES
-from mmvad.extraction.clip import build_image_encoder
-from mmvad.extraction.container import decoder_version
-from mmvad.extraction.crops import POLICIES, crop_frame
-from mmvad.extraction.media import MediaInfo, pictures, probe
-from mmvad.extraction.snippets import Sample, Sampling, Snippets
-from mmvad.extraction.soundtrack import NO_SOUND, sound
-from mmvad.extraction.vggish import AudioEncoder, build_audio_encoder, example
-from mmvad.extraction.waveform import RATE, resampled, snippet_ends, tick_ends, tick_of_snippet, windows
+from mmvad.extraction.audio import Listener
+from mmvad.extraction.describing import describe
+from mmvad.extraction.loading import audio_tower, visual_tower
+from mmvad.extraction.media import probe
+from mmvad.extraction.settings import ExtractionSettings
+from mmvad.extraction.snippets import Snippets
+from mmvad.extraction.towers import AudioTower, Tower, VisualTower, rows_of
+from mmvad.extraction.visual import View, Viewer, see
 from mmvad.system.device import torch_device, tower_precision
-from mmvad.system.prefetch import prefetched
 
-AudioWindow = Literal["end", "tick"]
 STAGES = ("network", "decode", "sound")
 SOUND_SHARE = 0.1
 """Of a video's work, as the progress has it."""
-SOUND_MAY_MISS = 1.0
-"""Seconds by which the sound may end before the picture without a word."""
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class ExtractionSettings:
-    """How features are made; the defaults are the public releases' network and one centre crop.
-
-    Attributes:
-        architecture: CLIP's image tower, `ViT-B-16-quickgelu` or `tiny`.
-        clip_weights: `openai`, a local file, or `random`.
-        vggish_weights: `published`, a local file, or `random`.
-        vggish_pca: `published` or a local file for AudioSet's post-processing; None for VGGish's own output.
-        sampling: a snippet's centre frame, or the mean over its 16 frames.
-        crops: 1 (open_clip's own preprocessing) or 10 (as the public releases).
-        audio: whether sound is extracted.
-        audio_window: windows that end with their snippet, or torchvggish's grid, joined by time.
-        audio_track: counted from 0.
-        batch: images a call of the network.
-        tiny_width: of the features of `tiny`.
-    """
-
-    architecture: str = "ViT-B-16-quickgelu"
-    clip_weights: str = "openai"
-    vggish_weights: str = "published"
-    vggish_pca: str | None = None
-    sampling: Sampling = "centre"
-    crops: Literal[1, 10] = 1
-    audio: bool = True
-    audio_window: AudioWindow = "end"
-    audio_track: int = 0
-    device: str = "auto"
-    precision: str = "auto"
-    batch: int = 32
-    tiny_width: int = 128
 
 
 @dataclass(frozen=True)
@@ -75,7 +33,7 @@ class VideoFeatures:
 
     Attributes:
         visual: crop -> float32 [n, d].
-        audio: float32 [n, 128], one row a snippet; None for a video without sound.
+        audio: float32 [n, d_a], one row a snippet; None for a video without sound.
         starts: float64 [n + 1], the second at which each snippet begins, by the frames' own time stamps; the last one
             is where the last snippet ends.
         frames: how many were decoded.
@@ -112,24 +70,13 @@ class Steps:
         return lambda share: self.to(begin + min(share, 1.0) * (end - begin))
 
 
-@dataclass
-class Duration:
-    """How many seconds of a waveform at 16 kHz were taken."""
-
-    seconds: float = 0.0
-
-    def through(self, blocks: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """The same blocks."""
-        for block in blocks:
-            self.seconds += len(block) / RATE
-            yield block
-
-
 class Extractor:
     """Videos to features. Several threads may use one: they decode side by side and take turns at the networks.
 
     Attributes:
-        seconds: where the time went, by stage: `network` (CLIP and VGGish), `decode` (frames and crops, in a thread of
+        image: the tower of pictures.
+        sound: the tower of sound; None where none is extracted.
+        seconds: where the time went, by stage: `network` (both towers), `decode` (frames and crops, in a thread of
             its own), `sound` (decoding, resampling, spectrograms).
 
     Raises UserError where weights or the device cannot be had.
@@ -139,11 +86,8 @@ class Extractor:
         self.settings = settings
         self.device = torch_device(settings.device, "--device")
         self.precision = tower_precision(settings.precision, self.device)
-        chosen = (self.device, self.precision)
-        self.image = build_image_encoder(settings.architecture, settings.clip_weights, settings.tiny_width, *chosen)
-        self.sound: AudioEncoder | None = None
-        if settings.audio:
-            self.sound = build_audio_encoder(settings.vggish_weights, settings.vggish_pca, *chosen)
+        self.image: VisualTower = visual_tower(settings, self.device)
+        self.sound: AudioTower | None = audio_tower(settings, self.device) if settings.audio else None
         self.seconds: dict[str, float] = dict.fromkeys(STAGES, 0.0)
         self._turn = threading.Lock()
 
@@ -154,120 +98,92 @@ class Extractor:
         the last; what it raises ends the extraction.
         Raises UserError, naming the file, where it cannot be read at all.
         """
-        notes: list[str] = []
-        info = probe(path)
-        snippets, step = Snippets(self.settings.sampling), Steps(advance)
-        uses_audio = self.settings.audio
-        visual = self._visual(info, snippets, notes, step.part(0, 1 - SOUND_SHARE * uses_audio))
-        starts = snippets.boundaries()
-        audio = self._audio(path, starts, notes, step.part(1 - SOUND_SHARE, 1)) if uses_audio else None
-        step.to(1)
-        crops = {crop: np.ascontiguousarray(visual[:, crop]) for crop in range(self.settings.crops)}
-        return VideoFeatures(crops, audio, starts, snippets.frames, info.frames_per_second, tuple(dict.fromkeys(notes)))
+        return extract_together([self], path, advance)[0]
 
     def describe(self) -> dict[str, Any]:
         """How features are made, plain JSON values: what decides them, and the versions of what computes them."""
+        return describe(self.settings, self.image, self.sound, self.precision)
+
+    def viewer(self) -> Viewer:
+        """The way of its tower of pictures through one video."""
+        settings, image = self.settings, self.image
+        snippets = Snippets(settings.sampling, image.frames)
+        return Viewer(image, snippets, settings.crops, settings.batch, lambda pictures: self._rows(image, pictures))
+
+    def listener(self) -> Listener | None:
+        """The way of its tower of sound, if it has one."""
         settings, sound = self.settings, self.sound
-        visual = {
-            "network": f"CLIP image tower {settings.architecture} (open_clip)",
-            "width": self.image.width,
-            "weights": Path(settings.clip_weights).name,
-            "weights_sha256": self.image.weights_sha256,
-            "precision": self.precision,
-            "snippet_frames": SNIPPET_FRAMES,
-            "sampling": settings.sampling,
-            "crops": settings.crops,
-            "crop_policy": POLICIES[settings.crops],
-        }
-        audio = sound and {
-            "network": "VGGish (torchvggish)",
-            "width": 128,
-            "weights": Path(settings.vggish_weights).name,
-            "weights_sha256": sound.weights_sha256,
-            "pca_sha256": sound.pca_sha256,
-            "precision": self.precision,
-            "sample_rate": RATE,
-            "window_seconds": 0.96,
-            "window": settings.audio_window,
-            "track": settings.audio_track,
-        }
-        packages = {name: version(name) for name in ("torch", "open_clip_torch", "torchvggish", "resampy")}
-        versions = {"mmvad": mmvad.__version__, **decoder_version(), **packages}
-        return {"visual": visual, "audio": audio, "versions": versions}
-
-    def _visual(
-        self, info: MediaInfo, snippets: Snippets, notes: list[str], advance: Callable[[float], object]
-    ) -> np.ndarray:
-        """Features of all crops, float32 [n, crops, d]. Tells `advance` the share of the picture, from 0 to 1."""
-        crops, rows = self.settings.crops, list[np.ndarray]()
-        size = max(1, self.settings.batch // crops)
-        with closing(prefetched(self._samples(info.path, snippets, notes), 2 * size)) as samples:
-            for group in batches(samples, size):
-                with self._network():
-                    features = self.image.encode(np.concatenate([images for _, images in group]))
-                for (sample, _), feature in zip(group, features.reshape(len(group), crops, -1)):
-                    if sample.snippet == len(rows):
-                        rows.append(np.zeros_like(feature))
-                    rows[sample.snippet] += sample.share * feature
-                advance(group[-1][0].shown.seconds / info.duration_seconds if info.duration_seconds else 0.0)
-        return np.stack(rows)
-
-    def _samples(
-        self, path: Path, snippets: Snippets, notes: list[str]
-    ) -> Generator[tuple[Sample, np.ndarray], None, None]:
-        """The frames that count with their crops, uint8 [crops, 224, 224, 3]."""
-        began = time.perf_counter()
-        for sample in snippets.pick(pictures(path, notes)):
-            images = crop_frame(sample.shown.rgb(), self.settings.crops)
-            self.seconds["decode"] += time.perf_counter() - began
-            yield sample, images
-            began = time.perf_counter()
-
-    def _audio(
-        self, path: Path, starts: np.ndarray, notes: list[str], advance: Callable[[float], object]
-    ) -> np.ndarray | None:
-        """The sound's rows, one a snippet: float32 [n, 128]; None, and a note, without sound.
-
-        Tells `advance` the share of the sound, from 0 to 1.
-        """
-        assert self.sound is not None
-        track, taken = sound(path, self.settings.audio_track, notes), Duration()
-        if track is None:
+        if sound is None or not settings.audio:
             return None
-        blocks = taken.through(resampled(track.blocks, track.rate))
-        first = next(blocks, None)
-        if first is None:
-            notes.append(NO_SOUND)
-            return None
-        tick = self.settings.audio_window == "tick"
-        ends: list[int] = list(tick_ends(float(starts[-1]))) if tick else snippet_ends(starts)
-        cut = windows(chain([first], blocks), ends, to_the_last=not tick)
-        found = list[np.ndarray]()
-        for rows in self._encoded(cut):
-            found.append(rows)
-            advance(sum(map(len, found)) / len(ends))
-        if taken.seconds < starts[-1] - SOUND_MAY_MISS:
-            notes.append(f"the sound ends at {taken.seconds:.1f} s of {starts[-1]:.1f} s: silence from there on")
-        whole = np.concatenate(found)
-        return whole[tick_of_snippet(starts, len(whole))] if tick else whole
-
-    def _encoded(self, cut: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        began = time.perf_counter()
-        for group in batches(map(example, cut), self.settings.batch):
-            self.seconds["sound"] += time.perf_counter() - began
-            with self._network():
-                assert self.sound is not None
-                rows = self.sound.encode(np.stack(group))
-            yield rows
-            began = time.perf_counter()
+        chosen = (settings.audio_window, settings.audio_track, settings.batch)
+        return Listener(sound, *chosen, lambda prepared: self._rows(sound, prepared), self.timed)
 
     @contextmanager
-    def _network(self) -> Iterator[None]:
-        """One thread's turn at the networks, timed."""
-        with self._turn:
-            began = time.perf_counter()
-            yield
-            self.seconds["network"] += time.perf_counter() - began
+    def timed(self, stage: str) -> Iterator[None]:
+        """The time inside counts for the stage."""
+        began = time.perf_counter()
+        yield
+        self.seconds[stage] += time.perf_counter() - began
+
+    def clock(self, views: Iterator[View]) -> Generator[View, None, None]:
+        """The same, and the time that making them takes counts for `decode`."""
+        while True:
+            with self.timed("decode"):
+                view = next(views, None)
+            if view is None:
+                return
+            yield view
+
+    def _rows(self, tower: Tower, prepared: np.ndarray) -> np.ndarray:
+        """One thread's turn at the networks."""
+        with self._turn, self.timed("network"):
+            return rows_of(tower, prepared, self.device, self.precision)
+
+
+def extract_together(
+    extractors: Sequence[Extractor], path: Path, advance: Callable[[float], object] = no_progress
+) -> list[VideoFeatures]:
+    """The video's features in the way of each extractor, in one pass over its pictures.
+
+    Sound is read once for all whose sound is made in one way. `advance` and errors are as of `Extractor.extract`.
+    """
+    notes: list[str] = []
+    info, step = probe(path), Steps(advance)
+    viewers, listeners = [extractor.viewer() for extractor in extractors], [one.listener() for one in extractors]
+    heard = any(listeners)
+    to = step.part(0, 1 - SOUND_SHARE * heard)
+    seconds = info.duration_seconds
+    visual = see(path, viewers, notes, extractors[0].clock, lambda at: to(at / seconds if seconds else 0.0))
+    starts = viewers[0].snippets.boundaries()
+    audio = _sound(path, extractors, listeners, starts, notes, step.part(1 - SOUND_SHARE, 1))
+    step.to(1)
+    told = (starts, viewers[0].snippets.frames, info.frames_per_second, tuple(dict.fromkeys(notes)))
+    return [
+        VideoFeatures({crop: np.ascontiguousarray(rows[:, crop]) for crop in range(rows.shape[1])}, sound, *told)
+        for rows, sound in zip(visual, audio, strict=True)
+    ]
+
+
+def _sound(
+    path: Path,
+    extractors: Sequence[Extractor],
+    listeners: Sequence[Listener | None],
+    starts: np.ndarray,
+    notes: list[str],
+    advance: Callable[[float], object],
+) -> list[np.ndarray | None]:
+    """Every extractor's rows of sound; those of one way are made once."""
+    ways = [str(extractor.describe()["audio"]) for extractor in extractors]
+    wanted = {way: listener for way, listener in zip(ways, listeners, strict=True) if listener is not None}
+    made = {}
+    for nth, (way, listener) in enumerate(wanted.items()):
+        made[way] = listener.rows(path, starts, notes, _part(advance, nth, len(wanted)))
+    return [made.get(way) for way in ways]
+
+
+def _part(advance: Callable[[float], object], nth: int, count: int) -> Callable[[float], object]:
+    """Takes the share of one of so many equal parts."""
+    return lambda share: advance((nth + share) / count)
 
 
 def small_extractor(**changes: Any) -> Extractor:
@@ -275,12 +191,5 @@ def small_extractor(**changes: Any) -> Extractor:
 
     The weights are the same everywhere. `changes` replace fields of `ExtractionSettings`.
     """
-    small = ExtractionSettings(architecture="tiny", clip_weights="random", vggish_weights="random")
+    small = ExtractionSettings(visual_tower="tiny", visual_weights="random", audio_weights="random")
     return Extractor(replace(small, **changes))
-
-
-def batches(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Lists of `size` items, the last one shorter."""
-    source = iter(items)
-    while group := list(islice(source, size)):
-        yield group

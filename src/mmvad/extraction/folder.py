@@ -2,7 +2,7 @@
 
 DIR/features.json             how the features were made: networks, weights' hashes, sampling, windows, crops, decoder
 DIR/videos.jsonl              one line a finished video, written after its features
-DIR/visual/<video>__<crop>.npy, DIR/audio/<video>__vggish.npy      of any videos, or
+DIR/visual/<video>__<crop>.npy, DIR/audio/<video>__vggish.npy      of any videos (<video>.npy of other sound), or
 DIR/<as the benchmark's CLIP release>                               of a benchmark's: `mmvad data import` reads it
 """
 
@@ -38,11 +38,16 @@ _NEEDED = {"video", "bytes", "modified_ns", "snippets", "audio"}
 
 @dataclass(frozen=True)
 class FeaturePaths:
-    """Where a video's files lie: by name, or as the benchmark's CLIP release has it (`videos` are then its lists)."""
+    """Where a video's files lie: by name, or as the benchmark's CLIP release has it (`videos` are then its lists).
+
+    Attributes:
+        vggish: whether the sound is VGGish's: that of others is not called so.
+    """
 
     root: Path
     benchmark: Benchmark | None = None
     videos: Mapping[str, Video] = field(default_factory=dict)
+    vggish: bool = True
 
     def visual(self, name: str, crop: int) -> Path:
         """Raises UserError for a video that the benchmark's lists do not have."""
@@ -56,7 +61,7 @@ class FeaturePaths:
     def audio(self, name: str) -> Path:
         """Raises UserError for a video that the benchmark's lists do not have."""
         if self.benchmark is None:
-            return self.root / "audio" / f"{name}__vggish.npy"
+            return self.root / "audio" / f"{name}{'__vggish' if self.vggish else ''}.npy"
         return self.root / AUDIO / self._listed(self.benchmark, name).split / f"{name}__vggish.npy"
 
     def _listed(self, benchmark: Benchmark, name: str) -> Video:

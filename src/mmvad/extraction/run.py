@@ -11,11 +11,19 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmvad.extraction.extractor import Extractor
+from mmvad.extraction.extractor import STAGES, Extractor, VideoFeatures, extract_together
 from mmvad.extraction.folder import FeatureFolder
 from mmvad.extraction.video_files import video_name
 from mmvad.system.attempts import Failure, attempt
 from mmvad.system.progress import progress_bar
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to make features, and the folder that takes them."""
+
+    extractor: Extractor
+    folder: FeatureFolder
 
 
 @dataclass
@@ -51,13 +59,14 @@ class _Stopped(BaseException):
     """The extraction was interrupted: no failure of a video."""
 
 
-def extract_all(videos: Sequence[Path], extractor: Extractor, folder: FeatureFolder, workers: int = 1) -> Outcome:
+def extract_all(videos: Sequence[Path], ways: Sequence[Way], workers: int = 1) -> Outcome:
     """Extracts what is not finished, `workers` videos at a time; returns what became of each.
 
+    A video that lacks features of several ways is decoded once for all of them.
     Raises DiskFullError, and KeyboardInterrupt, when the videos under way have stopped; finished ones stay.
     """
     began, outcome, stop = time.perf_counter(), Outcome(), threading.Event()
-    pending = [path for path in videos if not folder.is_done(path)]
+    pending = [path for path in videos if not all(way.folder.is_done(path) for way in ways)]
     outcome.kept = len(videos) - len(pending)
     sizes = {path: path.stat().st_size if path.is_file() else 0 for path in pending}
     with (
@@ -65,25 +74,21 @@ def extract_all(videos: Sequence[Path], extractor: Extractor, folder: FeatureFol
         ThreadPoolExecutor(max_workers=workers) as pool,
     ):
         try:
-            tasks = {pool.submit(_one, path, sizes[path], extractor, folder, stop, advance): path for path in pending}
+            tasks = {pool.submit(_one, path, sizes[path], ways, stop, advance): path for path in pending}
             for task in as_completed(tasks):
                 _settle(tasks[task], task.result(), outcome)
         except BaseException:
             stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
             raise
-    folder.close()
+    for way in ways:
+        way.folder.close()
     outcome.wall_seconds = time.perf_counter() - began
     return outcome
 
 
 def _one(
-    path: Path,
-    size: int,
-    extractor: Extractor,
-    folder: FeatureFolder,
-    stop: threading.Event,
-    advance: Callable[[int], object],
+    path: Path, size: int, ways: Sequence[Way], stop: threading.Event, advance: Callable[[int], object]
 ) -> _Done | Failure:
     """What is kept of the video, or why it failed."""
 
@@ -94,13 +99,22 @@ def _one(
 
     def extract() -> _Done:
         go_on(0)
-        folder.paths.visual(video_name(path), 0)  # says at once where the lists do not have the video
-        features = extractor.extract(path, go_on)
-        folder.save(path, features)
-        seconds, sound = float(features.starts[-1]), features.audio is not None
-        return _Done(len(features.starts) - 1, features.frames, seconds, sound, features.warnings)
+        lacking = [way for way in ways if not way.folder.is_done(path)]
+        for way in lacking:
+            way.folder.paths.visual(video_name(path), 0)  # says at once where the lists do not have the video
+        made = _features([way.extractor for way in lacking], path, go_on)
+        for way, features in zip(lacking, made, strict=True):
+            way.folder.save(path, features)
+        seconds, sound = float(made[0].starts[-1]), any(features.audio is not None for features in made)
+        return _Done(len(made[0].starts) - 1, made[0].frames, seconds, sound, made[0].warnings)
 
     return attempt(path, extract)
+
+
+def _features(extractors: Sequence[Extractor], path: Path, advance: Callable[[float], object]) -> list[VideoFeatures]:
+    if len(extractors) == 1:
+        return [extractors[0].extract(path, advance)]
+    return extract_together(extractors, path, advance)
 
 
 def _settle(path: Path, done: _Done | Failure, outcome: Outcome) -> None:
@@ -118,18 +132,19 @@ def _settle(path: Path, done: _Done | Failure, outcome: Outcome) -> None:
     print(f"{video_name(path)}: {done.snippets} snippets {sound}{notes}", flush=True)
 
 
-def summary(outcome: Outcome, extractor: Extractor) -> str:
+def summary(outcome: Outcome, extractors: Sequence[Extractor]) -> str:
     """The outcome in words: counts, speed, where the time went, peak memory, and every failure again."""
     lines = [f"{outcome.extracted} videos extracted, {outcome.kept} were there already, {len(outcome.failed)} failed"]
     if outcome.warned:
         lines[0] += f"; {outcome.warned} with a warning"
     if outcome.extracted:
         wall, frames = outcome.wall_seconds, outcome.frames
-        shares = ", ".join(f"{stage} {100 * s / wall:.0f} %" for stage, s in extractor.seconds.items())
+        spent = {stage: sum(extractor.seconds[stage] for extractor in extractors) for stage in STAGES}
+        shares = ", ".join(f"{stage} {100 * s / wall:.0f} %" for stage, s in spent.items())
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         lines.append(
             f"{frames} frames in {wall:.1f} s: {frames / wall:.0f} frames/s, {outcome.video_seconds / wall:.1f} x real "
-            f"time, on {extractor.device} in {extractor.precision}"
+            f"time, on {extractors[0].device} in {extractors[0].precision}"
         )
         lines.append(f"of that time: {shares} (decoding runs beside the network); peak memory {memory:.2f} GiB")
     lines += [f"failed: {error}" for error in outcome.failed.values()]

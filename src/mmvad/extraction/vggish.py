@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from mmvad.errors import UserError
-from mmvad.extraction.waveform import RATE
+from mmvad.extraction.waveform import RATE, WINDOW
 from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash
-from mmvad.system.device import autocast
 
 WIDTH = 128
 _FILES = {"--vggish-weights": "vggish-10086976.pth", "--vggish-pca": "vggish_pca_params-970ea276.pth"}
@@ -23,28 +22,32 @@ _HASHED_NAME = re.compile(r"-([0-9a-f]{8,})\.pth$")
 
 
 class AudioEncoder:
-    """Windows to features, on one device in one precision.
+    """VGGish as an `AudioTower`: windows of 0.96 s to rows of 128.
 
     Attributes:
         weights_sha256: of the network's weights, whatever file they came from.
-        pca_sha256: of the post-processing's, None without it.
+        facts: the hash of the post-processing's weights, None without it.
     """
 
-    def __init__(self, network: nn.Module, pca: dict[str, Tensor] | None, device: torch.device, precision: str) -> None:
+    name, width, rate, window = "VGGish (torchvggish)", WIDTH, RATE, WINDOW
+
+    def __init__(self, network: nn.Module, pca: dict[str, Tensor] | None, device: torch.device) -> None:
         self.network: Any = network.float().requires_grad_(False).eval()
         self.weights_sha256 = state_hash(self.network)
-        self.pca_sha256 = None if pca is None else _hash(pca)
+        self.facts = {"pca_sha256": None if pca is None else _hash(pca), "window_seconds": 0.96}
         self.pca = pca
         self.network.to(device)
-        self.device, self.precision = device, precision
+        self.device = device
 
-    @torch.inference_mode()
-    def encode(self, examples: np.ndarray) -> np.ndarray:
-        """Features of log mel spectrograms, float32 [N, 96, 64] to float32 [N, 128]."""
-        with autocast(self.device, self.precision):
-            features: Tensor = self.network(torch.from_numpy(examples)[:, None].to(self.device))
-        features = features.float().cpu()
-        return (features if self.pca is None else postprocess(features, self.pca)).numpy()
+    def prepare(self, window: np.ndarray) -> np.ndarray:
+        """The window's log mel spectrogram, as `example`."""
+        return example(window)
+
+    def encode(self, prepared: np.ndarray) -> Tensor:
+        """Features of log mel spectrograms, float32 [N, 96, 64] to [N, 128]."""
+        features = self.network(torch.from_numpy(prepared)[:, None].to(self.device)).float().cpu()
+        with torch.autocast("cpu", enabled=False):  # 256 steps are finer than bfloat16 tells apart
+            return features if self.pca is None else postprocess(features, self.pca)
 
 
 def example(window: np.ndarray) -> np.ndarray:
@@ -60,7 +63,7 @@ def postprocess(features: Tensor, pca: dict[str, Tensor]) -> Tensor:
     return ((projected.clamp(-2, 2) + 2) * (255 / 4)).round()
 
 
-def build_audio_encoder(weights: str, pca: str | None, device: torch.device, precision: str) -> AudioEncoder:
+def build_audio_encoder(weights: str, pca: str | None, device: torch.device) -> AudioEncoder:
     """The audio encoder.
 
     Args:
@@ -79,7 +82,7 @@ def build_audio_encoder(weights: str, pca: str | None, device: torch.device, pre
             network.embeddings[-2].weight.data *= 0.2  # features of about the published ones' size
     if weights != "random":
         network.load_state_dict(_load("--vggish-weights", weights, network.state_dict()))
-    return AudioEncoder(network, _load_pca(pca) if pca else None, device, precision)
+    return AudioEncoder(network, _load_pca(pca) if pca else None, device)
 
 
 def _keep_the_signal(module: nn.Module) -> None:

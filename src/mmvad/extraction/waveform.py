@@ -1,6 +1,7 @@
-"""Sound as VGGish wants it: 16 kHz, cut into windows of 96 spectrogram frames, in constant memory.
+"""Sound as a tower wants it: at its rate, cut into windows, in constant memory.
 
-A window of 0.96 s takes 15,600 samples: 96 frames, each 10 ms after the one before, of 25 ms each.
+VGGish takes 16 kHz and windows of 0.96 s, which take 15,600 samples: 96 frames, each 10 ms after the one before, of
+25 ms each.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ _ZERO_CROSSINGS = 64
 """Half width of resampy's widest filter, in periods of the lower of the two rates."""
 
 
-def resampled(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
-    """The waveform at 16 kHz: blocks of float32 that put together are resampy's output for the whole waveform.
+def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int = RATE) -> Iterator[np.ndarray]:
+    """The waveform at `wanted` Hz: blocks of float32 that put together are resampy's output for the whole waveform.
 
     Each block is resampled with as much of its neighbours as the filter reaches; blocks begin where a sample of the
     one rate falls on a sample of the other.
     """
-    unit = rate // math.gcd(rate, RATE)
-    reach = (_ZERO_CROSSINGS + 1) * max(rate, RATE) // RATE + 1
+    unit = rate // math.gcd(rate, wanted)
+    reach = (_ZERO_CROSSINGS + 1) * max(rate, wanted) // wanted + 1
     margin = unit * math.ceil(reach / unit)
     chunk = unit * math.ceil(_CHUNK_SECONDS * rate / unit)
     buffer, before = np.zeros(0, dtype=np.float32), 0
@@ -35,38 +36,41 @@ def resampled(blocks: Iterable[np.ndarray], rate: int) -> Iterator[np.ndarray]:
         whole = (len(buffer) - before - margin) // unit * unit
         if whole <= 0:
             continue
-        yield _resample(buffer[: before + whole + margin], rate)[_out(before, rate) : _out(before + whole, rate)]
+        part = _resample(buffer[: before + whole + margin], rate, wanted)
+        yield part[before * wanted // rate : (before + whole) * wanted // rate]
         keep = min(before + whole, margin)
         buffer, before = buffer[before + whole - keep :], keep
     if len(buffer) > before:
-        yield _resample(buffer, rate)[_out(before, rate) :]
+        yield _resample(buffer, rate, wanted)[before * wanted // rate :]
 
 
-def windows(blocks: Iterable[np.ndarray], ends: Iterable[int], *, to_the_last: bool) -> Iterator[np.ndarray]:
-    """The windows, float32 [15600], that end at these samples (ascending), silence before the first sample.
+def windows(
+    blocks: Iterable[np.ndarray], ends: Iterable[int], size: int = WINDOW, *, to_the_last: bool
+) -> Iterator[np.ndarray]:
+    """The windows, float32 [size], that end at these samples (ascending), silence before the first sample.
 
     Beyond the last sample there is silence; without `to_the_last` a window that is not whole ends the series, unless it
     is the first.
     """
-    source, buffer, received = iter(blocks), np.zeros(WINDOW, dtype=np.float32), 0
+    source, buffer, received = iter(blocks), np.zeros(size, dtype=np.float32), 0
     for given, end in enumerate(ends):
         while received < end and (block := next(source, None)) is not None:
-            buffer, received = np.concatenate([buffer[-WINDOW:], block]), received + len(block)
+            buffer, received = np.concatenate([buffer[-size:], block]), received + len(block)
         cut_off = received < end and not to_the_last
         if cut_off and given:
             return
         if received < end:
-            silence = np.zeros(min(end - received, WINDOW), dtype=np.float32)
-            buffer, received = np.concatenate([buffer[-WINDOW:], silence]), end
+            silence = np.zeros(min(end - received, size), dtype=np.float32)
+            buffer, received = np.concatenate([buffer[-size:], silence]), end
         stop = len(buffer) - (received - end)
-        yield buffer[stop - WINDOW : stop]
+        yield buffer[stop - size : stop]
         if cut_off:
             return
 
 
-def snippet_ends(starts: np.ndarray) -> list[int]:
+def snippet_ends(starts: np.ndarray, rate: int = RATE) -> list[int]:
     """The sample at which each snippet ends, of snippets that begin at `starts` [n + 1], in seconds."""
-    return [round(second * RATE) for second in starts[1:]]
+    return [round(second * rate) for second in starts[1:]]
 
 
 def tick_ends(seconds: float) -> Iterator[int]:
@@ -92,15 +96,11 @@ def _at_least(blocks: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
         yield np.concatenate(buffer)
 
 
-def _out(samples: int, rate: int) -> int:
-    return samples * RATE // rate
-
-
-def _resample(samples: np.ndarray, rate: int) -> np.ndarray:
-    if rate == RATE:
+def _resample(samples: np.ndarray, rate: int, wanted: int) -> np.ndarray:
+    if rate == wanted:
         return samples
-    if _out(len(samples), rate) < 1:
+    if len(samples) * wanted // rate < 1:
         return np.zeros(0, dtype=np.float32)
     from resampy import resample
 
-    return resample(samples.astype(np.float64), rate, RATE).astype(np.float32)
+    return resample(samples.astype(np.float64), rate, wanted).astype(np.float32)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import hashlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from mmvad.errors import UserError
 from mmvad.models.clip_names import architecture_of, in_open_clips_names
+from mmvad.models.open_clip_models import hub_of, published_tags
 
 RANDOM_WEIGHTS_SEED = 0
-PUBLISHED = (
-    "fetch open_clip's ViT-B-16 'openai' file elsewhere (open_clip_model.safetensors of "
-    "timm/vit_base_patch16_clip_224.openai at Hugging Face) and set {where} to its path"
-)
+FILES = "open_clip's or Transformers' .safetensors or .bin, or OpenAI's .pt"
 Tower = Literal["text", "visual"]
 
 
@@ -35,20 +33,31 @@ def tower_state(
 
     Raises UserError where they cannot be had, cannot be read without running code, or do not fit.
     """
-    state = _read_file(Path(weights), where) if is_path(weights) else _fetch(architecture, weights, where)
-    whole = in_open_clips_names({name: tensor for name, tensor in state.items() if isinstance(tensor, Tensor)})
-    state = _part(whole, tower)
+    if is_path(weights):
+        expected = f"a checkpoint of {architecture} ({FILES})"
+        state = read_state(Path(weights), where, expected, _to_fetch(architecture, where))
+    else:
+        state = _fetch(architecture, weights, where)
+    whole = in_open_clips_names(state)
+    fix = f"{_is_of(whole)}give the checkpoint of {architecture}, or change {where.replace('weights', 'architecture')}"
+    problem = f"{tower} weights do not fit {architecture}"
+    return fitting(_part(whole, tower), wanted, f"{where}: {weights}", problem, fix)
+
+
+def fitting(
+    state: Mapping[str, Tensor], wanted: Mapping[str, Tensor], where: str, problem: str, fix: str
+) -> dict[str, Tensor]:
+    """Of a state what is wanted, in float32. Raises UserError where a name is absent or a shape is another."""
     wrong = [n for n, t in wanted.items() if n not in state or state[n].shape != t.shape]
     if wrong:
         found = f"has shape {tuple(state[wrong[0]].shape)}" if wrong[0] in state else "is absent"
         raise UserError(
-            f"{where}: {weights}",
-            f"{len(wrong)} of {len(wanted)} {tower} weights do not fit {architecture}; {wrong[0]!r} {found}",
+            where,
+            f"{len(wrong)} of {len(wanted)} {problem}; {wrong[0]!r} {found}",
             expected=f"{wrong[0]!r} of shape {tuple(wanted[wrong[0]].shape)}",
-            fix=f"{_is_of(whole)}give the checkpoint of {architecture}, or change "
-            + where.replace("weights", "architecture"),
+            fix=fix,
         )
-    return {name: state[name].float() for name in wanted}
+    return {name: state[name].float() if state[name].is_floating_point() else state[name] for name in wanted}
 
 
 def state_hash(module: nn.Module) -> str:
@@ -91,8 +100,11 @@ def _is_of(state: dict[str, Tensor]) -> str:
     return f"the file is of {found}: " if found else ""
 
 
-def _read_file(path: Path, where: str) -> dict[str, Tensor]:
-    """State of a local checkpoint: open_clip's or Transformers' (.pt, .bin, .safetensors), or OpenAI's archive."""
+def read_state(path: Path, where: str, expected: str, to_fetch: str) -> dict[str, Tensor]:
+    """The tensors of a local checkpoint: a state dict (.pt, .bin, .safetensors), or OpenAI's archive.
+
+    Raises UserError, of the option `where`, for a file that is not there or cannot be read without running code.
+    """
     if path.is_dir():
         files = sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".pt"))
         nearest = str(files[-1]) if files else None
@@ -101,10 +113,13 @@ def _read_file(path: Path, where: str) -> dict[str, Tensor]:
         raise UserError(
             f"{where}: {path}",
             "no such file",
-            expected="a CLIP ViT-B/16 checkpoint (open_clip's or Transformers' .safetensors or .bin, or OpenAI's .pt)",
-            fix=f"correct the path, or set {where}=openai where there is a network; or "
-            + PUBLISHED.format(where=where),
+            expected=expected,
+            fix=f"correct the path, or {to_fetch}",
         )
+    return {name: tensor for name, tensor in _loaded(path, where).items() if isinstance(tensor, Tensor)}
+
+
+def _loaded(path: Path, where: str) -> dict[str, Any]:
     from open_clip.factory import load_state_dict
 
     try:
@@ -136,11 +151,25 @@ def _advice(path: Path) -> str:
     return "download the file again; a checkpoint that needs pickled code is never loaded"
 
 
+def _to_fetch(architecture: str, where: str) -> str:
+    """How to come by the published weights of a model, as the end of an advice."""
+    tags = published_tags(architecture)
+    if not tags:
+        return f"set {where}=random: no weights of {architecture} are published"
+    tag = "openai" if "openai" in tags else tags[0]
+    hub = hub_of(architecture, tag)
+    elsewhere = f" (open_clip_model.safetensors of {hub} at Hugging Face)" if hub else ""
+    return (
+        f"set {where}={tag} where there is a network; or fetch open_clip's {architecture} {tag!r} file elsewhere"
+        f"{elsewhere} and set {where} to its path"
+    )
+
+
 def _fetch(architecture: str, name: str, where: str) -> dict[str, Tensor]:
     """State of weights that open_clip publishes under a name; needs a network or a filled cache."""
     import open_clip
 
-    known = open_clip.list_pretrained_tags_by_model(architecture)
+    known = published_tags(architecture)
     if name not in known:
         raise UserError(
             where,
@@ -155,5 +184,5 @@ def _fetch(architecture: str, name: str, where: str) -> dict[str, Tensor]:
             where,
             f"{name!r} could not be fetched for {architecture} ({type(error).__name__})",
             expected="a network, or weights fetched before",
-            fix=PUBLISHED.format(where=where),
+            fix=_to_fetch(architecture, where),
         ) from error

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib
 import inspect
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from mmvad.errors import UserError, nearest_name
 from mmvad.models.method import Method
 from mmvad.models.peers.registry import PEERS
 from mmvad.sections import Section
+from mmvad.system.own_code import own_module
 
 OURS = "dual_stream"
 MODALITIES = Method("").modalities
@@ -93,7 +91,7 @@ def outside(name: str) -> Outside:
     `facts`.
     """
     module_name, _, attribute = _entry_points().get(name, name).partition(":")
-    where, module = f"model.name: {name}", _imported(name, module_name)
+    where, module = f"model.name: {name}", own_module(module_name, f"model.name: {name}", class_name(name), "CLASS")
     found = getattr(module, attribute, None)
     from mmvad.models.model import Model
 
@@ -120,25 +118,6 @@ def _facts(found: type, where: str) -> Method:
     if settings is not None and not (isinstance(settings, type) and issubclass(settings, Section)):
         raise UserError(where, "its Settings are no section", expected="class Settings(mmvad.sections.Section)")
     return replace(facts, settings=settings)
-
-
-def _imported(name: str, module: str) -> ModuleType:
-    """The module, looked for in the current folder too, behind all others."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        return importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # a script that ends Python must not end this command as if it were done
-        missing = isinstance(error, ModuleNotFoundError) and f"{module}.".startswith(f"{error.name}.")
-        near = nearest_name(module, [path.stem for path in Path.cwd().glob("*.py")]) if missing else None
-        raise UserError(
-            f"model.name: {name}",
-            f"there is no module {module!r}" if missing else f"{module} cannot be imported: {error!r}",
-            expected="MODULE:CLASS, the module installed or in the current folder",
-            nearest=near and f"{near}:{class_name(name)}",
-            fix=f"run from the folder that it is in (this is {here})" if missing else None,
-        ) from error
 
 
 @functools.cache

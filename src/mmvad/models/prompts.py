@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.errors import UserError
 from mmvad.models.sentence_tree import grow_forest
-from mmvad.models.text_encoder import QuickGELU, TextEncoder, tokenize
+from mmvad.models.text_encoder import QuickGELU, TextEncoder
 
 
 class FeedForward(nn.Sequential):
@@ -26,23 +27,33 @@ class FeedForward(nn.Sequential):
 class PromptSentences(nn.Module):
     """[SOS][v_1..v_M/2][class tokens][v_M/2+1..v_M][EOS] for every class; v is shared by all classes (eq. 5).
 
-    Sentences are cut after the longest EOS position, which changes no feature: the tower is causal and pools at EOS.
+    Sentences are cut after the longest EOS position, which changes no feature, where the tower is causal and pools at
+    EOS; else they are whole. A tower whose texts have no SOS has none here.
     """
 
     end: Tensor
     frozen: Tensor
     learned: Tensor
+    real: Tensor
 
     def __init__(self, encoder: TextEncoder, prompts: Sequence[str], prompt_half: int) -> None:
         super().__init__()
         self.vectors = nn.Parameter(torch.empty(2 * prompt_half, encoder.width).normal_(std=0.01))
-        tokens, slot, end = sentence_layout(tokenize(list(prompts)), prompt_half)
-        self.forest = grow_forest(end, 1 + prompt_half)
-        slot = slot[self.forest.sentence, self.forest.position]
+        length = None if encoder.ends_at_eos else encoder.context_length
+        *names, empty = encoder.tokenize([*prompts, ""])
+        tokens, slot, end = sentence_layout(torch.stack(names), prompt_half, empty, length)
+        _check_length(prompts, end, encoder.context_length)
+        named = {"end": end}
+        if encoder.ends_at_eos:
+            self.forest = grow_forest(end, _alike(torch.stack(names), empty) + prompt_half)
+            tokens, slot = (x[self.forest.sentence, self.forest.position] for x in (tokens, slot))
+        else:
+            self.shape = tokens.shape
+            named["real"] = (tokens != encoder.tower.pad_id) | (slot >= 0)
+            tokens, slot = tokens.flatten(), slot.flatten()
         with torch.no_grad():
-            frozen = encoder.embed_tokens(tokens[self.forest.sentence, self.forest.position])
-        named = {
-            "end": end,
+            frozen = encoder.embed_tokens(tokens)
+        named |= {
             "frozen": frozen * (slot < 0).unsqueeze(-1),
             "learned": (slot.unsqueeze(1) == torch.arange(2 * prompt_half)).float(),
         }
@@ -56,37 +67,76 @@ class PromptSentences(nn.Module):
             shift: [B, width], added to every v.
         """
         vectors = self.vectors.unsqueeze(0) if shift is None else self.vectors + shift.unsqueeze(1)
-        return encoder.encode_forest(self.embeddings(vectors), self.forest)
+        embeddings = self.embeddings(vectors)
+        if encoder.ends_at_eos:
+            return encoder.encode_forest(embeddings, self.forest)
+        return encoder.encode_whole(embeddings.unflatten(1, self.shape), self.end, self.real)
 
     def embeddings(self, vectors: Tensor) -> Tensor:
-        """What stands at the forest's tokens: of class names, SOS and EOS the frozen ones, else a learned vector.
+        """What stands at the sentences' tokens: of class names, SOS and EOS the frozen ones, else a learned vector.
 
-        [N, M, width] -> [N, T, width]: by a product with ones and zeros, whose gradient needs no sorting.
+        [N, M, width] -> [N, T, width], of the forest or of one whole sentence after the other: by a product with ones
+        and zeros, whose gradient needs no sorting.
         """
         with torch.autocast(vectors.device.type, enabled=False):
             return self.frozen + self.learned @ vectors.float()
 
 
-def sentence_layout(tokens: Tensor, prompt_half: int) -> tuple[Tensor, Tensor, Tensor]:
+def sentence_layout(
+    tokens: Tensor, prompt_half: int, empty: Tensor | None = None, length: int | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Where class tokens and learned vectors stand.
 
     Args:
-        tokens: [C, 77] of the class names alone, with SOS and EOS.
+        tokens: [C, T_most] of the class names alone.
+        empty: [T_most] of the empty text, which says what stands before a name and behind it: SOS, EOS, padding. By
+            default CLIP's.
+        length: of the sentences; without it they stop at the longest EOS.
 
-    Returns: tokens [C, T] with SOS, the class name and EOS in their places; slot [C, T], the learned vector's index or
-    -1; end [C], the EOS position.
+    Returns: tokens [C, T] with SOS, the class name, EOS and padding in their places, 0 where a vector stands; slot
+    [C, T], the learned vector's index or -1; end [C], the EOS position.
     """
-    names = [row[1 : int(row.argmax())] for row in tokens]
-    end = torch.tensor([2 * prompt_half + len(name) + 1 for name in names])
-    placed = torch.zeros(len(names), int(end.max()) + 1, dtype=torch.long)
+    empty = _clips_empty(tokens) if empty is None else empty
+    start = _alike(tokens, empty)
+    names = [row[start : start + _words(row[start:], empty[start:])] for row in tokens]
+    end = torch.tensor([start + 2 * prompt_half + len(name) for name in names])
+    placed = empty[-1].repeat(len(names), max(int(end.max()) + 1, length or 0))
     slot = torch.full_like(placed, -1)
     for c, name in enumerate(names):
-        placed[c, 0] = tokens[c, 0]
-        placed[c, 1 + prompt_half : 1 + prompt_half + len(name)] = name
-        placed[c, end[c]] = tokens[c].max()
-        slot[c, 1 : 1 + prompt_half] = torch.arange(prompt_half)
-        slot[c, 1 + prompt_half + len(name) : end[c]] = torch.arange(prompt_half, 2 * prompt_half)
+        first, second = start + prompt_half, start + prompt_half + len(name)
+        behind = empty[start : start + placed.shape[1] - int(end[c])]
+        placed[c, :start] = empty[:start]
+        placed[c, start : end[c]] = 0
+        placed[c, first:second] = name
+        placed[c, end[c] : end[c] + len(behind)] = behind
+        slot[c, start:first] = torch.arange(prompt_half)
+        slot[c, second : end[c]] = torch.arange(prompt_half, 2 * prompt_half)
     return placed, slot, end
+
+
+def _clips_empty(tokens: Tensor) -> Tensor:
+    """SOS, EOS, and padding: of rows that have all of them."""
+    empty = torch.zeros_like(tokens[0])
+    empty[0], empty[1] = tokens[0, 0], tokens.max()
+    return empty
+
+
+def _alike(rows: Tensor, empty: Tensor) -> int:
+    """How many tokens all texts begin with."""
+    return int((rows == empty).all(dim=0).int().cumprod(dim=0).sum())
+
+
+def _words(row: Tensor, empty: Tensor) -> int:
+    """How many tokens stand in a text before what an empty one holds."""
+    fits = (count for count in range(len(row)) if torch.equal(row[count:], empty[: len(row) - count]))
+    return next(fits, len(row))
+
+
+def _check_length(prompts: Sequence[str], end: Tensor, most: int) -> None:
+    longest = int(end.argmax())
+    if int(end[longest]) >= most:
+        problem = f"with it the sentence of {prompts[longest]!r} has {int(end[longest]) + 1} tokens"
+        raise UserError("model.prompt_half", problem, expected=f"at most {most}, as the text tower reads")
 
 
 class ContextPrompt(nn.Module):

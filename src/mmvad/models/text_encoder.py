@@ -1,51 +1,32 @@
-"""CLIP's text tower, frozen, read from embeddings instead of tokens so that prompts can be learned through it.
+"""A text tower of open_clip, frozen, read from embeddings instead of tokens so that prompts can be learned through it.
 
 The architecture is open_clip's; no image tower is ever built. Weights come by name (`openai`), from a local file, or
 are random. Random weights are the same for every run, as published ones would be: a run's seed does not touch them.
+
+CLIP's towers are causal and read a text at its EOS. Such texts are cut after the longest EOS, and what they share is
+computed once. SigLIP's and some others' see what follows, padding included: their sentences are whole.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.clip_weights import RANDOM_WEIGHTS_SEED, state_hash, tower_state
+from mmvad.models.clip_weights import state_hash, tower_state
 from mmvad.models.layout import join, pick
+from mmvad.models.open_clip_models import check_activation
 from mmvad.models.sentence_tree import SentenceForest
+from mmvad.models.text_tokens import Tokenize, has_clips_tokens, tokenizer_of
+from mmvad.models.text_tokens import tokenize as tokenize  # methods import these two from here
+from mmvad.models.text_tower import WHERE, build_text_tower, ends_at_eos, projected, whole_sentences
+from mmvad.models.text_tower import QuickGELU as QuickGELU
 
 CONTEXT_LENGTH = 77
-ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
-TINY = {"width": 64, "heads": 2, "layers": 2}
-STEEPNESS = 1.702
-
-
-class QuickGELU(nn.Module):
-    """x * sigmoid(1.702 x), as in CLIP. [..., d] -> [..., d]."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        if torch.compiler.is_compiling():  # which fuses by itself, and then need not keep what is not an input
-            return x * torch.sigmoid(STEEPNESS * x)
-        return _QuickGELU.apply(x)
-
-
-class _QuickGELU(torch.autograd.Function):
-    """As silu(1.702 x) / 1.702, for which torch has one kernel a direction: written out it is three and five."""
-
-    @staticmethod
-    def forward(context: Any, x: Tensor) -> Tensor:
-        steep = x * STEEPNESS
-        context.save_for_backward(steep)
-        return F.silu(steep).div_(STEEPNESS)
-
-    @staticmethod
-    def backward(context: Any, gradient: Tensor) -> Tensor:
-        (steep,) = context.saved_tensors
-        return torch.ops.aten.silu_backward(gradient, steep)
+"""Of CLIP's texts, in tokens."""
 
 
 Change = Callable[[int, Tensor], Tensor]
@@ -53,15 +34,27 @@ Change = Callable[[int, Tensor], Tensor]
 
 
 class TextEncoder(nn.Module):
-    """Sentences of embeddings to text features, through the frozen tower (gradients pass to the embeddings)."""
+    """Sentences of embeddings to text features, through the frozen tower (gradients pass to the embeddings).
+
+    Attributes:
+        width, output_width: of its tokens and of its features.
+        context_length: the most tokens of a text.
+        ends_at_eos: whether texts may be cut after their EOS, and share what they have in common.
+        as_clip: whether texts are also made as CLIP's are: of its tokens, 77 at most.
+        tokenize: texts to int64 [N, context_length].
+    """
 
     tower: Any
 
-    def __init__(self, tower: nn.Module) -> None:
+    def __init__(self, tower: nn.Module, tokenize: Tokenize = tokenize, *, clips_tokens: bool = True) -> None:
         super().__init__()
         self.tower = tower.requires_grad_(False).eval()
+        self.tokenize = tokenize
         self.width: int = self.tower.token_embedding.embedding_dim
-        self.output_width: int = self.tower.text_projection.shape[1]
+        self.context_length: int = self.tower.context_length
+        self.output_width = projected(self.tower, torch.zeros(1, self.width)).shape[1]
+        self.ends_at_eos = ends_at_eos(self.tower)
+        self.as_clip = clips_tokens and self.ends_at_eos and self.context_length == CONTEXT_LENGTH
 
     def train(self, mode: bool = True) -> TextEncoder:
         """Stays in evaluation mode: the tower is frozen."""
@@ -72,24 +65,27 @@ class TextEncoder(nn.Module):
         """Features of the sentences at their EOS position, T of eq. 6.
 
         Args:
-            embeddings: [N, T, width] without positions; T <= 77 may stop at the last EOS, since attention is causal.
+            embeddings: [N, T, width] without positions; T may stop at the last EOS, since attention is causal.
             end: [N] position of each sentence's EOS.
 
-        Returns: [N, output_width], not normalised.
+        Returns: [N, output_width], not normalised. Only for towers that end at EOS.
         """
-        return self.unprojected(embeddings, end) @ self.tower.text_projection
+        return projected(self.tower, self._pooled(embeddings, end))
 
     def unprojected(self, embeddings: Tensor, end: Tensor, change: Change | None = None) -> Tensor:
         """What is projected to the features: [N, width]; `change` is put behind every block."""
+        return self.tower.ln_final(self._pooled(embeddings, end, change))
+
+    def _pooled(self, embeddings: Tensor, end: Tensor, change: Change | None = None) -> Tensor:
         tower, length = self.tower, embeddings.shape[1]
         x = embeddings + tower.positional_embedding[:length].to(embeddings.dtype)
         for i, block in enumerate(tower.transformer.resblocks):
             x = _block(block, x, [tower.attn_mask[:length, :length]])
             x = x if change is None else change(i, x)
-        return tower.ln_final(x[torch.arange(len(x), device=x.device), end])
+        return x[torch.arange(len(x), device=x.device), end]
 
     def encode_forest(self, embeddings: Tensor, forest: SentenceForest) -> Tensor:
-        """Features of the sentences of a forest: what `forward` gives for each alone.
+        """Features of the sentences of a forest: what `forward` gives for each alone. Only for towers that end at EOS.
 
         Args:
             embeddings: [N, T, width] without positions, the forest's tokens for each of N.
@@ -102,7 +98,21 @@ class TextEncoder(nn.Module):
         masks = forest.masks("mask")
         for block in blocks:
             x = _block(block, x, masks)
-        return tower.ln_final(_last_block(last, x, forest)) @ tower.text_projection
+        return projected(tower, _last_block(last, x, forest))
+
+    def encode_whole(self, embeddings: Tensor, end: Tensor, real: Tensor) -> Tensor:
+        """Features of whole sentences, for any tower: what open_clip's `encode_text` gives.
+
+        Args:
+            embeddings: [N, C, T, width] without positions, T the context length.
+            end: [C] position of each sentence's EOS.
+            real: bool [C, T], False on padding.
+
+        Returns: [N, C, output_width], not normalised.
+        """
+        count = len(embeddings)
+        rows = whole_sentences(self.tower, embeddings.flatten(0, 1), end.repeat(count), real.repeat(count, 1))
+        return rows.unflatten(0, embeddings.shape[:2])
 
     def embed_tokens(self, tokens: Tensor) -> Tensor:
         """Token embeddings: int64 [..., T] -> [..., T, width]."""
@@ -165,43 +175,21 @@ def build_text_encoder(architecture: str, weights: str, output_width: int | None
     """The text encoder of `model.text`.
 
     Args:
-        architecture: `ViT-B-16-quickgelu` (12 layers, width 512, to 512) or `tiny` (2 layers, width 64).
+        architecture: a name of `open_clip.list_models()`, or `tiny` (2 layers, width 64).
         weights: `random`, a name that open_clip knows (`openai`), or a local checkpoint file.
         output_width: width of the features; only `tiny` can be given another than its own (512).
 
-    Raises UserError where the weights cannot be had.
+    Raises UserError where the weights or their tokenizer cannot be had, and for towers without learned prompts.
     """
-    tower = _tower(architecture, output_width)
+    tower = build_text_tower(architecture, output_width)
     if weights != "random":
+        check_activation(architecture, weights, WHERE)
         state = tower_state(architecture, weights, tower.state_dict(), "text", "model.text.weights")
         tower.load_state_dict(state)
-    return TextEncoder(tower.float())
+    tokenizer = tokenizer_of(architecture, weights)
+    return TextEncoder(tower.float(), tokenizer, clips_tokens=has_clips_tokens(architecture))
 
 
 def weights_hash(encoder: TextEncoder) -> str:
     """SHA-256 of the tower's weights: part of a run's identity, whatever file they came from."""
     return state_hash(encoder.tower)
-
-
-def tokenize(texts: list[str]) -> Tensor:
-    """CLIP's tokens with SOS and EOS, padded with 0: int64 [N, 77]."""
-    return _tokenizer()(texts)
-
-
-@cache
-def _tokenizer() -> Any:
-    """open_clip's; its list of merges takes a tenth of a second to read."""
-    from open_clip import get_tokenizer
-
-    return get_tokenizer("ViT-B-16-quickgelu")
-
-
-def _tower(architecture: str, output_width: int | None) -> nn.Module:
-    from open_clip.transformer import TextTransformer
-
-    sizes = TINY if architecture == "tiny" else {"width": 512, "heads": 8, "layers": 12}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(RANDOM_WEIGHTS_SEED)
-        return TextTransformer(
-            context_length=CONTEXT_LENGTH, output_dim=output_width or 512, act_layer=QuickGELU, **sizes
-        )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmvad.extraction.extractor import ExtractionSettings, Extractor
+from mmvad.extraction.extractor import Extractor
 from mmvad.extraction.folder import differences
+from mmvad.extraction.loading import is_own, visual_weights
+from mmvad.extraction.settings import VGGISH, ExtractionSettings
+from mmvad.models.open_clip_models import model_of
 from mmvad.system.log import LOG
-
-ARCHITECTURES = ("ViT-B-16-quickgelu", "tiny")
 
 
 def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> ExtractionSettings:
@@ -19,7 +20,11 @@ def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> Extr
         given: fields of ExtractionSettings; None stands for not given.
     """
     wanted = {name: value for name, value in given.items() if value is not None}
-    return ExtractionSettings(**{**_as_settings(recorded), **wanted})
+    as_before = _as_settings(recorded)
+    for kind in ("visual", "audio"):
+        if wanted.get(f"{kind}_tower", as_before.get(f"{kind}_tower")) != as_before.get(f"{kind}_tower"):
+            as_before.pop(f"{kind}_weights", None)  # which are of the other tower
+    return ExtractionSettings(**{**as_before, **wanted})
 
 
 def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, uses_audio: bool) -> tuple[str, ...]:
@@ -50,7 +55,7 @@ def build_extractor(
     if recorded is None:
         LOG.warning(
             "warning: the run's bank does not say how its features were made; these are made with "
-            f"{extractor.settings.architecture} ({extractor.settings.clip_weights}), {extractor.settings.sampling} "
+            f"{extractor.settings.visual_tower} ({visual_weights(extractor.settings)}), {extractor.settings.sampling} "
             f"frame, {extractor.settings.crops} crop(s), audio window {extractor.settings.audio_window}"
         )
     return extractor, warnings
@@ -60,19 +65,26 @@ def _as_settings(recorded: dict[str, Any] | None) -> dict[str, Any]:
     if recorded is None:
         return {}
     visual, audio = recorded["visual"], recorded.get("audio")
-    architecture = next((name for name in ARCHITECTURES if name in visual["network"]), ARCHITECTURES[0])
+    tower = tower_of(visual)
     found = {
-        "architecture": architecture,
-        "clip_weights": visual["weights"],
-        "sampling": visual["sampling"],
+        "visual_tower": tower,
+        "visual_weights": None if is_own(tower) else visual["weights"],
         "crops": visual["crops"],
         "audio": audio is not None,
     }
-    if architecture == "tiny":
+    if visual["sampling"] in ("centre", "mean"):
+        found["sampling"] = visual["sampling"]
+    if tower == "tiny":
         found["tiny_width"] = visual["width"]
     if audio:
-        found |= {"vggish_weights": audio["weights"], "audio_window": audio["window"]}
-        found["audio_track"] = audio.get("track", 0)
+        sound = audio.get("tower", VGGISH)
+        found |= {"audio_tower": sound, "audio_weights": None if is_own(sound) else audio["weights"]}
+        found |= {"audio_window": audio["window"], "audio_track": audio.get("track", 0)}
         if audio.get("pca_sha256"):  # if it was another, the hashes differ and a warning says so
             found["vggish_pca"] = "published"
     return found
+
+
+def tower_of(visual: dict[str, Any]) -> str:
+    """The name of the tower that made a bank's pictures, as `--visual-tower` takes it."""
+    return str(visual.get("tower") or model_of(visual["network"]) or ExtractionSettings.visual_tower)

@@ -186,5 +186,5 @@ def _check_width(source: Source, modality: str, found: int, wanted: int) -> None
             source.name,
             f"{modality} features of width {found}",
             expected=f"width {wanted}, as the run was trained on",
-            fix="take the network that made the bank's features (--clip-architecture), or a run of such features",
+            fix="take the network that made the bank's features (--visual-tower), or a run of such features",
         )

@@ -60,6 +60,13 @@ def build_model(config: Config, widths: Widths, benchmark: Benchmark, encoder: T
     )
     if is_outside(config.model.name):
         return outside(config.model.name).made_by(setting, getattr(config, METHOD, None))
+    if encoder is not None and not encoder.as_clip:
+        raise UserError(
+            f"model.text.architecture: {config.model.text.architecture}",
+            f"{config.model.name} makes its sentences as CLIP's are: 77 of its tokens, read at EOS by a causal tower",
+            expected="a model of CLIP's own form, such as ViT-B-16-quickgelu or ViT-L-14-quickgelu",
+            fix="use it with the dual-stream network (model.name=dual_stream)",
+        )
     peer = import_module(f"mmvad.models.peers.{config.model.name}.network")
     return peer.build(setting, getattr(config.peers, config.model.name, None))
 

@@ -10,6 +10,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity, run_name
 from mmvad.config.schema import Config
 from mmvad.data.opening import bank_of
+from mmvad.models.open_clip_models import model_of, published_tags
 from mmvad.models.text_encoder import TextEncoder, weights_hash
 from mmvad.runs import RunFolder
 from mmvad.system.device import Device, training_device
@@ -31,6 +32,23 @@ class Prepared:
     @property
     def folder(self) -> RunFolder:
         return RunFolder(self.config.runtime.results / run_name(self.config, self.identity))
+
+
+def other_texts(prepared: Prepared) -> str | None:
+    """That texts and pictures are of different models, in words with the right one; None where nothing says so."""
+    extraction = prepared.bank.manifest.get("how", {}).get("extraction")
+    if prepared.encoder is None or not extraction:
+        return None
+    visual, text = extraction["visual"], prepared.config.model.text
+    model, weights = model_of(visual["network"]), visual["weights"]
+    if model is None or (model == text.architecture and not {weights, text.weights} <= {*published_tags(model)}):
+        return None
+    if (model, weights) == (text.architecture, text.weights):
+        return None
+    return (
+        f"the bank's pictures are of {model} ({weights}), the texts of {text.architecture} ({text.weights}): they do "
+        f"not share a space; fix: --model.text.architecture={model} --model.text.weights={weights}"
+    )
 
 
 def prepare(config: Config) -> Prepared:

@@ -35,7 +35,7 @@ from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoi
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
 from mmvad.training.module import AnomalyModule
-from mmvad.training.prepare import Prepared, prepare
+from mmvad.training.prepare import Prepared, other_texts, prepare
 from mmvad.training.provenance import provenance
 from mmvad.training.run_report import make_report
 from mmvad.training.scoring import ChunkScores, join_chunks
@@ -241,4 +241,6 @@ def say_what(prepared: Prepared, folder: RunFolder) -> None:
         f"bank     {bank.path} ({bank.content_hash[:12]}): {len(bank.train.videos)} training, "
         f"{len(bank.test.videos)} test videos of {prepared.benchmark.title}"
     )
+    if told := other_texts(prepared):
+        LOG.warning(f"warning: {told}")
     LOG.info(f"select   {config.select}" + (" (chosen on the test set)" if config.select == "best_test" else ""))
