@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import lightning
@@ -26,7 +27,12 @@ from mmvad.training.epoch_losses import EpochLosses
 from mmvad.training.schedule import rate_factor
 from mmvad.training.scoring import ChunkScores
 
-OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "adagrad": torch.optim.Adagrad}
+OPTIMISERS: Mapping[str, Any] = {
+    "adam": torch.optim.Adam,
+    "adamw": torch.optim.AdamW,
+    "adagrad": torch.optim.Adagrad,
+    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
+}
 FUSED = {"adam", "adamw"}
 """One kernel a step on CPU and CUDA alike."""
 

@@ -45,12 +45,13 @@ DROPOUT = {
     "three_c_net": {f"streams.{i}.hidden.4": 0.7 for i in range(2)},
     "bn_wvad": {},
     "dsanet": {},
+    "c2fpl": {"layers.2": 0.6},
     "random_scores": {},
     "one_class_svm": {},
 }
-UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net"}
+UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "c2fpl"}
 """Xavier uniform everywhere; others keep what torch draws but for what is tested below."""
-WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net"}
+WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net", "c2fpl"}
 """Their biases begin at 0."""
 MANY = 500
 """Of so many weights the largest is near the bound."""
