@@ -40,8 +40,8 @@ SCHEDULES: Mapping[str, Callable[[float, Optim], float]] = {
 
 
 class Optim(Section):
-    name: Literal["adam", "adamw", "adagrad", "sgd", "rmsprop"] = "adam"
-    """optimiser"""
+    name: Literal["adam", "adamw", "adagrad", "sgd", "nesterov", "rmsprop"] = "adam"
+    """optimiser; `nesterov` is `sgd` with Nesterov's momentum, 0.9"""
     learning_rate: Positive = 1e-5
     """initial learning rate"""
     weight_decay: NotNegative = 0.0

@@ -19,6 +19,7 @@ class Variant:
         title: as tables print it.
         modalities: what it reads at test.
         published: its name among the published figures.
+        supervision: where it is not its method's.
         unmeasured: metrics whose value in the runs is another network's too, with the reason as a table prints it.
     """
 
@@ -27,6 +28,7 @@ class Variant:
     title: str
     modalities: str
     published: str | None = None
+    supervision: str | None = None
     unmeasured: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -97,7 +97,8 @@ def _features_not_run(benchmark: str, settings: Settings) -> str:
 
 def measured_row(table: Comparison, results: Results, peer: Measured, resampler: Resampler) -> FilledRow:
     """One peer's row: our figures, and the published ones beside them."""
-    supervision = (peer.peer.supervision,) if table.supervision else ()
+    own = (peer.variant and peer.variant.supervision) or peer.peer.supervision
+    supervision = (own,) if table.supervision else ()
     return FilledRow(
         (peer.title, *supervision, peer.features, peer.modality),
         tuple(_measured_cell(results, peer, metric, resampler) for metric in table.metrics.values()),

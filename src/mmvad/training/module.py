@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import lightning
@@ -26,11 +27,12 @@ from mmvad.training.epoch_losses import EpochLosses
 from mmvad.training.schedule import rate_factor
 from mmvad.training.scoring import ChunkScores
 
-OPTIMISERS = {
+OPTIMISERS: Mapping[str, Any] = {
     "adam": torch.optim.Adam,
     "adamw": torch.optim.AdamW,
     "adagrad": torch.optim.Adagrad,
     "sgd": torch.optim.SGD,
+    "nesterov": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
     "rmsprop": torch.optim.RMSprop,
 }
 FUSED = {"adam", "adamw"}

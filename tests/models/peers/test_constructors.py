@@ -57,12 +57,13 @@ DROPOUT = {
     | {f"{graph}.{place}": 0.6 for graph in ("similarity", "distance") for place in ("linear.dropout", "dropout")},
     "msbt": {"weigh.2": 0.3, "weigh.4": 0.3, "score.2": 0.6, "score.4": 0.6}
     | {f"{layer}.{place}": p for layer in MSBT for place, p in (("attention", 0.1), ("ffn.2", 0.1), ("dropout", 0.2))},
+    "c2fpl": {"layers.2": 0.6},
     "random_scores": {},
     "one_class_svm": {},
 }
-UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "cma_la"}
+UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "cma_la", "c2fpl"}
 """Xavier uniform everywhere; others keep what torch draws but for what is tested below."""
-WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net"}
+WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net", "c2fpl"}
 """Their biases begin at 0."""
 MANY = 500
 """Of so many weights the largest is near the bound."""

@@ -82,6 +82,7 @@ PUBLISHED = {
     "mgfn": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
     "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
     "wsal": ("best_test", []),
+    "c2fpl": ("last", ["all_crops=True", "trapezoid_ap=True"]),
     "dsanet": ("best_test", ["reload_best=True", "class_names=published"]),
     "bn_wvad": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
     "vadclip": ("best_test", ["reload_best=True", "weighting=logit", "class_names=published"]),
