@@ -136,4 +136,4 @@ def test_parameters() -> None:
 
 
 def test_its_settings_know_the_optimiser() -> None:
-    assert load_config(["peers/c2fpl_ucf"]).optim.name == "sgd"
+    assert load_config(["peers/c2fpl_ucf"]).optim.name == "nesterov"

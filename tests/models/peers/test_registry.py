@@ -14,7 +14,7 @@ def test_tables_go_by_the_years_and_what_is_no_papers_stands_last() -> None:
     years = [method.year or 9999 for method in PEERS.values()]
     assert years == sorted(years)
     assert list(PEERS)[-2:] == ["random_scores", "one_class_svm"]
-    assert (next(iter(PEERS)), PEERS["sultani"].year) == ("sultani", 2018)
+    assert (next(iter(PEERS)), PEERS["sultani"].year) == ("hasan", 2018)
 
 
 def test_only_what_has_settings_has_a_section() -> None:

@@ -51,6 +51,7 @@ def epoch(file: str, crops: int) -> EpochSampler:
         ("bn_wvad_xd", 5, 1_000),
         ("ur_dmu_ucf", 10, 3_000),
         ("ur_dmu_xd", 5, 3_000),
+        ("mavd_xd", 5, 1_000),
     ],
 )
 def test_published_steps_as_the_nearest_number_of_epochs(file: str, crops: int, steps: int) -> None:
@@ -78,6 +79,7 @@ PUBLISHED = {
     "clip_tsa": ("best_test", ["trapezoid_ap=True"]),
     "cma_la": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
     "hyper_vd": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
+    "mavd": ("best_test", ["all_crops=True", "trapezoid_ap=True", "matching=gathered", "distance=columns"]),
     "msbt": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
     "mgfn": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
     "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),

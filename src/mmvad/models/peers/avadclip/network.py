@@ -43,11 +43,11 @@ class Fused(Output):
 class CausalBlock(nn.Module):
     """ReLU(x + twice [weight-normed convolution of 2 rows, the earlier `dilation` back; ReLU; dropout])."""
 
-    def __init__(self, width: int, dilation: int) -> None:
+    def __init__(self, width: int, dilation: int, dropout: float = AUDIO_DROPOUT) -> None:
         super().__init__()
         make = lambda: weight_norm(nn.Conv1d(width, width, 2, dilation=dilation))  # noqa: E731
         self.convolutions = nn.ModuleList([make(), make()])
-        self.dilation, self.dropout = dilation, nn.Dropout(AUDIO_DROPOUT)
+        self.dilation, self.dropout = dilation, nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, d, L] -> same; what lies behind a row does not reach it, so padding needs no mask."""

@@ -45,13 +45,16 @@ def distance_of_sum_1(mask: Tensor, along: str) -> Tensor:
 
 
 class GlobalLocalAttention(nn.Module):
-    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' of `distance_of_sum_1`. [B, L, d] -> same."""
+    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' of `distance_of_sum_1`. [B, L, d] -> same.
 
-    def __init__(self, width: int, dropout: float, distance: str = "rows") -> None:
+    `inner` is the width of all heads together, d unless given.
+    """
+
+    def __init__(self, width: int, dropout: float, distance: str = "rows", inner: int | None = None) -> None:
         super().__init__()
-        self.distance = distance
-        self.inputs = nn.Linear(width, 4 * width, bias=False)
-        self.output = nn.Sequential(nn.Linear(2 * width, width), nn.Dropout(dropout))
+        self.distance, inner = distance, inner or width
+        self.inputs = nn.Linear(width, 4 * inner, bias=False)
+        self.output = nn.Sequential(nn.Linear(2 * inner, width), nn.Dropout(dropout))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         q, k, v, w = self.inputs(x).unflatten(-1, (4, HEADS, -1)).permute(2, 0, 3, 1, 4)
@@ -63,10 +66,10 @@ class GlobalLocalAttention(nn.Module):
 class Block(nn.Module):
     """Pre-norm attention, then a feed-forward part as wide as its input, both residual. [B, L, d] -> [B, L, d]."""
 
-    def __init__(self, width: int, dropout: float, distance: str) -> None:
+    def __init__(self, width: int, dropout: float, distance: str, inner: int | None = None) -> None:
         super().__init__()
         self.norm_attention, self.norm_ffn = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = GlobalLocalAttention(width, dropout, distance)
+        self.attention = GlobalLocalAttention(width, dropout, distance, inner)
         self.ffn = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.Dropout(dropout)
         )
