@@ -63,10 +63,10 @@ def find_own(benchmark: Benchmark, root: Path, videos: Mapping[Split, list[Video
     said = axes_named(features.axes, f"{benchmark.name}: features.axes") if features.axes else None
     stray: list[Path] = []
     twice: list[tuple[Path, Path]] = []
-    visual = _matched(root, patterns[0], "visual", listed, stray, twice)
+    visual = _matched(root, patterns[0], f"{benchmark.name}: features.visual", listed, stray, twice)
     audio: dict[Split, dict[str, Crops]] = {"train": {}, "test": {}}
     if patterns[1]:
-        audio = _matched(root, patterns[1], "audio", listed, stray, twice)
+        audio = _matched(root, patterns[1], f"{benchmark.name}: features.audio", listed, stray, twice)
     axes, crops = _axes(visual, said, features.array)
     if crops is not None:
         visual = {split: {name: _every(files, crops) for name, files in visual[split].items()} for split in visual}
@@ -112,7 +112,7 @@ def _matched(
     twice: list[tuple[Path, Path]],
 ) -> dict[Split, dict[str, Crops]]:
     """By split and video, the file of each crop; `stray` takes the files of no listed video, `twice` second ones."""
-    where = f"features.{key}: {pattern}"
+    where = f"{key}: {pattern}"
     expression = _expression(pattern, where)
     found: dict[Split, dict[str, Crops]] = {"train": {}, "test": {}}
     files, every = list(_files(root, pattern)), listed["train"] | listed["test"]
