@@ -39,15 +39,16 @@ def alarm_figure(judged: Mapping[str, Judged], colours: Mapping[str, str]) -> Fi
     for name, own in judged.items():
         points = [own.point(limit) for limit in limits]
         style = {"color": colours[name], "linewidth": 1.2, "linestyle": (0, (4, 2)) if name == "combined" else "-"}
-        found.step(limits, [100 * point.share for point in points], where="post", label=name, **style)
+        found.step(np.log10(limits), [100 * point.share for point in points], where="post", label=name, **style)
         if name == "combined":
-            delay.step(limits, [_mean_delay(own, point.threshold) for point in points], where="post", **style)
+            delay.step(np.log10(limits), [_mean_delay(own, point.threshold) for point in points], where="post", **style)
     for axes in (found, delay):
         for limit in LIMITS:
-            axes.axvline(limit, color="0.85", linewidth=0.8, zorder=0)
-    found.set(ylabel="events found (percent)", ylim=(0, 102), xscale="log")
+            axes.axvline(np.log10(limit), color="0.85", linewidth=0.8, zorder=0)
+    found.set(ylabel="events found (percent)", ylim=(0, 102))
     found.legend(fontsize=8, frameon=False, loc="upper left")
     delay.set(xlabel="false alarms an hour", ylabel="mean delay (s)")
+    delay.set_xticks(*_powers(limits))  # matplotlib's own logarithmic axes take a second to draw
     delay.set_ylim(bottom=0)
     return figure
 
@@ -62,7 +63,8 @@ def reliability_figure(judged: Mapping[str, Judged], colours: Mapping[str, str])
             _draw_reliability(curve, counts, name, own.calibration.sum(axis=0), colours[name])
     curve.set(ylabel="share of abnormal frames", xlim=(0, 1), ylim=(0, 1))
     curve.legend(fontsize=8, frameon=False, loc="upper left")
-    counts.set(xlabel="score", ylabel="frames", yscale="log")
+    counts.set(xlabel="score", ylabel="frames")
+    counts.set_yticks(*_powers(np.concatenate([10.0 ** np.asarray(line.get_ydata()) for line in counts.get_lines()])))
     return figure
 
 
@@ -71,7 +73,13 @@ def _draw_reliability(curve: Axes, counts: Axes, name: str, sums: np.ndarray, co
     means, shares = (sums[there, column] / sums[there, FRAMES] for column in (SCORE, ABNORMAL))
     label = f"{name} (ECE {100 * float(expected_calibration_error(sums)):.1f})"
     curve.plot(means, shares, color=colour, marker="o", markersize=3, linewidth=1.2, label=label)
-    counts.plot(means, sums[there, FRAMES], color=colour, marker="o", markersize=2, linewidth=0.8)
+    counts.plot(means, np.log10(sums[there, FRAMES]), color=colour, marker="o", markersize=2, linewidth=0.8)
+
+
+def _powers(values: np.ndarray) -> tuple[list[int], list[str]]:
+    """Ticks of an axis of log10, and what stands at them, over the span of some values."""
+    low, high = int(np.floor(np.log10(values.min()))), int(np.ceil(np.log10(values.max())))
+    return list(range(low, high + 1)), [f"{10.0**power:g}" for power in range(low, high + 1)]
 
 
 def _mean_delay(judged: Judged, threshold: float) -> float:
