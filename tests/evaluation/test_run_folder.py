@@ -34,7 +34,7 @@ def test_the_folder_holds_report_truth_and_scores(per_frame: bool, tmp_path: Pat
     assert report["foreign"]["scores_from"].startswith("made.npz, sha256 ")
     again = evaluate(TINY, foreign_videos(folder))
     assert {key: report[key] for key in again} == json.loads(json.dumps(again))
-    assert len(list(folder.figures.glob("*.png"))) == 6
+    assert len(list(folder.figures.glob("*.png"))) == 8
     names = {f"{name}/{part}" for name in scores() for part in ("classes", "combined")}
     with np.load(folder.scores, allow_pickle=False) as arrays:
         assert {*arrays.files} == names

@@ -30,7 +30,7 @@ def test_a_note_stands_below_every_figure(results_bank: Path, tmp_path: Path, mo
     monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: saved.append(figure))
     files = draw_figures(tmp_path, PLANTED, scored(results_bank, 1.0, 0), "chosen on the TEST set")
     assert [figure.get_supxlabel() for figure in saved] == ["chosen on the TEST set"] * len(files)
-    assert len(files) == 8
+    assert len(files) == 10
 
 
 def test_what_chance_has_is_named(results_bank: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

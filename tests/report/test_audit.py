@@ -141,6 +141,8 @@ def test_what_cannot_be_audited_is_refused(
     assert "is no finished run" in refusal(capsys, ["audit", str(tmp_path)])
     chosen = make_run(tmp_path, results_bank, ["select=best_test"])
     assert "runtime.audit" in refusal(capsys, ["audit", str(chosen.path)])
+    reloaded = make_run(tmp_path, results_bank, ["select=best_test", "quirks.reload_best=on"])
+    assert "without quirks.reload_best" in refusal(capsys, ["audit", str(reloaded.path)])
     broken = audit_on(tmp_path / "broken", results_bank, [1.0] * EPOCHS, [0.0] * EPOCHS)
     epoch_scores(broken, 1).write_bytes(b"PK broken")
     text = refusal(capsys, ["audit", str(broken.path)])

@@ -156,5 +156,5 @@ def test_the_page_opens_without_an_error(out: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert "CONSOLE" not in done.stderr
     assert "ERR_" not in done.stderr
-    assert done.stdout.count("<img") == 4
+    assert done.stdout.count("<img") == 5
     assert "Table VI. Modalities" in done.stdout

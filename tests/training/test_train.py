@@ -43,7 +43,7 @@ def test_a_run_folder_is_complete(finished: RunFolder) -> None:
     }
     assert names == wanted | {"report.json"}
     assert [p.name for p in finished.checkpoints.iterdir()] == [LAST]
-    assert len(list(finished.figures.glob("*.png"))) == 12
+    assert len(list(finished.figures.glob("*.png"))) == 14
     newest = max(finished.path.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     assert newest.name in {"report.json", "run.log"}
     others = [p for p in finished.path.rglob("*") if p.is_file() and p.name not in {"report.json", "run.log"}]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from mmvad.bank.values import FLOATS, check_finite
-from mmvad.benchmarks.benchmark import Event, Split, Video
+from mmvad.benchmarks.benchmark import Annotators, Event, Split, Video
 from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError
 
@@ -32,6 +32,7 @@ class BankVideo:
         intervals: frame ground truth in frames, end-exclusive, uncut (test split).
         digest: SHA-256 of its visual rows, then its audio rows.
         timing: which frames its rows stand for.
+        annotators: what further annotators call abnormal (test split).
     """
 
     name: str
@@ -44,6 +45,7 @@ class BankVideo:
     intervals: tuple[tuple[int, int], ...]
     digest: str = ""
     timing: Timing = PUBLISHED
+    annotators: Annotators = ()
 
     @property
     def edges(self) -> np.ndarray | None:
@@ -147,6 +149,7 @@ def bank_video(video: Video, packed: Packed, visual_start: int, audio_start: int
         video.intervals,
         packed.digest,
         video.timing,
+        video.annotators,
     )
 
 
@@ -154,8 +157,9 @@ def to_record(video: BankVideo) -> dict[str, Any]:
     """The record as plain JSON values."""
     record = dict(video.__dict__)
     record["events"] = [[event.label, event.start, event.end] for event in video.events]
-    timing = record.pop("timing").record()
-    return record | ({"timing": timing} if timing else {})  # banks of 16 frames a row stay as they always were
+    timing, annotators = record.pop("timing").record(), record.pop("annotators")
+    # banks of 16 frames a row, and of one annotator, stay as they always were
+    return record | ({"timing": timing} if timing else {}) | ({"annotators": annotators} if annotators else {})
 
 
 def from_record(record: dict[str, Any]) -> BankVideo:
@@ -171,4 +175,10 @@ def from_record(record: dict[str, Any]) -> BankVideo:
         intervals=tuple((int(start), int(end)) for start, end in record["intervals"]),
         digest=str(record["digest"]),
         timing=Timing(**record.get("timing", {})),
+        annotators=read_annotators(record.get("annotators", ())),
     )
+
+
+def read_annotators(record: Any) -> Annotators:
+    """The annotators of a plain JSON record. Raises TypeError or ValueError for a malformed one."""
+    return tuple((str(name), tuple((int(start), int(end)) for start, end in spans)) for name, spans in record)

@@ -31,6 +31,10 @@ class Event:
     end: int
 
 
+Annotators = tuple[tuple[str, tuple[tuple[int, int], ...]], ...]
+"""Further annotators by name, each with the intervals that it calls abnormal: (start, end) in frames, end-exclusive."""
+
+
 @dataclass(frozen=True)
 class Video:
     """One video of a split, with what is known of it.
@@ -41,6 +45,7 @@ class Video:
         events: events with their class, uncut (test split; empty in training).
         intervals: frame ground truth as (start, end) pairs, end-exclusive, uncut (test split).
         timing: which frames its rows of features stand for.
+        annotators: what further annotators call abnormal (test split).
     """
 
     name: str
@@ -49,6 +54,7 @@ class Video:
     events: tuple[Event, ...] = ()
     intervals: tuple[tuple[int, int], ...] = ()
     timing: Timing = PUBLISHED
+    annotators: Annotators = ()
 
 
 @dataclass(frozen=True)
@@ -100,7 +106,7 @@ class Benchmark:
     @property
     def facts(self) -> dict[str, Any]:
         """What its file says of it, without the places of files: enough to read a bank or a run without the file."""
-        places = {"videos", "events", "features"}
+        places = {"videos", "events", "annotators", "features"}
         return self.definition.model_dump(mode="json", exclude_defaults=True, exclude=places) if self.definition else {}
 
     @property

@@ -173,13 +173,18 @@ class Definition(Section):
     """the table of videos: video, split, class, and where they are known frames and fps"""
     events: Annotated[Events | None, BeforeValidator(lambda value: value and _events(value))] = None
     """the table of events: video, class, start, end"""
+    annotators: dict[Words, Annotated[Events, BeforeValidator(lambda value: _events(value))]] = Field(
+        default_factory=dict
+    )
+    """name: the table of events of a further annotator; figures are said by each, `events` decides all others"""
     features: Features | None = None
     """files of features, as patterns"""
 
     @property
     def tables(self) -> Tables:
         """Every table of videos or events."""
-        return (*self.videos, *(self.events.tables if self.events else ()))
+        spoken = (*([self.events] if self.events else []), *self.annotators.values())
+        return (*self.videos, *(table for events in spoken for table in events.tables))
 
     @model_validator(mode="after")
     def fits_together(self) -> Definition:
@@ -192,8 +197,10 @@ class Definition(Section):
             raise ValueError("folds: no file has {fold} in its place, so all folds would be the same data")
         if not self.folds and any("{fold}" in place for place in places):
             raise ValueError("folds: a file has {fold} in its place, but no fold is named; set folds to [0, 1, ...]")
-        for problem in _misplaced(self.videos, self.events.tables if self.events else ()):
+        for problem in _misplaced(self.videos, self.tables[len(self.videos) :]):
             raise ValueError(problem)
+        if "events" in self.annotators or (self.annotators and self.events is None):
+            raise ValueError("annotators: are further ones; the first one's table is `events`, and its name")
         return self
 
 

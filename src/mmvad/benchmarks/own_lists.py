@@ -196,7 +196,8 @@ class _Reader:
 
     def with_events(self, listed: dict[str, _Listed]) -> dict[Split, list[Video]]:
         """The videos by split, the test videos with their events."""
-        events, lengths = self._events(listed)
+        events, lengths = self._events(listed, self.definition.events)
+        further = {name: self._events(listed, spec)[0] for name, spec in self.definition.annotators.items()}
         videos: dict[Split, list[Video]] = {"train": [], "test": []}
         for entry in listed.values():
             video = entry.video
@@ -207,8 +208,10 @@ class _Reader:
                 raise UserError(entry.where, f"frames of {video.name} are not said", fix=fix)
             own = tuple(events.get(video.name, ())) if video.split == "test" else ()
             self._check_video(entry, video, own)
-            spans = tuple((event.start, event.end) for event in own)
-            videos[video.split].append(replace(video, events=own, intervals=spans))
+            spans = _spans(own)
+            seen = tuple((name, _spans(by_video.get(video.name, ()))) for name, by_video in further.items())
+            seen = seen if video.split == "test" else ()
+            videos[video.split].append(replace(video, events=own, intervals=spans, annotators=seen))
         return videos
 
     def _check_video(self, entry: _Listed, video: Video, events: Sequence[Event]) -> None:
@@ -223,12 +226,11 @@ class _Reader:
             problem = f"{video.name} is abnormal and has no event"
             raise UserError(entry.where, problem, expected="an event in every abnormal test video")
 
-    def _events(self, listed: dict[str, _Listed]) -> tuple[dict[str, list[Event]], dict[str, int]]:
-        """Events by video, in their files' order, and videos' frames where these files say them."""
+    def _events(self, listed: dict[str, _Listed], spec: Events | None) -> tuple[dict[str, list[Event]], dict[str, int]]:
+        """One annotator's events by video, in their files' order, and videos' frames where these files say them."""
         events: dict[str, list[Event]] = {}
         lengths: dict[str, int] = {}
         unlisted: list[str] = []
-        spec = self.definition.events
         for table in spec.tables if spec else ():
             assert spec is not None
             if table.form in FRAME_FORMS:
@@ -304,6 +306,10 @@ class _Reader:
         if label == self.benchmark.normal:
             raise UserError(where, f"an event of the normal class {label!r}", expected="a class of anomaly")
         return label
+
+
+def _spans(events: Sequence[Event]) -> tuple[tuple[int, int], ...]:
+    return tuple((event.start, event.end) for event in events)
 
 
 def own_name(written: str) -> str:

@@ -172,5 +172,12 @@ def _joined(video: TruthVideo, own: VideoScores, per: Per) -> ScoredVideo:
     edges = np.arange(own.length + 1, dtype=np.int64) if per == "frame" else video.timing.edges(own.length)
     outputs = own.coarse, own.classes, own.combined
     return ScoredVideo(
-        video.name, video.labels, video.events, video.intervals, *outputs, edges=edges, fps=video.timing.fps
+        video.name,
+        video.labels,
+        video.events,
+        video.intervals,
+        *outputs,
+        edges=edges,
+        fps=video.timing.fps,
+        annotators=video.annotators,
     )

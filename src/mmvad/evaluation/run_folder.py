@@ -18,6 +18,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mmvad import __version__
+from mmvad.bank.index import read_annotators
 from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.registry import remember
 from mmvad.benchmarks.timeline import Timing
@@ -28,7 +29,7 @@ from mmvad.evaluation.matching import Matched
 from mmvad.evaluation.truth import Truth
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
-from mmvad.metrics.measures import USE, measures
+from mmvad.metrics.in_use import in_use
 from mmvad.runs import RunFolder, read_json, write_json, write_scores
 from mmvad.system.disk import disk_errors, sole_writer
 
@@ -96,7 +97,7 @@ def foreign_report(scores: ForeignScores, truth: Truth, matched: Matched, descri
             "notes": list(matched.notes),
         },
         **evaluate(truth.benchmark, matched.videos),
-        USE: measures(truth.benchmark, matched.videos),
+        **in_use(truth.benchmark, matched.videos),
     }
 
 
@@ -159,6 +160,7 @@ def _truth_record(truth: Truth, matched: Matched) -> dict[str, Any]:
                 "events": [[event.label, event.start, event.end] for event in video.events],
                 "intervals": video.intervals,
                 **({"timing": timings[video.name]} if timings[video.name] else {}),
+                **({"annotators": video.annotators} if video.annotators else {}),
             }
             for video in matched.videos
         ],
@@ -174,7 +176,8 @@ def _scored(record: dict[str, Any], arrays: Any, per: str) -> ScoredVideo:
         raise ValueError(f"no scores of {video.name}")
     timing = Timing(**record.get("timing", {}))
     edges = timing.edges(video.snippets) if per == "row" else np.arange(video.snippets + 1, dtype=np.int64)
-    return replace(video, edges=edges, fps=timing.fps)
+    annotators = read_annotators(record.get("annotators", ()))
+    return replace(video, edges=edges, fps=timing.fps, annotators=annotators)
 
 
 def _manifest(report: dict[str, Any], truth: Truth) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from mmvad.bank.bank import Bank, BankVideo
-from mmvad.benchmarks.benchmark import Benchmark, Event, Split, Video
+from mmvad.benchmarks.benchmark import Annotators, Benchmark, Event, Split, Video
 from mmvad.benchmarks.lines import read_text, video_name
 from mmvad.benchmarks.timeline import PUBLISHED, Timing
 from mmvad.errors import UserError
@@ -26,6 +26,7 @@ class TruthVideo:
         rows: of features; None where it is not known.
         frames: of the video file; None where it is not known.
         timing: which frames rows stand for.
+        annotators: what further annotators call abnormal.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TruthVideo:
     rows: int | None = None
     frames: int | None = None
     timing: Timing = PUBLISHED
+    annotators: Annotators = ()
 
     @property
     def row_frames(self) -> int | None:
@@ -131,7 +133,8 @@ def _with_length(video: Video | BankVideo, length: Length, rows: int | None = No
     """The video with what is known of its length: what a bank or the benchmark says goes before a table."""
     frames = video.timing.frames if video.timing.frames is not None else length.frames
     rows = rows if rows is not None else length.rows
-    return TruthVideo(video.name, video.labels, video.events, video.intervals, rows, frames, video.timing)
+    facts = video.name, video.labels, video.events, video.intervals
+    return TruthVideo(*facts, rows, frames, video.timing, video.annotators)
 
 
 def _hash(benchmark: Benchmark, videos: Sequence[TruthVideo]) -> str:

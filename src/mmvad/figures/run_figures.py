@@ -1,4 +1,4 @@
-"""Pictures of one run: score curves over shaded ground truth, the precision-recall and the ROC curve."""
+"""Pictures of one run: score curves over shaded ground truth, precision-recall, ROC, alarms, reliability."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.figures.pictures import file_name
+from mmvad.figures.use_figures import use_figures
 from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
 from mmvad.metrics.frame import (
     Curve,
@@ -33,7 +34,7 @@ CURVES_PER_KIND = 3
 def draw_figures(
     folder: Path, benchmark: Benchmark, videos: Sequence[ScoredVideo], note: str | None = None
 ) -> list[Path]:
-    """Draws the curves of some videos, the precision-recall and the ROC curve; gives the files.
+    """Draws curves of some videos, the precision-recall and the ROC curve, alarms and reliability; gives the files.
 
     Args:
         note: what has to be said of the run, below every figure.
@@ -42,7 +43,9 @@ def draw_figures(
         folder.mkdir(parents=True, exist_ok=True)
     shown = some_videos(benchmark, videos)
     files = [draw_curve(folder / f"curve_{i}_{file_name(v.name)}.png", benchmark, v, note) for i, v in enumerate(shown)]
-    return [*files, *(draw_frame_curve(folder / f"{n}.png", videos, curve, note) for n, curve in FRAME_CURVES.items())]
+    files += [draw_frame_curve(folder / f"{n}.png", videos, curve, note) for n, curve in FRAME_CURVES.items()]
+    in_use = use_figures(benchmark, videos, COLOURS)
+    return [*files, *(_save(figure, folder / f"{name}.png", note) for name, figure in in_use.items())]
 
 
 def some_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[ScoredVideo]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import Benchmark, Event
+from mmvad.benchmarks.benchmark import Annotators, Benchmark, Event
 from mmvad.errors import UserError
 from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
 from mmvad.metrics.frame import MetricValue, rank, require_finite, row_positives, snippet_frame_edges
@@ -35,7 +35,8 @@ class ScoredVideo:
         class_probabilities: softmax over classes, float [n, C], normal first; None likewise.
         combined: the method's own score, float [n], where it is not the larger one of the two; None where it is.
         edges: the frames at which rows begin, and the last one's end, int64 [n + 1]; None for snippets of 16 frames.
-        fps: its frames a second, where it has others than its benchmark; for axes in seconds, no figure needs it.
+        fps: its frames a second, where it has others than its benchmark.
+        annotators: further annotators' frame ground truth, by name.
     """
 
     name: str
@@ -47,6 +48,7 @@ class ScoredVideo:
     combined: np.ndarray | None = None
     edges: np.ndarray | None = None
     fps: float | None = None
+    annotators: Annotators = ()
 
     @property
     def snippets(self) -> int:

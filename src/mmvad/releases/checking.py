@@ -118,7 +118,8 @@ def _compare(bank: Bank, split: Split, videos: Sequence[Video]) -> Iterator[Find
 
 
 def _agrees(in_bank: BankVideo, video: Video) -> bool:
-    return (in_bank.labels, in_bank.events, in_bank.intervals) == (video.labels, video.events, video.intervals)
+    facts = ("labels", "events", "intervals", "annotators")
+    return all(getattr(in_bank, fact) == getattr(video, fact) for fact in facts)
 
 
 def _bank_counts(bank: Bank) -> dict[Split, int]:

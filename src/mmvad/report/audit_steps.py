@@ -173,6 +173,11 @@ def _begin(walk: Walk, material: Material) -> int | None:
         walk.begin(material.reported, "scores of another program, as they are")
         return None
     last = material.epochs - 1
+    if material.quirks.get("reload_best"):
+        problem = "its weights were reloaded every epoch, so it has no epoch without that habit"
+        raise UserError(
+            material.folder.path, problem, fix="audit the run without quirks.reload_best; this one is read there"
+        )
     view = material.at_epoch(last)
     sibling = None if view else material.sibling(select="last", smoothing="none", all_crops=False)
     if sibling:

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
+from mmvad.metrics.annotators import ANNOTATORS
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.metrics.measures import MEASURES, USE
 from mmvad.runs import RunFolder, read_report
@@ -34,6 +35,7 @@ def print_figures(report: dict[str, Any]) -> None:
     if USE in report:
         console.print(use_table(report))
     lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    lines += annotator_lines(report)
     lines += [*run_marks(flat(report["config"])), *report.get("foreign", {}).get("notes", ())]
     lines += [CHOSEN[report["select"]]] if report["select"] in CHOSEN else []
     for line in lines:
@@ -95,6 +97,27 @@ def use_table(report: dict[str, Any]) -> Table:
         if any(value is not None for value in values):
             table.add_row(measure.heading, *(measured(value, measure.unit) for value in values))
     return table
+
+
+def annotator_lines(report: dict[str, Any]) -> list[str]:
+    """The figures by every annotator, over their mean truth, and their agreement; nothing of one annotator alone."""
+    several = report.get(ANNOTATORS)
+    if not several:
+        return []
+    lines = []
+    for metric in ("ap", "auc"):
+        own = several[metric]
+        each = ", ".join(f"{name} {percent(value)}" for name, value in own["by"].items())
+        spread = f"mean {percent(own['mean'])}, range {percent(own['low'])} to {percent(own['high'])}"
+        lines.append(
+            f"{HEADINGS[metric]} by annotator: {each}; {spread}; over their mean truth {percent(own['mean_truth'])}"
+        )
+    agreed = several["agreement"]
+    kappa = "undefined" if agreed["kappa"] is None else f"{agreed['kappa']:.3f}"
+    return [
+        *lines,
+        f"annotators: {agreed['kind']}'s kappa over frames {kappa}, all agree in {percent(agreed['agree'])} %",
+    ]
 
 
 def measured(value: float | None, unit: str) -> str:

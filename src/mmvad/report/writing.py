@@ -12,6 +12,7 @@ from mmvad.metrics.bootstrap import RESAMPLES
 from mmvad.report.curves import context_prompt_figure, qualitative_figure
 from mmvad.report.page import Section, write_page
 from mmvad.report.plots import lambda_figure, prompt_figure
+from mmvad.report.ranks import rank_figure
 from mmvad.report.render import markdown, print_table, write_table
 from mmvad.runs import RunFolder
 from mmvad.system.disk import disk_errors
@@ -28,7 +29,7 @@ from mmvad.tables.studies import check_names, study_named, tables_named
 from mmvad.tables.transfer import KEY as TRANSFER
 from mmvad.tables.transfer import transfer_table
 
-PICTURES = ("Fig5", "X", "Fig6", "Fig7")
+PICTURES = ("Fig5", "X", "Fig6", "Fig7", "ranks")
 
 
 def write_report(
@@ -112,6 +113,7 @@ def _pictures(
         context_prompt_figure(folder, benchmark, runs, resampler.truths, videos, overrides),
         qualitative_figure(folder, benchmark, runs, resampler.truths, videos, overrides),
         lambda_figure(folder, benchmark, runs, overrides),
+        rank_figure(folder, benchmark, runs, overrides),
     ]
 
 

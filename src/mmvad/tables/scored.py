@@ -100,6 +100,7 @@ def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> Score
         classes,
         edges=video.edges,
         fps=video.timing.fps,
+        annotators=video.annotators,
     )
     if joined.snippets != video.snippets:
         raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=f"{video.snippets}, as in the bank")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
-from mmvad.metrics.measures import USE, measures
+from mmvad.metrics.in_use import in_use
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config
 from mmvad.training.checkpoints import read_checkpoint
 from mmvad.training.prepare import prepare
@@ -59,9 +59,10 @@ def retest(path: Path, overrides: Sequence[str], checkpoint: Path | None) -> Ret
     data, module = assemble(prepared)
     videos = test(prepared, data, module, file)
     thresholds = thresholds_of(prepared, data, module)
+    trapezoid = config.quirks.trapezoid_ap
     figures = {
-        **evaluate(prepared.benchmark, videos, trapezoid=config.quirks.trapezoid_ap),
-        USE: measures(prepared.benchmark, videos, thresholds),
+        **evaluate(prepared.benchmark, videos, trapezoid=trapezoid),
+        **in_use(prepared.benchmark, videos, thresholds, trapezoid=trapezoid),
     }
     wanted = dict(_leaves(report))  # a run from before a metric has nothing to hold it against
     differing = [name for name, value in _leaves(figures) if name in wanted and not _equal(value, wanted[name])]

@@ -7,7 +7,8 @@ from typing import Any
 from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_unread
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
-from mmvad.metrics.measures import USE, Thresholds, measures
+from mmvad.metrics.in_use import in_use
+from mmvad.metrics.measures import USE, Thresholds
 from mmvad.training.prepare import Prepared
 
 NAMED_WEIGHTS = ("openai", "random")
@@ -28,6 +29,7 @@ def make_report(
     """
     config = without_unread(without_later_keys(plain(prepared.config)))
     del config["runtime"], config["data"]["bank"]
+    trapezoid = prepared.config.quirks.trapezoid_ap
     weights = config["model"]["text"]["weights"]
     if prepared.text_hash and weights not in NAMED_WEIGHTS:  # a path says where, not what
         config["model"]["text"]["weights"] = f"sha256:{prepared.text_hash[:12]}"
@@ -45,8 +47,8 @@ def make_report(
         "features": prepared.bank.features,
         "trainable_parameters": parameters,
         "headline": {"score": "combined", "metric": prepared.benchmark.headline},
-        **evaluate(prepared.benchmark, videos, trapezoid=prepared.config.quirks.trapezoid_ap),
-        USE: measures(prepared.benchmark, videos, thresholds),
+        **evaluate(prepared.benchmark, videos, trapezoid=trapezoid),
+        **in_use(prepared.benchmark, videos, thresholds, trapezoid=trapezoid),
     }
 
 

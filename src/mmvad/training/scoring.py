@@ -38,6 +38,7 @@ def join_chunks(batches: Sequence[ChunkScores], scored: ScoringSet) -> list[Scor
             classes[i] if classes else None,
             edges=v.edges,
             fps=v.timing.fps,
+            annotators=v.annotators,
         )
         for i, v in enumerate(scored.videos)
     ]
