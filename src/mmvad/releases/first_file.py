@@ -16,7 +16,7 @@ from pathlib import Path
 from yaml import YAMLError
 
 from mmvad.benchmarks.definition import Table
-from mmvad.benchmarks.own_lists import own_name
+from mmvad.benchmarks.own_fields import own_name
 from mmvad.benchmarks.records import Record, nested, read_records
 from mmvad.benchmarks.registry import BENCHMARKS
 from mmvad.errors import UserError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mmvad.benchmarks.definition import FRAME_FORMS, Table
 from mmvad.benchmarks.name_lists import read_names
-from mmvad.benchmarks.own_lists import own_name
+from mmvad.benchmarks.own_fields import own_name
 from mmvad.benchmarks.records import Record, read_records
 from mmvad.benchmarks.templates import Template, template
 from mmvad.errors import UserError

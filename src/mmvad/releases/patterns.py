@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from mmvad.benchmarks.benchmark import Benchmark, Split, Video
-from mmvad.benchmarks.own_lists import in_fold, own_name
+from mmvad.benchmarks.own_fields import in_fold, own_name
 from mmvad.errors import UserError
 from mmvad.releases.arrays.axes import Axes, axes_named, told_axes
 from mmvad.releases.arrays.reading import read_header
