@@ -22,6 +22,8 @@ from mmvad.metrics.frame import MetricValue, require_finite, snippet_frame_edges
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
 VARIANTS = ("published", "clean")
+MAP_SCORES = {"published": "events", "clean": "events_clean"}
+"""Under which score tables have a variant."""
 
 _RUN_DEPTH = 0.6
 _MEAN_WEIGHT = 0.7
@@ -95,6 +97,39 @@ def detection_map(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> dic
         "published": _published_mean(dict(zip(benchmark.class_keys, published))),
         "clean": _clean_mean(dict(zip(benchmark.class_keys[1:], clean[1:]))),
     }
+
+
+@dataclass(frozen=True)
+class ClassHits:
+    """One class: its runs, best first, and what they find.
+
+    Attributes:
+        run_video: the video of each run, int64 [r]. event_video: of each of its events, int64 [e].
+        hits: which runs find an event at each of IOU_THRESHOLDS, bool [5, r].
+    """
+
+    run_video: np.ndarray
+    event_video: np.ndarray
+    hits: np.ndarray
+
+
+def class_hits(benchmark: Benchmark, videos: Sequence[DetectionVideo], variant: str) -> list[ClassHits]:
+    """What `detection_map` counts of every class of a variant: all of `published`, the abnormal ones of `clean`.
+
+    Args:
+        videos: sorted by name.
+    """
+    classes = len(benchmark.classes)
+    runs, scores = _all_runs(videos, classes)
+    if variant == "published":
+        events = _published_events(benchmark, videos)
+    else:
+        abnormal = np.array([not video.normal for video in videos], dtype=bool)[runs.video]
+        events, runs, scores = _clean_events(benchmark, videos), _select(runs, abnormal), scores[abnormal]
+    runs, hits = _ranked_hits(events, runs, scores, classes)
+    keys = range(0 if variant == "published" else 1, classes)
+    own = [(runs.label == label, events.label == label) for label in keys]
+    return [ClassHits(runs.video[of_run], events.video[of_event], hits[:, of_run]) for of_run, of_event in own]
 
 
 def video_runs(
@@ -193,16 +228,21 @@ def _intervals(rows: Sequence[tuple[int, int, int, int]]) -> Intervals:
 
 def _class_aps(events: Intervals, runs: Intervals, scores: np.ndarray, classes: int) -> list[ClassAP]:
     """AP of every class at every threshold; a class without an event has none to give (value None)."""
-    order = np.argsort(-scores, kind="stable")
-    runs = _select(runs, order)
-    pairs = _overlapping_pairs(events, runs, classes)
-    hits = np.stack([_hits(pairs, threshold, len(order), len(events.label)) for threshold in IOU_THRESHOLDS])
+    runs, hits = _ranked_hits(events, runs, scores, classes)
     result = []
     for label in range(classes):
         wanted, found = int(np.sum(events.label == label)), runs.label == label
         aps = tuple(_average_precision(row, wanted) for row in hits[:, found])
         result.append(ClassAP(wanted, int(np.sum(found)), aps))
     return result
+
+
+def _ranked_hits(events: Intervals, runs: Intervals, scores: np.ndarray, classes: int) -> tuple[Intervals, np.ndarray]:
+    """The runs, best first, and which of them find an event at each threshold, bool [5, r]."""
+    order = np.argsort(-scores, kind="stable")
+    runs = _select(runs, order)
+    pairs = _overlapping_pairs(events, runs, classes)
+    return runs, np.stack([_hits(pairs, threshold, len(order), len(events.label)) for threshold in IOU_THRESHOLDS])
 
 
 def _overlapping_pairs(events: Intervals, runs: Intervals, classes: int) -> list[tuple[float, int, int]]:

@@ -198,16 +198,21 @@ def map_figures(benchmark: Benchmark, videos: Sequence[ScoredVideo], without: st
 
     Without class probabilities every value is None, and `without` is the reason.
     """
-    inputs = [
-        DetectionVideo(video.name, is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
-        for video in videos
-        if video.class_probabilities is not None
-    ]
+    inputs = detection_videos(benchmark, videos)
     if not inputs:
         missing = (MetricValue(None, without),) * len(IOU_THRESHOLDS)
         return {variant: _map_variant(MeanAP(missing, {})) for variant in VARIANTS}
     results = detection_map(benchmark, inputs)
     return {variant: _map_variant(results[variant]) for variant in VARIANTS}
+
+
+def detection_videos(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> list[DetectionVideo]:
+    """The videos as events are detected in them; those without class probabilities are left out."""
+    return [
+        DetectionVideo(video.name, is_normal(benchmark, video), video.events, video.class_probabilities, video.edges)
+        for video in videos
+        if video.class_probabilities is not None
+    ]
 
 
 def _map_variant(result: MeanAP) -> dict[str, Any]:

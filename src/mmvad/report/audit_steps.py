@@ -117,7 +117,8 @@ class Walk:
             begun = self._resampled(before)
             draws = self._resampled(after) - begun
             self.draws.append(draws)
-            low, high = _interval(draws)
+            # resampled videos tie with themselves, and between ties a trapezoid promises more: no interval of its own
+            low, high = _interval(draws) if before.trapezoid == after.trapezoid else (None, None)
         value = [step.value for step in self.steps if step.value is not None][-1] + gain
         self.steps.append(Step(name, value, gain, low, high, detail, habit=habit))
 

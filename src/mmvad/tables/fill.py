@@ -23,7 +23,7 @@ from mmvad.tables.notes import (
     row_notes,
     seed_notes,
 )
-from mmvad.tables.power import corrected_note, power_note
+from mmvad.tables.power import corrected_note, power_note, worlds_note
 from mmvad.tables.published import PAPER, find_published
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results, RowRuns, Selection, cell
@@ -60,7 +60,9 @@ def fill_study(study: Study, results: Results, resampler: Resampler, selection: 
 def _power_note(study: Study, results: Results, selection: Selection) -> list[str]:
     metric = headline(study.benchmark)
     rows = [[results.figure(record, metric)[0] for record in row.runs] for row in selection.rows]
-    return power_note([[100 * value for value in values if value is not None] for values in rows], metric.heading)
+    known = [[100 * value for value in values if value is not None] for values in rows]
+    base = selection.base.runs if selection.base else ()
+    return [*power_note(known, metric.heading), *worlds_note(results, metric, base)]
 
 
 def _stand_in_note(rows: Sequence[FilledRow], selection: Selection) -> list[str]:

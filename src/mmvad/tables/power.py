@@ -8,7 +8,10 @@ from math import ceil
 import numpy as np
 
 from mmvad.metrics.bootstrap import holm
+from mmvad.models.outside import OURS
+from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import FilledRow
+from mmvad.tables.results import Record, Results
 
 SIGNIFICANT = 0.05
 _QUANTILES = 1.959964 + 0.841621
@@ -37,6 +40,27 @@ def power_note(rows: Sequence[Sequence[float]], unit: str) -> list[str]:
         f"seeds differ by {deviation:.2f} points of {unit} (standard deviation, pooled over rows): to see a difference "
         f"of 1 point takes {few} seeds a row, of half a point {many} (80 % power, 5 % level, seeds unpaired)"
     ]
+
+
+def worlds_note(results: Results, metric: Metric, runs: Sequence[Record]) -> list[str]:
+    """How far the base row differs between banks of its benchmark, such as a generator's worlds; nothing of one bank.
+
+    Args:
+        runs: of the base row; those of its recipe on other banks are looked up.
+    """
+    if not runs or runs[0].get("data.fold"):
+        return []
+    by_bank: dict[str, list[float]] = {}
+    for record in results.of(runs[0]["benchmark"], runs[0].get("model.name", OURS)):
+        value, _ = results.figure(record, metric)
+        if value is not None and record["recipe"] == runs[0]["recipe"]:
+            by_bank.setdefault(record["bank_hash"], []).append(100 * value)
+    means = [float(np.mean(values)) for values in by_bank.values()]
+    if len(means) < 2:
+        return []
+    each = ", ".join(f"{mean:.2f}" for mean in sorted(means))
+    spread = float(np.std(means, ddof=1))
+    return [f"the base row on {len(means)} banks: {each} {metric.heading}, a standard deviation of {spread:.2f} points"]
 
 
 def corrected_note(rows: Sequence[FilledRow]) -> list[str]:

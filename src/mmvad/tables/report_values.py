@@ -16,9 +16,9 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from mmvad.metrics.detection import MAP_SCORES
 from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
 
-MAP_SCORES = {"published": "events", "clean": "events_clean"}
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
 _NOT_METRICS = {"reasons", "classes", "videos", "events", "runs", HELD_OUT}
 _UNITS = {

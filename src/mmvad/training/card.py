@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.load import Tree, load_config, plain, spelled
 from mmvad.config.schema import CHOSEN, Config
 from mmvad.config.shipped import find_file
@@ -128,7 +129,7 @@ def _made_of(prepared: Prepared, report: dict[str, Any], manifest: dict[str, Any
     yield f"- {config.model.name}, modalities {config.modalities}, {parameters}"
     if report["selected_epoch"]:
         yield f"- epoch {report['selected_epoch']} of {config.optim.epochs}, {report['precision']}"
-    base, differing = differing_settings(config)
+    base, differing = differing_settings(config, prepared.benchmark)
     yield f"- settings other than {base}: {', '.join(differing) or 'none'}"
     yield f"- again: `{command(prepared)}`"
 
@@ -139,12 +140,12 @@ def command(prepared: Prepared) -> str:
     return shlex.join(["mmvad", "train", config, "--runtime.results=again"])
 
 
-def differing_settings(config: Config) -> tuple[str, list[str]]:
+def differing_settings(config: Config, benchmark: Benchmark) -> tuple[str, list[str]]:
     """The base configuration of the run's benchmark, and where the run is another, as `key=value`."""
-    name = f"experiments/{config.benchmark}.yaml"
-    file = find_file(name, "experiments")
-    base = plain(load_config([file] if file else [], [] if file else [f"benchmark={config.benchmark}"]))
-    return name if file else "the defaults", list(_differing(plain(config), base))
+    names = [f"experiments/{name}.yaml" for name in (benchmark.name, benchmark.settings)]
+    found = next(((name, file) for name in names if (file := find_file(name, "experiments"))), None)
+    base = plain(load_config([found[1]] if found else []))
+    return found[0] if found else "the defaults", list(_differing(plain(config), base))
 
 
 def _differing(tree: Tree, base: Any, prefix: str = "") -> Iterator[str]:
