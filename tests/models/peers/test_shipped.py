@@ -84,6 +84,7 @@ PUBLISHED = {
     "mgfn": ("best_test", ["all_crops=True", "trapezoid_ap=True"]),
     "ur_dmu": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
     "wsal": ("best_test", []),
+    "plovad": ("best_test", ["trapezoid_ap=True", "norm=time"]),
     "c2fpl": ("last", ["all_crops=True", "trapezoid_ap=True"]),
     "dsanet": ("best_test", ["reload_best=True", "class_names=published"]),
     "bn_wvad": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
