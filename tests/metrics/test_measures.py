@@ -145,7 +145,7 @@ def test_what_cannot_be_said_has_a_reason() -> None:
 def test_resamples_of_a_real_test_set_lie_around_its_figures(field_data: Path) -> None:
     """Resamples look at fewer thresholds than the figures do. docs/MEASURES.md has the time of a whole test set."""
     videos = list(field_videos(field_data, "xd", 10))
-    judged = judged_scores(field_benchmark(field_data, "xd"), videos, {"combined": 0.5})["combined"]
+    judged = judged_scores(field_benchmark(field_data, "xd"), videos, {"fine": 0.5})["fine"]
     weights = video_weights(len(videos), 100)
     for measure in MEASURES:
         resampled = measure.of(judged, weights)
