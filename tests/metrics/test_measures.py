@@ -15,10 +15,13 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from mmvad.metrics.bootstrap import video_weights
 from mmvad.metrics.calibration import BINS
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.metrics.measures import MEASURES, judged_scores, measures
+from mmvad.metrics.judged import judged_scores
+from mmvad.metrics.measures import MEASURES, measures
 from mmvad.metrics.video_level import bag_size
 from tests.metrics.field import field_benchmark, field_videos
 from tests.metrics.scored import BENCHMARK, plain, random_videos
+from tests.metrics.test_evaluate import BENCHMARK as FOUR
+from tests.metrics.test_evaluate import made_video
 from tests.plain import measures as loops
 
 
@@ -72,6 +75,25 @@ def test_a_resample_is_the_measure_over_the_drawn_videos() -> None:
         np.testing.assert_allclose(measure.of(judged, weights), wanted, rtol=0, atol=1e-9, err_msg=measure.name)
 
 
+def test_classes_are_judged_by_their_own_probability_and_events() -> None:
+    """Against the binary measures of test sets that hold one class's events alone."""
+    videos = [made_video(i) for i in range(10)]
+    found, by_hand = measures(FOUR, videos)["fine"], []
+    for column, key in enumerate(FOUR.class_keys):
+        spans = [tuple((e.start, e.end) for e in v.events if e.label == key) for v in videos]
+        own = [
+            replace(v, intervals=s, coarse=np.asarray(v.class_probabilities)[:, column], class_probabilities=None)
+            for v, s in zip(videos, spans)
+        ]
+        by_hand += [measures(FOUR, own)["combined"]] if any(spans) else []
+    assert len(by_hand) == 2  # of three abnormal classes one has no event
+    for name in ("event_ap", "event_f1"):
+        assert found[f"class_{name}"] == pytest.approx(np.mean([figures[name] for figures in by_hand]), abs=1e-9)
+    combined = measures(FOUR, videos)["combined"]
+    assert combined["class_event_ap"] is None
+    assert combined["reasons"]["class_event_ap"].startswith("of the fine score alone")
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0.1, 10), st.floats(-2, 2))
 def test_only_the_order_of_scores_counts_where_no_threshold_is_said(seed: int, scale: float, shift: float) -> None:
@@ -123,7 +145,7 @@ def test_what_cannot_be_said_has_a_reason() -> None:
 def test_resamples_of_a_real_test_set_lie_around_its_figures(field_data: Path) -> None:
     """Resamples look at fewer thresholds than the figures do. docs/MEASURES.md has the time of a whole test set."""
     videos = list(field_videos(field_data, "xd", 10))
-    judged = judged_scores(field_benchmark(field_data, "xd"), videos, {"combined": 0.5})["combined"]
+    judged = judged_scores(field_benchmark(field_data, "xd"), videos, {"fine": 0.5})["fine"]
     weights = video_weights(len(videos), 100)
     for measure in MEASURES:
         resampled = measure.of(judged, weights)

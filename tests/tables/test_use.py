@@ -49,6 +49,15 @@ def test_what_is_kept_of_other_scores_or_broken_is_computed_again(
     assert found(folder) == known["combined"]["found_at_10"]
 
 
+def test_damaged_scores_cost_the_measures_alone(results_bank: Path, tmp_path: Path) -> None:
+    folder, _ = old_run(tmp_path, results_bank)
+    folder.scores.write_bytes(b"no archive")
+    frame = collect([folder.path]).frame
+    assert frame.query("metric == 'found_at_10'").empty
+    assert not frame.query("metric == 'ap' and score == 'combined'").empty
+    assert not folder.measures.exists()
+
+
 def test_without_its_bank_a_run_has_no_measures_and_says_so(results_bank: Path, tmp_path: Path) -> None:
     bank = Path(shutil.copytree(results_bank, tmp_path / "bank"))
     folder, known = old_run(tmp_path, bank)

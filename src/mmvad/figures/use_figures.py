@@ -12,7 +12,8 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.alarms import alarms_at
 from mmvad.metrics.calibration import ABNORMAL, FRAMES, SCORE, expected_calibration_error
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.metrics.measures import LIMITS, Judged, judged_scores
+from mmvad.metrics.judged import Judged, judged_scores
+from mmvad.metrics.measures import LIMITS
 
 POINTS = 40
 """Limits of false alarms an hour at which the curves are drawn."""

@@ -8,7 +8,8 @@ from typing import Any
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.annotators import ANNOTATORS, annotator_figures
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.metrics.measures import USE, Thresholds, measures
+from mmvad.metrics.judged import Thresholds
+from mmvad.metrics.measures import USE, measures
 
 
 def in_use(

@@ -6,22 +6,21 @@ resamples, and its R figures come back; without weights it is the exact figure o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.metrics.alarms import LOCALISED, RAISED, AlarmCurve, Rule, alarm_curve, alarms_at
-from mmvad.metrics.bootstrap import threshold_positions
-from mmvad.metrics.calibration import are_probabilities, brier_score, calibration_sums, expected_calibration_error
-from mmvad.metrics.evaluate import SCORES, ScoredVideo, frame_scores, no_score
-from mmvad.metrics.latency import exact_latency_ap, latency_ap, latency_changes
-from mmvad.metrics.operating import GridCounts, Point, best_point, envelope_area, grid_counts, resampled_point
-from mmvad.metrics.rows import ScoredRows, scored_rows
-from mmvad.metrics.video_level import mil_scores, own_aucs, weighted_ap, weighted_auc
+from mmvad.metrics.alarms import LOCALISED, RAISED, alarms_at
+from mmvad.metrics.calibration import brier_score, expected_calibration_error
+from mmvad.metrics.evaluate import SCORES, ScoredVideo, no_score
+from mmvad.metrics.judged import Judged, Thresholds, judged_scores
+from mmvad.metrics.latency import exact_latency_ap, latency_ap
+from mmvad.metrics.operating import envelope_area, resampled_point
+from mmvad.metrics.video_level import weighted_ap, weighted_auc
 
 Weights = np.ndarray | None
 FIXED_THRESHOLD = 0.5
@@ -31,58 +30,6 @@ NO_HELD_OUT = "no threshold: no training videos were held out (data.validation_s
 REASONS, HELD_OUT = "reasons", "held_out_threshold"
 USE = "use"
 """The key of a report under which the measures stand."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """One score of a test set, and what its measures share, computed when first asked for.
-
-    Attributes:
-        held_out: the threshold that was chosen on held-out training videos; None without one.
-    """
-
-    rows: ScoredRows
-    held_out: float | None = None
-
-    @cached_property
-    def events(self) -> np.ndarray:
-        """Events of each video, float64 [V]."""
-        return np.bincount(self.rows.events.video, minlength=self.rows.videos).astype(np.float64)
-
-    @cached_property
-    def curves(self) -> Mapping[Rule, AlarmCurve]:
-        return {rule: alarm_curve(self.rows, rule) for rule in (RAISED, LOCALISED)}
-
-    @cached_property
-    def grids(self) -> Mapping[Rule, GridCounts]:
-        return {rule: grid_counts(self.rows, curve, rule) for rule, curve in self.curves.items()}
-
-    @cached_property
-    def mil(self) -> np.ndarray:
-        return mil_scores(self.rows)
-
-    @cached_property
-    def own_aucs(self) -> np.ndarray:
-        return own_aucs(self.rows)
-
-    @cached_property
-    def calibration(self) -> np.ndarray | None:
-        """As `calibration_sums` has them; None of scores that are no probabilities."""
-        return calibration_sums(self.rows) if are_probabilities(self.rows) else None
-
-    @cached_property
-    def latency(self) -> np.ndarray:
-        """Counts as `latency_changes` has them, of each video at or above thresholds, [V, k, 3]."""
-        scores, videos, changes = latency_changes(self.rows)
-        position = threshold_positions(scores, changes[:, 0] + changes[:, 1])
-        counts = np.zeros((self.rows.videos, int(position.max(initial=0)) + 1, 3))
-        np.add.at(counts, (videos, position), changes)
-        return counts.cumsum(axis=1)
-
-    def point(self, limit: float) -> Point:
-        """The operating point at so many false alarms an hour."""
-        hours, events = float(self.rows.hours.sum()), len(self.rows.events.start)
-        return best_point(self.curves[RAISED], hours, max(events, 1), limit)
 
 
 @dataclass(frozen=True)
@@ -144,13 +91,13 @@ def found_at(judged: Judged, weights: Weights, *, limit: float) -> np.ndarray:
     """The share of events found at so many false alarms an hour."""
     if weights is None:
         return np.array([judged.point(limit).share if judged.events.any() else np.nan])
-    return resampled_point(judged.grids[RAISED], weights, judged.rows.hours, judged.events, limit)[0]
+    return resampled_point(judged.raised_grid, weights, judged.rows.hours, judged.events, limit)[0]
 
 
 def delay_at(judged: Judged, weights: Weights, *, limit: float) -> np.ndarray:
     """Mean seconds from the onset of the events found there to their alarm."""
     if weights is not None:
-        return resampled_point(judged.grids[RAISED], weights, judged.rows.hours, judged.events, limit)[1]
+        return resampled_point(judged.raised_grid, weights, judged.rows.hours, judged.events, limit)[1]
     alarms = alarms_at(judged.rows, judged.point(limit).threshold, RAISED)
     return np.array([alarms.delay[alarms.found].mean() if alarms.found.any() else np.nan])
 
@@ -170,12 +117,22 @@ def event_ap(judged: Judged, weights: Weights) -> np.ndarray:
     if not judged.events.any():
         return _none(weights)
     if weights is None:
-        curve = judged.curves[LOCALISED]
+        curve = judged.localised
         found = curve.found.astype(np.float64)
         return np.array([envelope_area(found, curve.false, judged.events.sum())])
-    false, found, _ = (weights @ part for part in judged.grids[LOCALISED])
+    false, found, _ = (weights @ part for part in judged.localised_grid)
     events = weights @ judged.events
     return envelope_area(found, false, np.where(events > 0, events, np.nan))
+
+
+def class_mean(judged: Judged, weights: Weights, *, of: Callable[[Judged, Weights], np.ndarray]) -> np.ndarray:
+    """The mean of a figure over the classes that have an event, each by its own probability and events."""
+    if not judged.of_classes:
+        return _none(weights)
+    figures = np.stack([of(own, weights) for own in judged.of_classes])
+    known = np.isfinite(figures)  # a resample may have no event of a class
+    total, count = np.where(known, figures, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(total, count, out=np.full(len(total), np.nan), where=count > 0)
 
 
 def latency_aware_ap(judged: Judged, weights: Weights) -> np.ndarray:
@@ -194,6 +151,7 @@ def calibrated(judged: Judged, weights: Weights, *, of: Callable[[np.ndarray], n
 
 
 _NO_EVENT = "no event in the test set"
+_NO_CLASS = "of the fine score alone, where a class has an event"
 MEASURES = (
     Measure("macro_auc", "AUC a video", macro_auc, "no video has both abnormal and normal frames"),
     Measure("video_auc", "AUC of videos", video_auc, "all test videos are of one kind"),
@@ -219,24 +177,17 @@ MEASURES = (
     Measure("event_f1", "event F1 at 0.5", partial(event_f1, threshold=FIXED_THRESHOLD), _NO_EVENT),
     Measure("event_f1_held_out", "event F1 held out", event_f1, _NO_EVENT, held_out=True),
     Measure("event_ap", "event AP", event_ap, _NO_EVENT),
+    Measure(
+        "class_event_f1",
+        "class event F1 at 0.5",
+        partial(class_mean, of=partial(event_f1, threshold=FIXED_THRESHOLD)),
+        _NO_CLASS,
+    ),
+    Measure("class_event_ap", "class event AP", partial(class_mean, of=event_ap), _NO_CLASS),
     Measure("latency_ap", "latency-aware AP", latency_aware_ap, _NO_EVENT),
     Measure("ece", "ECE", partial(calibrated, of=expected_calibration_error), "scores are no probabilities"),
     Measure("brier", "Brier", partial(calibrated, of=brier_score), "scores are no probabilities"),
 )
-
-
-Thresholds = Mapping[str, float]
-"""By score, thresholds that were chosen on held-out training videos."""
-
-
-def judged_scores(
-    benchmark: Benchmark, videos: Sequence[ScoredVideo], held_out: Thresholds | None = None
-) -> dict[str, Judged]:
-    """Every score that the videos have, by its name; the order of `videos` changes nothing."""
-    ordered = sorted(videos, key=lambda video: video.name)
-    scores = frame_scores(ordered)
-    rows = scored_rows(benchmark, ordered, scores["combined"])
-    return {name: Judged(rows.with_scores(own), (held_out or {}).get(name)) for name, own in scores.items()}
 
 
 def measures(benchmark: Benchmark, videos: Sequence[ScoredVideo], held_out: Thresholds | None = None) -> dict[str, Any]:

@@ -30,9 +30,9 @@ def with_use(folder: RunFolder, report: dict[str, Any], recorded: str | None, tr
     if kept is None:
         try:
             videos = own_videos(folder, report["bank_hash"], recorded, truths)
-        except UserError:
+            kept = measures(known_benchmark(report["config"]["benchmark"]), videos)
+        except (UserError, ValueError):  # what the report itself says stays good
             return report
-        kept = measures(known_benchmark(report["config"]["benchmark"]), videos)
         with suppress(UserError):  # the folder may be one that cannot be written to
             write_json(folder.measures, {_DIGEST: _digest(folder), USE: kept})
     return {**report, USE: {score: {**kept[score], **_own(report, score)} for score in kept}}

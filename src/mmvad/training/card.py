@@ -18,7 +18,8 @@ from mmvad.figures.run_figures import draw_curve
 from mmvad.metrics.bootstrap import LEVEL, RESAMPLES, Headline, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo, is_normal
 from mmvad.metrics.frame_metrics import HEADINGS
-from mmvad.metrics.measures import HELD_OUT, MEASURES, USE, judged_scores
+from mmvad.metrics.judged import judged_scores
+from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
 from mmvad.runs import RunFolder
 from mmvad.system.disk import write_whole
 from mmvad.training.prepare import Prepared

@@ -8,7 +8,8 @@ from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_un
 from mmvad.config.load import plain
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.metrics.in_use import in_use
-from mmvad.metrics.measures import USE, Thresholds
+from mmvad.metrics.judged import Thresholds
+from mmvad.metrics.measures import USE
 from mmvad.training.prepare import Prepared
 
 NAMED_WEIGHTS = ("openai", "random")
