@@ -95,8 +95,13 @@ class Mavd(Model[MavdOutput]):
         aligned = self.project(sound.detach())
         joined = self.join(torch.cat([picture.detach(), aligned], dim=-1))
         joined = self.causal(joined.transpose(1, 2)).transpose(1, 2)
-        logits = [self.picture.logits(picture), self.sound.logits(sound), self.sound.logits(aligned)]
-        return MavdOutput(picture, aligned, joined, *logits, in_float32(self.score, joined).squeeze(-1))
+        return MavdOutput(
+            *(picture, aligned, joined),
+            self.picture.logits(picture),
+            self.sound.logits(sound),
+            self.sound.logits(aligned),
+            in_float32(self.score, joined).squeeze(-1),
+        )
 
     def losses(self, output: MavdOutput, batch: Batch) -> dict[str, Tensor]:
         """`picture` + `sound` + 10 (`alike` + `agree` + 0.01 `aligned`) + 10 `joined` + 0.001 `triplet`."""
