@@ -63,10 +63,20 @@ DROPOUT = {
     "hasan": {},
     "gods": {},
     "gcl": {},
+    "msl": {"dropout": 0.1} | {f"layers.{i}.{place}": 0.1 for i in range(2) for place in ("dropout", "ffn.2")},
+    "crfd": {"wide.2": 0.6, "narrow.2": 0.6},
+    "cu_net": {f"heads.{i}.{place}": 0.6 for i in range(2) for place in (2, 4)} | {"last.2": 0.8, "last.4": 0.8},
+    "dar": {
+        f"{part}.layers.{i}.{place}": 0.1
+        for part in ("whole", "past")
+        for i in range(2)
+        for place in ("self_attn", "dropout", "dropout1", "dropout2")
+    },
+    "msaf": {f"modalities.{i}.{place}": 0.6 for i in range(2) for place in ("refine.2", "embed.2")} | {"fuse.2": 0.6},
     "random_scores": {},
     "one_class_svm": {},
 }
-UNIFORM = {"hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "cma_la", "c2fpl"}
+UNIFORM = {"crfd", "hl_net", "avvd", "rtfm", "s3r", "clip_tsa", "pel4vad", "w_talc", "three_c_net", "cma_la", "c2fpl"}
 """Xavier uniform everywhere; others keep what torch draws but for what is tested below."""
 WITHOUT_BIAS = {"sultani", "rtfm", "s3r", "clip_tsa", "w_talc", "three_c_net", "c2fpl"}
 """Their biases begin at 0."""

@@ -96,13 +96,11 @@ class Mavd(Model[MavdOutput]):
         joined = self.join(torch.cat([picture.detach(), aligned], dim=-1))
         joined = self.causal(joined.transpose(1, 2)).transpose(1, 2)
         return MavdOutput(
-            picture,
-            aligned,
-            joined,
-            picture_logits=self.picture.logits(picture),
-            sound_logits=self.sound.logits(sound),
-            aligned_logits=self.sound.logits(aligned),
-            joined_logits=in_float32(self.score, joined).squeeze(-1),
+            *(picture, aligned, joined),
+            self.picture.logits(picture),
+            self.sound.logits(sound),
+            self.sound.logits(aligned),
+            in_float32(self.score, joined).squeeze(-1),
         )
 
     def losses(self, output: MavdOutput, batch: Batch) -> dict[str, Tensor]:
