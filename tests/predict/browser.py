@@ -7,6 +7,7 @@ import fcntl
 import itertools
 import json
 import os
+import select
 import shutil
 import subprocess
 from pathlib import Path
@@ -28,6 +29,7 @@ SWITCHES = (
     "remote-debugging-pipe",
     "autoplay-policy=no-user-gesture-required",
 )
+PATIENCE_SECONDS = 120
 
 
 def chromium() -> str:
@@ -128,6 +130,8 @@ class Browser:
 
     def _next(self) -> dict[str, Any]:
         text = bytearray()
+        if not self._rest and not select.select([self.read], [], [], PATIENCE_SECONDS)[0]:
+            raise AssertionError(f"Chromium has said nothing for {PATIENCE_SECONDS} s")
         while (byte := self.read.read1(65536) if not self._rest else self._rest) or self.process.poll() is None:
             self._rest = b""
             head, end, tail = byte.partition(b"\0")
