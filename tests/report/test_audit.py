@@ -10,13 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmvad.bank.bank import open_bank
 from mmvad.cli.main import main
 from mmvad.metrics.bootstrap import exactly_resampled, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import smoothed
 from mmvad.report.audit_material import View
 from mmvad.report.audit_steps import (
+    AS_IT_IS,
     CROPS,
+    ELSEWHERE,
     HELD_OUT,
     LAST,
     NOT_KEPT,
@@ -99,6 +102,20 @@ def test_a_run_that_kept_nothing_says_what_is_not_known(
     assert "--quirks.reload_best=on" in step[RELOAD]["missing"]
     assert step[SMOOTHING]["gain"] is not None
     assert "5 steps are not known" in capsys.readouterr().out
+
+
+def test_what_was_trained_elsewhere_is_looked_at_as_it_is(bank: Path, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    scores = {video.name: draw.random(video.snippets) for video in open_bank(bank).test.videos}
+    np.savez(tmp_path / "scores.npz", **scores)  # type: ignore[arg-type]
+    out = tmp_path / "theirs"
+    words = ["evaluate", str(tmp_path / "scores.npz"), "--bank", str(bank), "--out", str(out), "--name", "Theirs"]
+    assert main(words) == 0
+    step = audited(RunFolder(out))
+    known = json.loads((out / "report.json").read_text())["scores"]["combined"]["ap"]
+    assert step[AS_IT_IS]["value"] == pytest.approx(known)
+    assert {step[name]["missing"] for name in (HELD_OUT, TEST, RELOAD, CROPS)} == {ELSEWHERE}
+    assert step[SMOOTHING]["gain"] is not None
 
 
 def test_another_ground_truth(results_bank: Path, tmp_path: Path) -> None:

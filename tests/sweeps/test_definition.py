@@ -9,6 +9,7 @@ import pytest
 
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import SCORES
+from mmvad.metrics.measures import MEASURES
 from mmvad.sweeps.cells import configure, expand, title
 from mmvad.sweeps.definition import MEASURED, read_sweep
 from mmvad.sweeps.space import Range
@@ -172,9 +173,9 @@ def test_paths_are_looked_for_beside_the_sweeps_folder_too(write, tmp_path: Path
 
 
 def test_a_grid_may_name_every_figure_of_a_report() -> None:
-    values = dict.fromkeys(("ap", "auc", "ano_auc"), 0.5)
-    scores = dict.fromkeys(SCORES, values)
-    figures = report_figures({"headline": {"score": "combined"}, "scores": scores})
+    scores = dict.fromkeys(SCORES, dict.fromkeys(("ap", "auc", "ano_auc", "ano_ap"), 0.5))
+    use = dict.fromkeys(SCORES, dict.fromkeys((*(m.name for m in MEASURES), "held_out_threshold"), 0.5))
+    figures = report_figures({"headline": {"score": "combined"}, "scores": scores, "use": use})
     assert {*figures, "val/ap", "val/auc"} == set(MEASURED)
 
 

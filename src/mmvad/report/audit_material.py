@@ -47,6 +47,11 @@ class Material:
         return int(self.report["config"].get("optim", {}).get("epochs", 0))
 
     @property
+    def trained_here(self) -> bool:
+        """Whether its epochs are known: those of scores and of weights from elsewhere are not."""
+        return not (self.folder.foreign or self.report["config"].get("published_weights"))
+
+    @property
     def is_plain(self) -> bool:
         """Whether the run's own scores are those of its tested crop, not smoothed."""
         return not self.quirks.get("all_crops") and self.quirks.get("smoothing", "none") == "none"

@@ -34,6 +34,7 @@ LAST, HELD_OUT, TEST, RELOAD, SMOOTHING, TRAPEZOIDS, CROPS, TRUTH = (
     "another ground truth",
 )
 NOT_KEPT = "scores of every epoch were not kept: train with --runtime.audit=on"
+AS_IT_IS, ELSEWHERE = "scores as they are", "trained elsewhere: not known here"
 SMOOTHED_BY = "next_7"
 
 
@@ -97,9 +98,9 @@ class Walk:
         self.draws: list[np.ndarray] = []
         self._latest: tuple[View, np.ndarray] | None = None
 
-    def begin(self, view: View, detail: str) -> None:
+    def begin(self, view: View, detail: str, name: str = LAST) -> None:
         self.view = view
-        self.steps.append(Step(LAST, figure_of(view, self.metric), detail=detail, habit=False))
+        self.steps.append(Step(name, figure_of(view, self.metric), detail=detail, habit=False))
 
     def to(self, name: str, view: View | None, detail: str = "", *, missing: str = "", habit: bool = True) -> None:
         """Goes on to a view; without one the step is missing, and the walk stays where it is."""
@@ -169,9 +170,9 @@ def audit_run(
 
 
 def _begin(walk: Walk, material: Material) -> int | None:
-    """The last epoch; scores from elsewhere as they are."""
-    if material.folder.foreign:
-        walk.begin(material.reported, "scores of another program, as they are")
+    """The last epoch; what was trained elsewhere as it is."""
+    if not material.trained_here:
+        walk.begin(material.reported, "trained elsewhere", AS_IT_IS)
         return None
     last = material.epochs - 1
     if material.quirks.get("reload_best"):
@@ -193,9 +194,8 @@ def _begin(walk: Walk, material: Material) -> int | None:
 def _choose(walk: Walk, material: Material, last: int | None) -> int | None:
     """The best epoch on held-out videos, then that on the test set; gives the epoch at which the walk then is."""
     if last is None:
-        unknown = "how the checkpoint was chosen is unknown here"
-        walk.to(HELD_OUT, None, missing=unknown, habit=False)
-        walk.to(TEST, None, missing=unknown)
+        walk.to(HELD_OUT, None, missing=ELSEWHERE, habit=False)
+        walk.to(TEST, None, missing=ELSEWHERE)
         return None
     at = last
     held_out = material.best_held_out(walk.metric)
@@ -217,6 +217,9 @@ def _choose(walk: Walk, material: Material, last: int | None) -> int | None:
 
 
 def _reload(walk: Walk, material: Material) -> None:
+    if not material.trained_here:
+        walk.to(RELOAD, None, missing=ELSEWHERE)
+        return
     sibling = material.sibling(select="best_test", reload_best=True, smoothing="none", all_crops=False)
     walk.to(
         RELOAD,
@@ -231,7 +234,8 @@ def _crops(walk: Walk, material: Material, epoch: int | None, as_looked_at: Call
     path, reported = crop_scores(material.folder), material.selected
     own = material.at_epoch(reported) if path.is_file() and reported is not None else None
     if own is None or reported is None:
-        walk.to(CROPS, None, missing="the bank has one crop, or its other crops were not kept (--runtime.audit=on)")
+        none = "the bank has one crop, or its other crops were not kept (--runtime.audit=on)"
+        walk.to(CROPS, None, missing=none if material.trained_here else ELSEWHERE)
         return
     note = "" if reported == epoch else ", added as it is there"
     walk.beside(CROPS, as_looked_at(own), as_looked_at(View(tuple(material.read(path)))), f"epoch {reported + 1}{note}")

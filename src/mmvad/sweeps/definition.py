@@ -21,6 +21,7 @@ from mmvad.config.shipped import find_file, no_such_file
 from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import SCORES
 from mmvad.metrics.frame_metrics import HEADINGS
+from mmvad.metrics.measures import HELD_OUT, MEASURES
 from mmvad.sweeps.command import read_command
 from mmvad.sweeps.space import Range, check_parameter, is_constant, is_list, range_of, with_numbers
 from mmvad.system.plain_yaml import load_yaml
@@ -42,10 +43,11 @@ METHODS = ("grid", "random", "bayes")
 OVERLAY = "config"
 CONFIG_OPTION = "--config="
 Values = dict[str, Any]
+_FIGURES = (*HEADINGS, *(measure.name for measure in MEASURES), HELD_OUT)
 MEASURED = (
     *(f"{split}/{figure}" for split in ("test", "val") for figure in ("ap", "auc")),
-    *(f"test/{score}/{figure}" for score in SCORES for figure in HEADINGS),
-    *(f"test/{figure}" for figure in HEADINGS if figure not in {"ap", "auc"}),
+    *(f"test/{score}/{figure}" for score in SCORES for figure in _FIGURES),
+    *(f"test/{figure}" for figure in _FIGURES if figure not in {"ap", "auc"}),
 )
 """Figures of a run by the names that W&B knows them by."""
 
