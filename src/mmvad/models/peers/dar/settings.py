@@ -27,6 +27,5 @@ METHOD = Method(
     place=7,
     modalities=("v",),
     reconstruction=True,
-    published="DAR",
     settings=DarSettings,
 )
