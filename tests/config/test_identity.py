@@ -37,9 +37,9 @@ def another_value(key: str, field: Any) -> str:
     if isinstance(default, bool):
         return str(not default).lower()
     if isinstance(default, int):
-        return str(2 * default + 4)
+        return str(2 * default if default >= 8 else 2 * default + 4)  # a multiple of what the default is one of
     if isinstance(default, float):
-        return str(default / 2 + 0.2)
+        return str(default / 2 + 0.2 if default != 0.4 else 0.3)
     if isinstance(default, tuple):
         return "[0.5]" if default else "[csv]"
     return "other"
