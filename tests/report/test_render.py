@@ -156,3 +156,12 @@ def test_files(table: FilledTable, tmp_path: Path) -> None:
 def test_difference_without_interval() -> None:
     assert difference_text(Difference(0.0108, reason="no bank")) == "+1.08"
     assert difference_text(None) == ""
+
+
+def test_the_page_links_the_cards_of_its_runs(tmp_path: Path) -> None:
+    page = tmp_path / "report" / "report.html"
+    page.parent.mkdir()
+    write_page(page, ["two runs"], [], [tmp_path / "runs" / "a & b" / "card.md"])
+    assert '<a href="../runs/a &amp; b/card.md">a &amp; b</a>' in page.read_text()
+    write_page(page, ["none has one"], [])
+    assert "with a card" not in page.read_text()
