@@ -20,7 +20,7 @@ from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-FORWARD = ("cma_la", "hyper_vd", "msbt", "msl", "crfd")
+FORWARD = ("ovvad", "cma_la", "hyper_vd", "msbt", "msl", "crfd")
 BACKENDS = {"pel4vad": "aot_eager_decomp_partition"} | dict.fromkeys(FORWARD, "eager")
 """aot_eager traces backward steps too; `eager`, three times as quick, says that forward steps are one graph.
 
