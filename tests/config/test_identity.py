@@ -39,7 +39,7 @@ def another_value(key: str, field: Any) -> str:
     if isinstance(default, int):
         return str(2 * default + 4)
     if isinstance(default, float):
-        return str(default / 2 + 0.2)
+        return str(default / 2 + 0.21)
     if isinstance(default, tuple):
         return "[0.5]" if default else "[csv]"
     return "other"
