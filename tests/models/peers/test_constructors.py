@@ -73,6 +73,7 @@ DROPOUT = {
         for place in ("self_attn", "dropout", "dropout1", "dropout2")
     },
     "msaf": {f"modalities.{i}.{place}": 0.6 for i in range(2) for place in ("refine.2", "embed.2")} | {"fuse.2": 0.6},
+    "ovvad": {},
     "random_scores": {},
     "one_class_svm": {},
 }

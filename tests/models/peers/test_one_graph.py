@@ -20,7 +20,7 @@ from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-FORWARD = ("cma_la", "hyper_vd", "msbt", "hasan", "gcl", "msl", "crfd")
+FORWARD = ("cma_la", "hyper_vd", "msbt", "hasan", "gcl", "msl", "crfd", "ovvad")
 BACKENDS = {"pel4vad": "aot_eager_decomp_partition", "bn_wvad": "aot_eager_decomp_partition"} | dict.fromkeys(
     FORWARD, "eager"
 )

@@ -19,11 +19,14 @@ from mmvad.models.peers.magnitude import with_total
 from mmvad.models.peers.pseudo import segment_labels
 from mmvad.models.setting import Setting
 
-HEADS = 4
+HEADS, GROWTH = 4, 4
 
 
 class Encoder(nn.Module):
-    """Pre-norm transformer layers over the valid segments, or with `causal` those up to each. [B, L, d] -> same."""
+    """Pre-norm transformer layers. [B, L, d] -> same.
+
+    The first sees valid segments up to 4 away, the next up to 16; with `causal` each sees all that came before.
+    """
 
     def __init__(self, settings: DarSettings, *, causal: bool) -> None:
         super().__init__()
@@ -36,11 +39,17 @@ class Encoder(nn.Module):
         )
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        length = mask.shape[1]
-        later = torch.ones(length, length, dtype=torch.bool, device=mask.device).triu(1)
-        for layer in self.layers:
-            x = layer(x, src_mask=later) if self.causal else layer(x, src_key_padding_mask=~mask)
+        position = torch.arange(mask.shape[1], device=mask.device)
+        back = position[:, None] - position[None, :]
+        for level, layer in enumerate(self.layers, start=1):
+            x = layer(x, src_mask=back < 0 if self.causal else unseen(back.abs() > GROWTH**level, mask))
         return x
+
+
+def unseen(far: Tensor, mask: Tensor) -> Tensor:
+    """What attention leaves out: segments apart, bool [L, L], and padding, never a segment itself. [B heads, L, L]."""
+    itself = torch.eye(len(far), dtype=torch.bool, device=far.device)
+    return ((far | ~mask[:, None]) & ~itself).repeat_interleave(HEADS, dim=0)
 
 
 class DarOutput(NamedTuple):
