@@ -45,6 +45,7 @@ DROPOUT = {
     "three_c_net": {f"streams.{i}.hidden.4": 0.7 for i in range(2)},
     "bn_wvad": {},
     "dsanet": {},
+    "anomaly_clip": {},
     "plovad": {"temporal.attention.dropout": 0.6},
     "c2fpl": {"layers.2": 0.6},
     "random_scores": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,7 +43,7 @@ def abnormal_videos(videos: np.ndarray, moved: float) -> np.ndarray:
     return abnormal
 
 
-def _mixture() -> object:
+def _mixture() -> Any:
     return scikit_learn("mixture").GaussianMixture(
         COMPONENTS, max_iter=ROUNDS_OF_EM, random_state=SEED, covariance_type="spherical"
     )
