@@ -57,6 +57,7 @@ DROPOUT = {
     | {f"{graph}.{place}": 0.6 for graph in ("similarity", "distance") for place in ("linear.dropout", "dropout")},
     "msbt": {"weigh.2": 0.3, "weigh.4": 0.3, "score.2": 0.6, "score.4": 0.6}
     | {f"{layer}.{place}": p for layer in MSBT for place, p in (("attention", 0.1), ("ffn.2", 0.1), ("dropout", 0.2))},
+    "anomaly_clip": {},
     "plovad": {"temporal.attention.dropout": 0.6},
     "c2fpl": {"layers.2": 0.6},
     "mavd": {},

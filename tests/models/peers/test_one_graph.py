@@ -20,10 +20,11 @@ from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-FORWARD = ("cma_la", "hyper_vd", "msbt", "hasan", "gcl", "msl", "crfd", "ovvad")
-BACKENDS = {"pel4vad": "aot_eager_decomp_partition", "bn_wvad": "aot_eager_decomp_partition"} | dict.fromkeys(
-    FORWARD, "eager"
+FORWARD = (
+    *("w_talc", "three_c_net", "wsal", "bn_wvad", "dsanet", "c2fpl", "plovad", "anomaly_clip"),
+    *("cma_la", "hyper_vd", "msbt", "hasan", "gcl", "msl", "crfd", "ovvad"),
 )
+BACKENDS = {"pel4vad": "aot_eager_decomp_partition"} | dict.fromkeys(FORWARD, "eager")
 """aot_eager traces backward steps too; `eager`, three times as quick, says that forward steps are one graph.
 
 Behind a convolution aot_eager expects a layout of GELU's gradient that torch's CPU does not give.
