@@ -33,6 +33,15 @@ def test_resampled_in_blocks_equals_resampy_on_the_whole(rate: int, seconds: flo
     assert list(resampled([], rate)) == []
 
 
+@pytest.mark.parametrize(("rate", "to"), [(44_100, 48_000), (48_000, 8_000), (16_000, 22_050), (32_000, 32_000)])
+def test_resampled_to_another_towers_rate(rate: int, to: int) -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, 12 * rate).astype(np.float32)
+    found = np.concatenate(list(resampled(cut(samples, [1024, 7, 4096]), rate, to)))
+    wanted = samples if rate == to else resampy.resample(samples.astype(np.float64), rate, to)
+    assert abs(len(found) - len(wanted)) <= 1
+    np.testing.assert_allclose(found[: len(wanted)], wanted[: len(found)], atol=2e-6)
+
+
 def test_resampling_holds_seconds_and_not_hours() -> None:
     """The input is read as the output is taken: nothing is collected first."""
     read = []

@@ -39,10 +39,10 @@ def build_image_encoder(architecture: str, weights: str, width: int, device: tor
     if architecture == "tiny":
         config["embed_dim"] = width
     tag, file = split_weights(architecture, weights)
+    check_activation(architecture, tag or "", WHERE)
     how = _preprocessing(architecture, tag, file, config)
     tower = _tower(config)
     if weights != "random":
-        check_activation(architecture, tag or "", WHERE)
         _log.info("reading CLIP's weights %r", weights)  # by name it may take a minute
         tower.load_state_dict(tower_state(architecture, file or weights, tower.state_dict(), "visual", WEIGHTS))
     return ImageNetwork(network_name(architecture), tower, how, device, config["embed_dim"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,7 +14,6 @@ from mmvad.system.own_code import own_module
 
 VISUAL, AUDIO = "--visual-tower", "--audio-tower"
 PUBLISHED = "published"
-CLAP = "clap"
 
 
 def visual_tower(settings: ExtractionSettings, device: torch.device) -> VisualTower:
@@ -51,20 +49,12 @@ def audio_tower(settings: ExtractionSettings, device: torch.device) -> AudioTowe
     if is_own(named):
         tower: AudioTower = _own(named, settings.audio_weights, device, "audio")
         return tower
+    if named != VGGISH:
+        expected, near = f"{VGGISH}, or MODULE:FACTORY", nearest_name(named, [VGGISH])
+        raise UserError(f"{AUDIO}: {named}", "no such tower", expected=expected, nearest=near)
     from mmvad.extraction.vggish import build_audio_encoder
 
-    weights = settings.audio_weights or PUBLISHED
-    builders: dict[str, Callable[[], AudioTower]] = {
-        VGGISH: lambda: build_audio_encoder(weights, settings.vggish_pca, device),
-    }
-    if named not in builders:
-        raise UserError(
-            f"{AUDIO}: {named}",
-            "no such tower",
-            expected=f"{', '.join(builders)}, or MODULE:FACTORY",
-            nearest=nearest_name(named, builders),
-        )
-    return builders[named]()
+    return build_audio_encoder(settings.audio_weights or PUBLISHED, settings.vggish_pca, device)
 
 
 def is_own(named: str) -> bool:

@@ -20,7 +20,7 @@ class ExtractionSettings:
             videos), or `module:factory`.
         visual_weights: `random`, a local file, or a published name: of open_clip a tag (`openai`), of the others
             `published`; None for `openai` or `published`. One's own tower brings its own.
-        audio_tower: `vggish`, `clap`, or `module:factory`.
+        audio_tower: `vggish`, or `module:factory`.
         audio_weights: `published`, a local file, or `random`; None for `published`.
         vggish_pca: `published` or a local file for AudioSet's post-processing; None for VGGish's own output.
         sampling: a snippet's centre frame, or the mean over its 16 frames; a network of videos takes all 16.

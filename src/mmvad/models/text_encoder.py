@@ -181,9 +181,10 @@ def build_text_encoder(architecture: str, weights: str, output_width: int | None
 
     Raises UserError where the weights or their tokenizer cannot be had, and for towers without learned prompts.
     """
-    tower = build_text_tower(architecture, output_width)
     if weights != "random":
         check_activation(architecture, weights, WHERE)
+    tower = build_text_tower(architecture, output_width)
+    if weights != "random":
         state = tower_state(architecture, weights, tower.state_dict(), "text", "model.text.weights")
         tower.load_state_dict(state)
     tokenizer = tokenizer_of(architecture, weights)
