@@ -182,7 +182,7 @@ def test_short_runs_do_not_pass_for_the_papers(tmp_path: Path) -> None:
 
 
 def test_published_figures_have_sources() -> None:
-    assert len(published_figures()) == 176
+    assert len(published_figures()) == 178
     assert all(figure.source for figure in published_figures())
     assert all(0 < figure.value <= 100 for figure in published_figures())
     best = find_published(PAPER, "xd_violence", "ap")

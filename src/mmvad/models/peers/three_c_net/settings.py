@@ -24,7 +24,6 @@ METHOD = Method(
     year=2019,
     modalities=("v", "va"),
     classes=True,
-    published="3C-Net",
     settings=ThreeCNetSettings,
     switches={"peers.three_c_net.centre_scale": "index"},
 )

@@ -19,6 +19,5 @@ METHOD = Method(
     place=1,
     modalities=("v", "va"),
     classes=True,
-    published="W-TALC",
     settings=WTalcSettings,
 )
