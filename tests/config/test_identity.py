@@ -18,6 +18,15 @@ BASE = ["data.validation_share=0.1", "data.batch_size=64", "select=best_test"]
 BEFORE_TPWNG_LEARNED = "7d7e3425233c"
 SPECIAL: dict[str, Any] = {"model.text.weights": None, "data.bank": None, "model.name": None}
 
+OWN = {
+    "runtime.loggers": "[csv]",
+    "benchmark": "ucf_crime",
+    "peers.bn_wvad.of_batch": "0.3",
+    "peers.anomaly_clip.width": "64",
+    "peers.plovad.prompt_half": "8",
+}
+"""Other values of keys whose bounds or defaults a rule does not meet."""
+
 
 def identify(*overrides: str, bank: str = "b", text: str | None = "t", precision: str = "32-true") -> str:
     return run_identity(load_config([], [*BASE, *overrides]), bank, text, precision)
@@ -26,8 +35,8 @@ def identify(*overrides: str, bank: str = "b", text: str | None = "t", precision
 def another_value(key: str, field: Any) -> str:
     """A valid value that is not the default, as it is written on the command line."""
     default = field.default
-    if key in {"runtime.loggers", "benchmark"}:
-        return {"benchmark": "ucf_crime"}.get(key, "[csv]")
+    if key in OWN:
+        return OWN[key]
     if key == "peers.pel4vad.concepts":
         return "{normal: [ordinary]}"
     if key == "data.test_span":

@@ -14,7 +14,7 @@ from pathlib import Path
 PAPER = "Multimodal VAD"
 """The method that this suite builds, under its published name."""
 
-_UNSUPERVISED = {"OC-SVM", "Hasan et al.", "GODS", "GCL", "Random", "LAVAD", "C2FPL"}
+_UNSUPERVISED = {"OC-SVM", "Hasan et al.", "GODS", "GCL", "Random", "LAVAD"}
 _MARKS = {"published": "", "derived": "*", "second-hand": "**"}
 
 

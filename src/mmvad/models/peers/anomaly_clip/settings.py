@@ -34,7 +34,6 @@ METHOD = Method(
     modalities=("vt",),
     pairs=True,
     classes=True,
-    published="AnomalyCLIP",
     settings=AnomalyClipSettings,
     positions_end_at_length=True,
     published_scores={"ap": "coarse", "auc": "coarse"},

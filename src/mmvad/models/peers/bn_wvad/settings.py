@@ -13,7 +13,7 @@ ShareOrAll = Annotated[float, Field(ge=0, le=1)]
 
 
 class BnWvadSettings(Section):
-    width: Annotated[int, Field(ge=32, multiple_of=32)] = 512
+    width: Annotated[int, Field(ge=32, multiple_of=4)] = 512
     """of the attention blocks, four heads together; the head narrows it to a 16th and a 32nd"""
     of_video: ShareOrAll = 0.2
     """share of an abnormal video's segments that are taken as abnormal, by distance"""

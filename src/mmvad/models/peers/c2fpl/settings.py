@@ -27,7 +27,6 @@ METHOD = Method(
     place=5,
     modalities=("v",),
     supervision="unsupervised",
-    published="C2FPL",
     settings=C2fplSettings,
     variants=(
         Variant(

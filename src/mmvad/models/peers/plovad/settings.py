@@ -31,7 +31,6 @@ METHOD = Method(
     place=1,
     modalities=("vt",),
     classes=True,
-    published="PLOVAD",
     settings=PlovadSettings,
     switches={"peers.plovad.norm": "time"},
     published_scores={"ap": "coarse", "auc": "coarse"},
