@@ -8,12 +8,16 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mmvad.sweeps import engine
 from mmvad.sweeps.engine import Standing, clock, gpu_of
 from mmvad.sweeps.grid import limited
+from mmvad.sweeps.starting import STOPPED
 from tests import forked
 from tests.sweeps.stub import SECONDS, ledger, run_stub, stub_cells
 
@@ -140,6 +144,32 @@ def test_an_interrupt_puts_cells_back_and_the_next_command_ends_the_sweep(
     assert 0 < done < 9
     assert all(state.finished for state in run_stub(file, results))
     assert len(ledger(results)) == len(set(ledger(results))) == 9
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["terminal", "background of a script"])
+def test_a_worker_that_is_just_starting_is_stopped_too(
+    background: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command would wait for its cell, without a word, once it has said that it is stopped."""
+    start, begun = engine.start, time.monotonic()
+
+    def interrupted(*arguments: Any) -> Any:
+        process = start(*arguments)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    monkeypatch.setattr(engine, "start", interrupted)
+    running = engine.Engine(partial(time.sleep, 60), lambda: Standing(1, 0, 0, 0), tmp_path, workers=2)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN if background else signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            running.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    (slot,) = running.slots
+    assert not slot.process.is_alive()
+    assert slot.process.exitcode == STOPPED
+    assert time.monotonic() - begun < 25, "it was asked to stop, not killed after a while"
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from mmvad.errors import UserError
 from mmvad.sweeps.starting import Surroundings, start
 from mmvad.sweeps.worker import NOTHING_LEFT, RENEW
 from mmvad.system.progress import wants_progress
-from mmvad.system.stopping import interruptible
+from mmvad.system.stopping import interruptible, interrupts_wait
 
 LOG = logging.getLogger("mmvad")
 LOGS = ".sweeps"
@@ -89,7 +89,8 @@ class Engine:
         try:
             with interruptible():
                 for n in range(self.workers):
-                    self.slots.append(Slot(n, self._start(n), time.monotonic()))
+                    with interrupts_wait():  # between its start and its slot a worker would be nobody's to stop
+                        self.slots.append(Slot(n, self._start(n), time.monotonic()))
                 standing = self._watch(first, start)
                 self._join()
         except BaseException:
@@ -124,7 +125,8 @@ class Engine:
             )
         if code not in {NOTHING_LEFT, RENEW}:
             self._say(f"worker {slot.number} ended with code {code}; another takes its place")
-        slot.process, slot.since = self._start(slot.number), time.monotonic()
+        with interrupts_wait():
+            slot.process, slot.since = self._start(slot.number), time.monotonic()
 
     def _start(self, number: int) -> BaseProcess:
         threads, gpu = max(1, (os.cpu_count() or 1) // self.workers), gpu_of(number)
@@ -145,10 +147,12 @@ class Engine:
 
     def _stop(self) -> None:
         """Asks the workers to put back what they have and to end; after a while they are killed."""
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN  # a job in the background of a script; so do they
+        asked = signal.SIGTERM if ignored else signal.SIGINT
         for slot in self.slots:
             if slot.process.is_alive() and slot.process.pid:
                 with suppress(ProcessLookupError):
-                    os.kill(slot.process.pid, signal.SIGINT)
+                    os.kill(slot.process.pid, asked)
         until = time.monotonic() + STOP_SECONDS
         for slot in self.slots:
             slot.process.join(max(0.1, until - time.monotonic()))

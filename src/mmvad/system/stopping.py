@@ -34,6 +34,16 @@ def interruptible() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def interrupts_wait() -> Iterator[None]:
+    """While it lasts, signals that ask this thread to end are kept back; they arrive behind it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ASKED_TO_END})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def interrupted_code() -> int:
     """The exit code after a KeyboardInterrupt, as a shell has it: 143 after SIGTERM, 129 after SIGHUP, else 130."""
     return 128 + _received[-1] if _received else EXIT_CTRL_C
