@@ -67,6 +67,45 @@ def test_folders_that_hold_a_split_each_become_folds(tmp_path: Path) -> None:
         import_release(file, None, tmp_path / "banks" / fold, fold=fold, progress=False)
 
 
+def test_folds_may_share_one_folder_of_features(tmp_path: Path) -> None:
+    write_folds(tmp_path, ("split-0", "split-1")).unlink()
+    for kind in ("visual", "audio"):
+        for fold in ("split-0", "split-1"):
+            for path in (tmp_path / fold / kind).iterdir():
+                (tmp_path / kind).mkdir(exist_ok=True)
+                path.rename(tmp_path / kind / path.name)
+            (tmp_path / fold / kind).rmdir()
+    (file,), _ = write_first_file(tmp_path)
+    read = read_definition(file)
+    assert read.folds == ("0", "1")
+    assert read.features
+    assert read.features.visual.startswith("visual/")
+    assert read.videos[0].file == "split-{fold}/videos.csv"
+
+
+def line_of(file: Path, key: str) -> str:
+    return next(line for line in file.read_text().splitlines() if line.startswith(f"{key}:"))
+
+
+def test_what_a_row_stands_for_where_several_lengths_fit(tmp_path: Path) -> None:
+    """Of short videos rows and frames tell little: an extraction says it, or it is to be looked at."""
+    for name, rows in (("a", 4), ("b", 3)):
+        np.save(tmp_path / f"{name}.npy", np.zeros((rows, 6), np.float32))
+    (tmp_path / "videos.csv").write_text("video,split,class,frames\na,train,normal,60\nb,train,fight,44\n")
+    (file,), _ = write_first_file(tmp_path)
+    assert line_of(file, "row").split()[:2] == ["row:", "16"]
+    assert f"# {TODO}: " in line_of(file, "row")
+    assert line_of(file, "row").endswith("it may be 12 or 15")
+    file.unlink()
+    (tmp_path / "features.json").write_text('{"visual": {"network": "Tower", "snippet_frames": 24}}')
+    (file,), _ = write_first_file(tmp_path)
+    assert line_of(file, "row").split("#") == [
+        "row: 24                     ",
+        " frames of a row, as features.json says",
+    ]
+    assert "  name: Tower" in file.read_text().splitlines()
+
+
 def test_times_that_are_no_whole_frames_are_seconds(tmp_path: Path) -> None:
     folder = tmp_path / "yard"
     write_own(folder).unlink()

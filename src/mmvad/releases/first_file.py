@@ -10,8 +10,9 @@ import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from yaml import YAMLError
 
@@ -19,6 +20,7 @@ from mmvad.benchmarks.definition import Table
 from mmvad.benchmarks.own_fields import own_name
 from mmvad.benchmarks.records import Record, nested, read_records
 from mmvad.benchmarks.registry import BENCHMARKS
+from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.errors import UserError
 from mmvad.releases.arrays.reading import FORMATS, ArrayHeader, read_header
 from mmvad.system.disk import write_whole
@@ -33,6 +35,8 @@ _SOUND_FILE = re.compile(r"__vggish$", re.I)
 _NUMBERED = re.compile(r"(?P<before>.*?)(?P<number>\d+)")
 _SAMPLE = 20
 _USUAL_ROWS = (1, 2, 4, 8, 10, 12, 15, 16, 24, 25, 30, 32, 64)
+FEATURES = "features.json"
+"""What `mmvad extract` leaves beside its features."""
 TODO = "TODO"
 FPS_LINE = f"frames_per_second: 30       # {TODO}: of the videos"
 
@@ -45,11 +49,13 @@ class Seen:
         files: of features, by the pattern that they follow.
         tables: with their records, as far as they name videos.
         refused: what is wrong with the tables whose columns have other names than are known.
+        extraction: what the `features.json` of an extraction says of the picture; empty without one.
     """
 
     files: dict[str, list[Path]] = field(default_factory=dict)
     tables: dict[Path, list[Record]] = field(default_factory=dict)
     refused: list[UserError] = field(default_factory=list)
+    extraction: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def visual(self) -> str:
@@ -74,11 +80,11 @@ class Seen:
         best = max(counts, key=lambda path: counts[path], default=None)
         return best if best is not None and counts[best] else None
 
-    def below(self, folder: Path, name: str) -> Seen:
-        """What of it lies in the folder's folder `name`."""
-        files = {pattern: files for pattern, files in self.files.items() if pattern.startswith(f"{name}/")}
-        tables = {path: records for path, records in self.tables.items() if (folder / name) in path.parents}
-        return Seen(files, tables)
+    def without(self, folder: Path, names: Collection[str]) -> Seen:
+        """What of it lies elsewhere than in these folders of the folder."""
+        files = {pattern: files for pattern, files in self.files.items() if pattern.split("/")[0] not in names}
+        tables = {path: found for path, found in self.tables.items() if path.relative_to(folder).parts[0] not in names}
+        return replace(self, files=files, tables=tables)
 
 
 def look(folder: Path) -> Seen:
@@ -89,13 +95,22 @@ def look(folder: Path) -> Seen:
     for here, folders, names in os.walk(folder):
         folders.sort()
         for path in (Path(here) / name for name in sorted(names) if not name.startswith(".")):
-            if path.suffix.lower() in _TABLES:
+            if path.name == FEATURES:
+                seen.extraction = _extraction(path)
+            elif path.suffix.lower() in _TABLES:
                 _take_table(seen, path)
             elif path.suffix.lower() in FORMATS:
                 seen.files.setdefault(_pattern(folder, path), []).append(path)
     seen.files = {pattern: files for pattern, files in seen.files.items() if any(map(_is_features, files[:_SAMPLE]))}
     check_features(folder, seen)
     return seen
+
+
+def _extraction(path: Path) -> Mapping[str, Any]:
+    with suppress(ValueError, OSError):
+        said = json.loads(path.read_text()).get("visual")
+        return said if isinstance(said, dict) else {}
+    return {}
 
 
 def check_features(folder: Path, seen: Seen) -> None:
@@ -115,7 +130,7 @@ def write_first_file(folder: Path) -> tuple[list[Path], list[UserError]]:
     seen = look(folder)
     before, folds = _folds(folder, seen)
     if folds:
-        seen = seen.below(folder, f"{before}{folds[0]}")
+        seen = seen.without(folder, [f"{before}{fold}" for fold in folds[1:]])
     file = folder / f"{folder.resolve().name}.yaml"
     listed, new = seen.with_field("class"), []
     if file.exists():
@@ -242,9 +257,13 @@ def videos_line(folder: Path, listed: Path, records: Sequence[Record]) -> str:
 
 def features_lines(seen: Seen, names: Collection[str]) -> list[str]:
     """The lines of the features; patterns say what stands behind the listed names, such as {video}_i3d.npy."""
+    network, unknown = (
+        seen.extraction.get("network"),
+        f"  name: own                 # {TODO}: what the picture was read with",
+    )
     return [
         "features:",
-        f"  name: own                 # {TODO}: what the picture was read with",
+        f"  name: {_yaml(str(network))}" if network else unknown,
         f"  visual: {_quoted(_with_tail(seen, seen.visual, names))}",
         *([f"  audio: {_quoted(_with_tail(seen, seen.audio, names))}"] if seen.audio else []),
     ]
@@ -319,13 +338,20 @@ def row_line(seen: Seen, records: Sequence[Record], names: Collection[str]) -> s
     if len(rows) > 2 and len(set(rows.values())) == 1:
         count = next(iter(rows.values()))
         return f"row: {f'{{video: {count}}}':<23}# every file has {count} rows"
-    ratios = [float(frames) / rows[name] for name, frames in _frames(records).items() if name in rows]
-    if not ratios:
+    if isinstance(said := seen.extraction.get("snippet_frames"), int):
+        return f"row: {said:<23}# frames of a row, as {FEATURES} says"
+    lengths = [(rows[name], float(frames)) for name, frames in _frames(records).items() if name in rows]
+    if not lengths:
         return f"row: {16:<23}# {TODO}: frames of a row; {{seconds: 1}} or {{video: 32}} may be said too"
-    middle = sorted(ratios)[len(ratios) // 2]
-    usual = min(_USUAL_ROWS, key=lambda known: abs(known - middle))
-    found = usual if abs(usual - middle) < 0.15 * usual else round(middle)
-    return f"row: {found:<23}# frames of a row, as frames and rows of {len(ratios)} videos say"
+    middle = sorted(frames / count for count, frames in lengths)[len(lengths) // 2]
+    fitting = [row for row in _USUAL_ROWS if all(abs(count - frames / row) <= 1 for count, frames in lengths)]
+    found = min(fitting, key=lambda row: (row != SNIPPET_FRAMES, abs(row - middle)), default=round(middle) or 1)
+    others = " or ".join(str(row) for row in fitting if row != found)
+    if others:
+        return (
+            f"row: {found:<23}# {TODO}: frames of a row; by rows and frames of {len(lengths)} videos it may be {others}"
+        )
+    return f"row: {found:<23}# frames of a row, as frames and rows of {len(lengths)} videos say"
 
 
 def _frames(records: Sequence[Record]) -> Mapping[str, str]:
