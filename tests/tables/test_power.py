@@ -48,6 +48,16 @@ def test_the_noise_of_seeds_is_pooled_and_told() -> None:
     assert power_note([[80.0], []], "AP") == []
 
 
+def test_folds_are_no_noise_of_seeds(tmp_path: Path) -> None:
+    """One seed a fold tells nothing of seeds, however far the folds' test sets lie apart."""
+    make_bank(tmp_path / "bank")
+    for fold, skill in (("0", 0.5), ("1", 3.0)):
+        make_run(tmp_path / "runs", tmp_path / "bank", [f"data.fold={fold}"], skill=skill)
+    (study,) = tables_named(["VI"], "planted")
+    notes = fill(study, Results(collect([tmp_path / "runs"]).frame), Resampler(Truths(), 0)).notes
+    assert not any(note.startswith("seeds differ") for note in notes)
+
+
 def test_the_spread_between_banks_of_a_generator(tmp_path: Path) -> None:
     for seed in range(3):
         make_bank(tmp_path / f"bank{seed}", seed=seed)

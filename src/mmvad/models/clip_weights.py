@@ -161,7 +161,7 @@ def _to_fetch(architecture: str, where: str) -> str:
     elsewhere = f" (open_clip_model.safetensors of {hub} at Hugging Face)" if hub else ""
     return (
         f"set {where}={tag} where there is a network; or fetch open_clip's {architecture} {tag!r} file elsewhere"
-        f"{elsewhere} and set {where} to its path"
+        f"{elsewhere} and set {where} to its path; {where}=random tries the rest out, on features without a meaning"
     )
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, Comparison, Study, headline
@@ -59,10 +60,13 @@ def fill_study(study: Study, results: Results, resampler: Resampler, selection: 
 
 def _power_note(study: Study, results: Results, selection: Selection) -> list[str]:
     metric = headline(study.benchmark)
-    rows = [[results.figure(record, metric)[0] for record in row.runs] for row in selection.rows]
-    known = [[100 * value for value in values if value is not None] for values in rows]
+    by_fold: dict[tuple[int, Any], list[float]] = {}  # what differs from fold to fold are test sets, not seeds
+    for number, row in enumerate(selection.rows):
+        for record in row.runs:
+            if (value := results.figure(record, metric)[0]) is not None:
+                by_fold.setdefault((number, record.get("data.fold")), []).append(100 * value)
     base = selection.base.runs if selection.base else ()
-    return [*power_note(known, metric.heading), *worlds_note(results, metric, base)]
+    return [*power_note(list(by_fold.values()), metric.heading), *worlds_note(results, metric, base)]
 
 
 def _stand_in_note(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
