@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmvad.report.terminal import print_report
+from mmvad.runs import RunFolder, read_report
 from tests.tables.made_up import make_run
 
 
@@ -32,3 +33,14 @@ def test_a_run_as_it_was_published_needs_no_word(
         assert "combined" in text
         assert "switches on" not in text
         assert "reconstruction" not in text
+
+
+def test_what_chance_would_have_is_said(results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, report = printed(results_bank, tmp_path, capsys), read_report(next_run(tmp_path))
+    share = report["abnormal_frames"] / report["frames"]
+    assert f"{share:.2%} of {report['frames']} frames are abnormal: the AP of chance" in text
+
+
+def next_run(folder: Path) -> RunFolder:
+    (path,) = (file.parent for file in folder.glob("*/report.json"))
+    return RunFolder(path)

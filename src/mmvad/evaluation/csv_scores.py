@@ -96,7 +96,7 @@ def _check_numbers(path: Path, table: Any, column: str) -> None:
     bad = np.flatnonzero(pd.to_numeric(table[column], errors="coerce").isna().to_numpy())
     if len(bad):
         value = table[column].iloc[bad[0]]
-        shown = "an empty field" if pd.isna(value) else repr(str(value))
+        shown = "an empty field or nan" if pd.isna(value) else repr(str(value))
         more = f" (and {len(bad) - 1} lines more)" if len(bad) > 1 else ""
         raise UserError(f"{path}, line {bad[0] + 2}", f"{column}: {shown} is no number{more}", expected="a number")
 

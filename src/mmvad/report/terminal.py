@@ -34,7 +34,7 @@ def print_figures(report: dict[str, Any]) -> None:
     console.print(map_table(report))
     if USE in report:
         console.print(use_table(report))
-    lines = [f"-: {reason}" for reason in sorted(reasons(report))]
+    lines = [*chance_line(report), *(f"-: {reason}" for reason in sorted(reasons(report)))]
     lines += annotator_lines(report)
     lines += [*run_marks(flat(report["config"])), *report.get("foreign", {}).get("notes", ())]
     lines += [CHOSEN[report["select"]]] if report["select"] in CHOSEN else []
@@ -97,6 +97,12 @@ def use_table(report: dict[str, Any]) -> Table:
         if any(value is not None for value in values):
             table.add_row(measure.heading, *(measured(value, measure.unit) for value in values))
     return table
+
+
+def chance_line(report: dict[str, Any]) -> list[str]:
+    """What the AP of scores that know nothing would be: the share of abnormal frames."""
+    frames, abnormal = report.get("frames"), report.get("abnormal_frames")
+    return [f"{abnormal / frames:.2%} of {frames} frames are abnormal: the AP of chance"] if frames and abnormal else []
 
 
 def annotator_lines(report: dict[str, Any]) -> list[str]:
