@@ -80,12 +80,14 @@ class Material:
 
     def sibling(self, **changes: Any) -> RunFolder | None:
         """A finished run that differs from this one in these keys alone: `select`, and dotted ones of `quirks`."""
-        wanted = _without_choice(self.report["config"])
+        own = self.report["config"]
+        wanted = _choices(
+            {"quirks": {**own.get("quirks", {}), **changes}, "select": changes.get("select", own["select"])}
+        )
         for folder, report in self.siblings:
             config = report["config"]
-            same = report.get("bank_hash") == self.report.get("bank_hash") and _without_choice(config) == wanted
-            quirks = {**config.get("quirks", {}), "select": config.get("select")}
-            if same and all(quirks.get(key) == value for key, value in changes.items()):
+            same = report.get("bank_hash") == self.report.get("bank_hash")
+            if same and _without_choice(config) == _without_choice(own) and _choices(config) == wanted:
                 return folder
         return None
 
@@ -98,6 +100,12 @@ def first_best(values: Sequence[float | None]) -> int | None:
 def _without_choice(config: Mapping[str, Any]) -> dict[str, Any]:
     """A configuration without what steps change."""
     return {key: value for key, value in config.items() if key not in {"select", "quirks"}}
+
+
+def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
+    """`select` and the quirks that are on: one that is off may stand in no older report."""
+    every = {**config.get("quirks", {}), "select": config.get("select")}
+    return {key: value for key, value in every.items() if value not in (None, False, "none")}
 
 
 def _history(folder: RunFolder) -> list[dict[str, float]]:

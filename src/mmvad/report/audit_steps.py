@@ -96,6 +96,7 @@ class Walk:
         self.steps: list[Step] = []
         self.view: View | None = None
         self.draws: list[np.ndarray] = []
+        self._of: set[int] = set()
         self._latest: tuple[View, np.ndarray] | None = None
 
     def begin(self, view: View, detail: str, name: str = LAST) -> None:
@@ -117,15 +118,19 @@ class Walk:
         if self.resamples:
             begun = self._resampled(before)
             draws = self._resampled(after) - begun
+            if before.trapezoid == after.trapezoid:
+                low, high = _interval(draws)
+            else:  # resampled videos tie with themselves, and between ties a trapezoid promises more
+                draws = np.full_like(draws, gain)
             self.draws.append(draws)
-            # resampled videos tie with themselves, and between ties a trapezoid promises more: no interval of its own
-            low, high = _interval(draws) if before.trapezoid == after.trapezoid else (None, None)
+            self._of.add(len(before.videos))
         value = [step.value for step in self.steps if step.value is not None][-1] + gain
         self.steps.append(Step(name, value, gain, low, high, detail, habit=habit))
 
     def result(self) -> Audited:
         total = sum(step.gain or 0.0 for step in self.steps)
-        low, high = _interval(np.sum(self.draws, axis=0)) if self.draws else (None, None)
+        alike = len(self._of) == 1  # draws of fewer videos (a truth that lacks some) are others
+        low, high = _interval(np.sum(self.draws, axis=0)) if alike else (None, None)
         return Audited(self.metric, tuple(self.steps), total, low, high)
 
     def _resampled(self, view: View) -> np.ndarray:
@@ -137,9 +142,12 @@ class Walk:
         return self._latest[1]
 
 
-def _interval(draws: np.ndarray) -> tuple[float, float]:
+def _interval(draws: np.ndarray) -> tuple[float, float] | tuple[None, None]:
+    """None where most resamples have no figure: too few videos."""
     known = draws[np.isfinite(draws)]
-    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(known) else (np.nan, np.nan)
+    if len(known) < max(1, len(draws) / 2):
+        return None, None
+    low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
