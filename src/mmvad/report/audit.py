@@ -138,7 +138,12 @@ def _other_truth(
     """What a file says of the run's own test videos, which are as long as their rows of scores."""
     if path is None:
         return None
-    known = tuple(
-        TruthVideo(v.name, v.labels, v.events, v.intervals, rows=None, frames=int(v.frame_edges[-1])) for v in videos
-    )
+    known = tuple(map(_truth_video, videos))
     return path.name, frames_by_video(path, Truth(benchmark, known, frozenset(), "the run's test set", ""))
+
+
+def _truth_video(video: ScoredVideo) -> TruthVideo:
+    """Of snippets of 16 frames the rows are known, and not the file's frames; of others its frames are."""
+    rows = video.snippets if video.edges is None else None
+    frames = None if video.edges is None else int(video.edges[-1])
+    return TruthVideo(video.name, video.labels, video.events, video.intervals, rows=rows, frames=frames)
