@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from mmvad.bank.writer import BankWriter
 from mmvad.cli.main import main
 from mmvad.releases.importing import import_release
-from mmvad.system.stopping import EXIT_CTRL_C, interrupted_code, interruptible
+from mmvad.system.stopping import EXIT_CTRL_C, interrupted_code, interruptible, interrupts_wait
 from tests.releases.by_hand import snapshot, write_xd
 
 CODES = [(signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, EXIT_CTRL_C)]
@@ -36,6 +37,23 @@ def test_what_is_ignored_stays_so() -> None:
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize(("number", "code"), CODES)
+def test_what_must_not_be_cut_is_ended_first(number: signal.Signals, code: int) -> None:
+    """Also where other threads would take the signal."""
+    done = []
+
+    def work() -> None:
+        with interruptible(), interrupts_wait():
+            os.kill(os.getpid(), number)
+            time.sleep(0.05)
+            done.append(1)
+
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert done
+    assert interrupted_code() == code
 
 
 def test_other_threads_leave_signals_alone() -> None:

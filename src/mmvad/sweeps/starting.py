@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from mmvad.errors import UserError
-from mmvad.system.stopping import ASKED_TO_END, interrupts_wait
+from mmvad.system.stopping import ASKED_TO_END
 
 LOG = logging.getLogger("mmvad")
 STOPPED = 130
@@ -72,8 +72,12 @@ def _start_server(modules: Sequence[str], environment: Mapping[str, str]) -> Non
     resource_tracker.ensure_running()  # before signals are blocked: its start unblocks them
     paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
     own = {**environment, **dict(zip(SERVER_PATH, (paths, "1")))}
-    with interrupts_wait(), _environment(own):
-        forkserver.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ASKED_TO_END})  # which it inherits
+    try:
+        with _environment(own):
+            forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -118,7 +122,8 @@ def _settle(surroundings: Surroundings) -> None:
     os.environ.update(surroundings.environment)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *ASKED_TO_END})  # which were kept back at its start
+    if FORKS:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, *ASKED_TO_END})
 
 
 def _end_with_parent() -> None:

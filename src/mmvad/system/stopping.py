@@ -36,12 +36,25 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def interrupts_wait() -> Iterator[None]:
-    """While it lasts, signals that ask this thread to end are kept back; they arrive behind it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, *ASKED_TO_END})
+    """While it lasts, signals that ask to end are kept back; they arrive behind it.
+
+    By handlers: a mask holds for one thread alone, and another one takes the signal.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kept: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *ASKED_TO_END)}
+    handled = {number: handler for number, handler in before.items() if callable(handler)}
     try:
+        for number in handled:
+            signal.signal(number, lambda arrived, frame: kept.append(arrived))
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number, handler in handled.items():
+            signal.signal(number, handler)
+        for arrived in dict.fromkeys(kept):
+            signal.raise_signal(arrived)
 
 
 def interrupted_code() -> int:
