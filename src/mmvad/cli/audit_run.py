@@ -25,6 +25,9 @@ def add_run_audit_parser(subparsers: Any) -> None:
         "--bank", type=Path, action="append", default=[], metavar="DIR", help="where the bank lies now; may be repeated"
     )
     parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the files go (default: audit/ in the run's folder)"
+    )
+    parser.add_argument(
         "--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default: %(default)s)"
     )
     parser.set_defaults(run=run_run_audit)
@@ -32,6 +35,7 @@ def add_run_audit_parser(subparsers: Any) -> None:
 
 def run_run_audit(options: argparse.Namespace) -> int:
     """Audits, prints the table and names the files."""
+    from rich.markup import escape
     from rich.table import Table
 
     from mmvad.errors import UserError
@@ -40,12 +44,12 @@ def run_run_audit(options: argparse.Namespace) -> int:
 
     if options.resamples < 0:
         raise UserError("--resamples", f"{options.resamples} is negative", expected="0, or some hundred and more")
-    found, picture, text = write_audit(options.folder, options.bank, options.truth, options.resamples)
+    found, title, files = write_audit(options.folder, options.bank, options.truth, options.resamples, options.out)
     console = Terminal()
-    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=picture.title, title_justify="left")
+    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=escape(title), title_justify="left")
     for step in found.steps:
-        table.add_row(*step_row(step))
+        table.add_row(*map(escape, step_row(step)))
     console.print(table)
-    for line in (summary(found), *(f"  {file}" for file in (text, *picture.files))):
+    for line in (summary(found), *(f"  {file}" for file in files)):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     return 0
