@@ -68,7 +68,8 @@ def write_audit(
 
 def audit_figure(folder: Path, found: Audited, name: str) -> Picture:
     """The steps as bars."""
-    bars, at = [], None
+    bars: list[Bar] = []
+    at: float | None = None
     for step in found.steps:
         value = None if step.value is None else 100 * step.value
         low, high = (None if g is None or at is None else at + 100 * g for g in (step.low, step.high))
