@@ -169,7 +169,7 @@ MEASURES = (
             f"delay_at_{limit}",
             f"delay at {limit}/h (s)",
             partial(delay_at, limit=limit),
-            f"no event is found at {limit} false alarms an hour",
+            f"no event is found at {limit} false alarm{'s' * (limit > 1)} an hour",
             unit="seconds",
         )
         for limit in LIMITS
@@ -202,6 +202,11 @@ def measures(benchmark: Benchmark, videos: Sequence[ScoredVideo], held_out: Thre
     """
     by_score = judged_scores(benchmark, videos, held_out)
     return {name: _figures(by_score[name]) if name in by_score else _absent(no_score(name)) for name in SCORES}
+
+
+def no_measures(reason: str) -> dict[str, Any]:
+    """The same without any figure, all for one reason."""
+    return {name: _absent(reason) for name in SCORES}
 
 
 def _figures(judged: Judged) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
 from mmvad.tables.frame import folds_of
+from mmvad.tables.interval_notes import cell_interval_note, seed_notes
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
-from mmvad.tables.notes import OURS_NAME, cell_interval_note, crop_note, figure_note, honesty_notes, row_notes
+from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results, RowRuns, Selection, cell
@@ -32,6 +33,7 @@ def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -
     notes = [
         *figure_note(metrics, published=any(not row.ours for row in rows)),
         *cell_interval_note(rows, resampler),
+        *seed_notes(rows, metrics),
         *mark_notes(rows),
         *score_notes(table, results, run_here, peers),
     ]

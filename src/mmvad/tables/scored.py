@@ -45,6 +45,11 @@ class Truths:
         return self._read[bank_hash]
 
 
+def found_wrong(error: UserError, truths: Truths) -> str:
+    """What a table says of scores that it could not read: where, what, and of a bank how to say where it lies."""
+    return f"{error.where}: {error.problem}" + (f" (`{truths.fix}`)" if error.fix == truths.fix else "")
+
+
 def require_banks(banks: Sequence[Path]) -> None:
     """Raises UserError for a folder that a user names as a bank and that is not there."""
     for folder in banks:
