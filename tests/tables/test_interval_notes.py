@@ -21,7 +21,6 @@ from mmvad.tables.scored import Truths
 from mmvad.tables.studies import tables_named
 from tests.tables.made_up import make_bank, make_run
 
-
 NOT_HERE = "is not here, so there is no ground truth"
 
 
