@@ -6,7 +6,7 @@ resamples, and its R figures come back; without weights it is the exact figure o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -207,6 +207,12 @@ def measures(benchmark: Benchmark, videos: Sequence[ScoredVideo], held_out: Thre
 def no_measures(reason: str) -> dict[str, Any]:
     """The same without any figure, all for one reason."""
     return {name: _absent(reason) for name in SCORES}
+
+
+def thresholds_in(report: Mapping[str, Any]) -> dict[str, float]:
+    """By score, the thresholds from held-out videos that a run's report knows."""
+    scores = report.get(USE, {})
+    return {name: own[HELD_OUT] for name, own in scores.items() if own.get(HELD_OUT) is not None}
 
 
 def _figures(judged: Judged) -> dict[str, Any]:

@@ -47,9 +47,11 @@ def print_transfer(report: dict[str, Any]) -> None:
     console = Terminal()
     console.print(frame_table(report))
     console.print(map_table(report))
+    console.print(use_table(report))
     target = benchmark_named(report["target"]["benchmark"])
     kept, keys = [key for key in report["classes"] if key != target.normal], target.class_keys[1:]
     lines = [*(f"-: {reason}" for reason in sorted(reasons(report))), *report["notes"]]
+    lines += annotator_lines(report)
     if report["open_vocabulary"]:
         lines.append(f"the network was given the class names of {target.title}")
     elif len(kept) < len(keys):

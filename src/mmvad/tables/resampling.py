@@ -12,14 +12,14 @@ import numpy as np
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
 from mmvad.metrics.bootstrap import RESAMPLES, Difference, interval, mean_interval, video_weights
+from mmvad.metrics.measures import thresholds_in
 from mmvad.metrics.resampled import RESAMPLED, Resampled
-from mmvad.runs import RunFolder
+from mmvad.runs import RunFolder, read_json
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import Cell
 from mmvad.tables.frame import repetition
 from mmvad.tables.results import Record, Results, scale
 from mmvad.tables.scored import Truths, found_wrong, scored_run
-from mmvad.tables.use import held_out_of
 
 Side = dict[tuple[str, int], tuple[float, Record]]
 """By fold and seed, a run of a row and its figure."""
@@ -113,7 +113,7 @@ class Resampler:
                 videos,
                 weights,
                 trapezoid=bool(record.get("quirks.trapezoid_ap")),
-                held_out=held_out_of(RunFolder(Path(record["path"]))),
+                held_out=thresholds_in(read_json(RunFolder(Path(record["path"])).report)),
             )
         return self._runs[record["identity"]]
 

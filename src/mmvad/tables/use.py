@@ -9,7 +9,7 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
-from mmvad.metrics.measures import HELD_OUT, MEASURES, REASONS, USE, measures, no_measures
+from mmvad.metrics.measures import MEASURES, REASONS, USE, measures, no_measures
 from mmvad.runs import RunFolder, read_json, write_json
 from mmvad.tables.scored import Truths, found_wrong, own_videos
 
@@ -31,12 +31,6 @@ def with_use(folder: RunFolder, report: dict[str, Any], recorded: str | None, tr
     own = report.get(USE, {})
     found = _without_threshold(report, _computed(folder, report, recorded, truths))
     return {**report, USE: {score: _merged(own.get(score, {}), found[score]) for score in found}}
-
-
-def held_out_of(folder: RunFolder) -> dict[str, float]:
-    """By score, the thresholds from held-out videos that a finished run's report knows."""
-    scores = read_json(folder.report).get(USE, {})
-    return {name: own[HELD_OUT] for name, own in scores.items() if own.get(HELD_OUT) is not None}
 
 
 def _computed(folder: RunFolder, report: Mapping[str, Any], recorded: str | None, truths: Truths) -> dict[str, Any]:
