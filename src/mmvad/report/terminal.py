@@ -115,7 +115,7 @@ def annotator_lines(report: dict[str, Any]) -> list[str]:
     lines = []
     for metric in ("ap", "auc"):
         own = several[metric]
-        each = ", ".join(f"{name} {percent(value)}" for name, value in own["by"].items())
+        each = ", ".join(f"{name} {_of_annotator(value)}" for name, value in own["by"].items())
         spread = f"mean {percent(own['mean'])}, range {percent(own['low'])} to {percent(own['high'])}"
         lines.append(
             f"{HEADINGS[metric]} by annotator: {each}; {spread}; over their mean truth {percent(own['mean_truth'])}"
@@ -126,6 +126,10 @@ def annotator_lines(report: dict[str, Any]) -> list[str]:
         *lines,
         f"annotators: {agreed['kind']}'s kappa over frames {kappa}, all agree in {percent(agreed['agree'])} %",
     ]
+
+
+def _of_annotator(value: float | None) -> str:
+    return "- (frames of one kind alone)" if value is None else percent(value)
 
 
 def measured(value: float | None, unit: str) -> str:
