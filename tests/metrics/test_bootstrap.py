@@ -111,3 +111,10 @@ def test_seeds_of_a_fold_share_its_test_set() -> None:
     assert thrice.deviation == pytest.approx(once.deviation, rel=0.05)
     uneven = mean_interval({("0", 0): np.zeros(4000), ("0", 1): np.zeros(4000), ("1", 0): np.ones(4000)})
     assert uneven.deviation == pytest.approx(np.sqrt(2 / 27), rel=0.05), "of three runs, one of which is 1"
+
+
+def test_one_video_has_no_interval() -> None:
+    """Every resample would be that video: an interval of no width."""
+    with pytest.raises(ValueError, match="one test video"):
+        video_weights(1, 10)
+    assert video_weights(1, 0).shape == (0, 1)

@@ -37,7 +37,7 @@ from mmvad.report.audit_material import View, figure_of
 from mmvad.runs import RunFolder, crop_scores, epoch_scores, write_scores
 from mmvad.system.disk import disk_errors, sole_writer
 from tests.runs import refusal
-from tests.tables.made_up import make_run, scored
+from tests.tables.made_up import make_bank, make_run, scored
 
 EPOCHS = 4
 
@@ -208,6 +208,13 @@ def test_files_of_an_audit_are_of_one_writing(
 def raise_disk_full(path: Path, content: object) -> None:
     with disk_errors(path):
         raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_one_test_video_gives_steps_without_intervals(tmp_path: Path) -> None:
+    make_bank(tmp_path / "bank", videos=1)
+    step = audited(make_run(tmp_path / "runs", tmp_path / "bank", ["modalities=va"]))
+    assert step[SMOOTHING]["gain"] is not None
+    assert (step[SMOOTHING]["low"], step["sum"]["low"]) == (None, None)
 
 
 def test_an_audit_can_be_written_elsewhere(results_bank: Path, tmp_path: Path) -> None:

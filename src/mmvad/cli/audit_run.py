@@ -35,7 +35,6 @@ def add_run_audit_parser(subparsers: Any) -> None:
 
 def run_run_audit(options: argparse.Namespace) -> int:
     """Audits, prints the table and names the files."""
-    from rich.markup import escape
     from rich.table import Table
 
     from mmvad.errors import UserError
@@ -46,10 +45,10 @@ def run_run_audit(options: argparse.Namespace) -> int:
         raise UserError("--resamples", f"{options.resamples} is negative", expected="0, or some hundred and more")
     found, title, files = write_audit(options.folder, options.bank, options.truth, options.resamples, options.out)
     console = Terminal()
-    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=escape(title), title_justify="left")
+    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=title, title_justify="left")
     for step in found.steps:
-        table.add_row(*map(escape, step_row(step)))
+        table.add_row(*step_row(step))
     console.print(table)
     for line in (summary(found), *(f"  {file}" for file in files)):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     return 0

@@ -58,7 +58,12 @@ class Spread(NamedTuple):
 
 
 def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
-    """How often each video is drawn in each resample, float64 [resamples, videos]; rows sum to `videos`."""
+    """How often each video is drawn in each resample, float64 [resamples, videos]; rows sum to `videos`.
+
+    Raises ValueError for a single video: every resample would be that video, and certain.
+    """
+    if resamples and videos < 2:
+        raise ValueError("one test video: there is nothing to resample")
     draw = np.random.default_rng([seed, videos])
     return draw.multinomial(videos, np.full(videos, 1 / videos), size=resamples).astype(np.float64)
 
@@ -150,7 +155,7 @@ def mean_interval(row: Mapping[Repetition, np.ndarray], seed: int = 0) -> Spread
 
 def _spread(resampled: np.ndarray) -> Spread:
     known = resampled[np.isfinite(resampled)]
-    if len(known) < len(resampled) / 2:
+    if len(known) < max(2, len(resampled) / 2):
         raise ValueError("too few test videos: most resamples lack abnormal or normal frames")
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Spread(float(low), float(high), float(known.std(ddof=1)))

@@ -24,6 +24,7 @@ from mmvad.report.audit_material import Material
 from mmvad.report.audit_steps import Audited, Step, audit_run
 from mmvad.runs import RunFolder, read_json, read_report, write_json
 from mmvad.system.disk import whole_set, write_whole
+from mmvad.system.markdown import as_text
 from mmvad.tables.frame import run_folders
 from mmvad.tables.scored import Truths, own_videos, require_banks, scores_in
 
@@ -92,12 +93,12 @@ def audit_lines(found: Audited, name: str) -> list[str]:
     """The table of the steps in Markdown, and its sum in words."""
     heading = HEADINGS[found.metric]
     lines = [
-        f"**What each habit is worth: {name}**",
+        f"**What each habit is worth: {as_text(name)}**",
         "",
         f"| step | {heading} | gain [95 %] | |",
         "|---|---:|---:|---|",
     ]
-    lines += [f"| {' | '.join(step_row(step))} |" for step in found.steps]
+    lines += [f"| {' | '.join(map(as_text, step_row(step)))} |" for step in found.steps]
     return [*lines, "", summary(found)]
 
 

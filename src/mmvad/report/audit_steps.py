@@ -75,9 +75,10 @@ def audit_run(material: Material, metric: Headline, resamples: int, truth: Truth
 
 
 def measured(chain: Sequence[Stage], metric: Headline, resamples: int) -> Audited:
-    """The steps from stage to stage, the first of which has a view."""
+    """The steps from stage to stage, the first of which has a view; without intervals for a single test video."""
     begun = chain[0].view
     assert begun is not None
+    resamples = resamples if len(begun.videos) > 1 else 0
     weights = video_weights(len(begun.videos), resamples)
     column = {video.name: i for i, video in enumerate(begun.videos)}
 

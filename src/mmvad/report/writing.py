@@ -157,11 +157,11 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
             print_table(table, console)
         for picture in section.pictures:
             if picture.missing and not asked:
-                console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False, markup=False)
+                console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False)
     for line in _summary(found):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     for file in (file for file in files if file.parent.name != "tables"):
-        console.print(f"  {file}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {file}", highlight=False, soft_wrap=True)
     console.print(
         f"  {files[0].parent / 'tables'}/  every table as Markdown, LaTeX and CSV", highlight=False, soft_wrap=True
     )

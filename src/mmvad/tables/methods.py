@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmvad.benchmarks.registry import own_benchmark
+from mmvad.metrics.measures import HOURS, allowed_alarms
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
@@ -36,6 +37,7 @@ def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -
         *seed_notes(rows, metrics),
         *mark_notes(rows),
         *score_notes(table, results, run_here, peers),
+        *_hours_note(table, results),
     ]
     notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
     runs = {peer.title: peer.runs for peer in peers}
@@ -45,6 +47,16 @@ def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -
     return FilledTable(
         table.key, table.title, table.benchmark, headings, metrics, tuple(rows), tuple(notes), study=False
     )
+
+
+def _hours_note(table: Comparison, results: Results) -> list[str]:
+    """How many false alarms the test sets allow, under a table that counts them by the hour."""
+    if not any(name.startswith("found_at_") for name in table.metrics):
+        return []
+    hours = Metric("combined", HOURS, "test hours")
+    records = [record for record in results.records if record["benchmark"] == table.benchmark]
+    found = [value for record in records if (value := results.figure(record, hours)[0]) is not None]
+    return [allowed_alarms(found)] if found else []
 
 
 def _method_rows(table: Comparison) -> list[FilledRow]:
