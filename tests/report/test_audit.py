@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -188,6 +188,46 @@ def test_a_ground_truth_without_some_videos(results_bank: Path, tmp_path: Path) 
     assert step[TRUTH]["value"] == pytest.approx(ap(smoothed(videos[4:], "next_7"), trapezoid=True))
     assert "without 4 videos" in step[TRUTH]["detail"]
     assert step["sum"]["low"] < step["sum"]["total"] < step["sum"]["high"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda name, frames: (f"no {name}", frames), "is of none of the 24 test videos"),
+        (lambda name, frames: (name, 0 * frames), "another ground truth (gt.npz): no positives"),
+    ],
+)
+def test_a_ground_truth_that_cannot_be_one(
+    change: Callable, message: str, results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = scored(results_bank, 2.0, 0)
+    folder = make_run(tmp_path, results_bank)
+    arrays = dict(change(v.name, np.ones(16 * v.snippets, dtype=np.int64)) for v in videos)
+    np.savez(tmp_path / "gt.npz", **arrays)
+    assert message in refusal(capsys, ["audit", str(folder.path), "--truth", str(tmp_path / "gt.npz")])
+    assert not any(folder.audit.glob("*"))
+
+
+def test_a_ground_truth_of_other_lengths_is_told(results_bank: Path, tmp_path: Path) -> None:
+    videos = scored(results_bank, 2.0, 0)
+    arrays = {v.name: np.arange(16 * v.snippets + 100 * (i == 3)) % 50 // 40 for i, v in enumerate(videos)}
+    np.savez(tmp_path / "gt.npz", **arrays)  # type: ignore[arg-type]
+    folder = make_run(tmp_path / "runs", results_bank)
+    assert audited(folder, "--truth", tmp_path / "gt.npz")[TRUTH]["detail"] == "gt.npz, of other lengths in 1 video"
+
+
+def test_the_history_of_epochs_may_be_damaged(
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Epochs are those that its rows name; a figure that is not finite is none."""
+    folder = audit_on(tmp_path, results_bank, SKILLS, VALIDATED)
+    folder.epochs.write_text("epoch,val/ap\n1,nan\n2,0.4\n3,0.3\n")
+    assert audited(folder)[HELD_OUT]["detail"] == "epoch 3"
+    for damage in (b"epoch,val/ap\n0,abc\n", b"\xff\xfe"):
+        folder.epochs.write_bytes(damage)
+        text = refusal(capsys, ["audit", str(folder.path)])
+        assert "epochs.csv: cannot be read" in text
+        assert "fix: remove it" in text
 
 
 def test_files_of_an_audit_are_of_one_writing(

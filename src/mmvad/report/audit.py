@@ -166,7 +166,15 @@ def _other_truth(
     if path is None:
         return None
     known = tuple(map(_truth_video, videos))
-    return path.name, frames_by_video(path, Truth(benchmark, known, frozenset(), "the run's test set", ""))
+    frames = frames_by_video(path, Truth(benchmark, known, frozenset(), "the run's test set", ""))
+    other = sum(_is_of_another_length(video, frames[video.name]) for video in videos if video.name in frames)
+    return path.name + (f", of other lengths in {other} video{'s' * (other > 1)}" if other else ""), frames
+
+
+def _is_of_another_length(video: ScoredVideo, frames: np.ndarray) -> bool:
+    """Whether frames and rows differ by more than two rows: features of one file may have a row more or less."""
+    own = int(video.frame_edges[-1])
+    return abs(len(frames) - own) > 2 * own / video.snippets
 
 
 def _truth_video(video: ScoredVideo) -> TruthVideo:

@@ -186,7 +186,7 @@ def _truth(view: View, truth: Truth | None) -> Stage:
     lacking = len(view.videos) - len(there)
     changed = tuple(replace(video, intervals=_intervals(frames[video.name])) for video in there)
     return Stage(
-        TRUTH, replace(view, videos=changed), f"{name}, without {lacking} videos that it lacks" if lacking else name
+        TRUTH, replace(view, videos=changed), f"{name}, without {lacking} video{'s' * (lacking > 1)} that it lacks" if lacking else name
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,7 +103,9 @@ class Material:
 
     def best_held_out(self, metric: str) -> int | None:
         """The epoch (from 0) that is best on held-out videos, the first of equals; None where none were held out."""
-        return first_best([row.get(f"val/{metric}") for row in self.history])
+        known = [row for row in self.history if math.isfinite(row.get(f"val/{metric}", math.nan))]
+        best = first_best([row[f"val/{metric}"] for row in known])
+        return None if best is None else int(known[best]["epoch"])
 
     def sibling(self, **changes: Any) -> RunFolder | None:
         """A finished run that differs from this one in these keys alone: `select`, and dotted ones of `quirks`."""
@@ -137,5 +140,10 @@ def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
 def _history(folder: RunFolder) -> list[dict[str, float]]:
     if not folder.epochs.is_file():
         return []
-    with open(folder.epochs, newline="", encoding="utf-8") as lines:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+    try:
+        with open(folder.epochs, newline="", encoding="utf-8") as lines:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        return [row for row in rows if "epoch" in row]
+    except (OSError, ValueError, TypeError) as error:
+        fix = "remove it: the epoch that held-out videos would choose is then not known"
+        raise UserError(folder.epochs, f"cannot be read: {error}", expected="a row an epoch", fix=fix) from None

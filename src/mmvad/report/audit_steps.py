@@ -5,12 +5,13 @@ All intervals are of the same draws of test videos, so gains and their sum are o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
+from mmvad.errors import UserError
 from mmvad.metrics.bootstrap import LEVEL, Headline, exactly_resampled, video_weights
 from mmvad.report.audit_chain import Stage, Truth, stages
 from mmvad.report.audit_material import Material, View, figure_of
@@ -94,11 +95,21 @@ def measured(chain: Sequence[Stage], metric: Headline, resamples: int) -> Audite
             aside = _gain(look(stage.aside[0]), look(stage.aside[1]))[:3] if stage.aside else (None, None, None)
             steps.append(_step(stage, None, *aside))
             continue
-        after = look(stage.view)
+        after = _looked(look, stage)
         gain, low, high, draws = _gain(at, after)
         steps.append(_step(stage, after.value, gain, low, high))
         at, gains = after, gains + draws
     return Audited(metric, tuple(steps), at.value - first.value, *_interval(gains))
+
+
+def _looked(look: Callable[[View], Looked], stage: Stage) -> Looked:
+    """Raises UserError, naming the step, where it leaves frames of one kind alone."""
+    assert stage.view is not None
+    try:
+        return look(stage.view)
+    except UserError as error:
+        where = f"{stage.name}{f' ({stage.detail})' if stage.detail else ''}"
+        raise UserError(where, error.problem, expected=error.expected, fix=error.fix) from None
 
 
 def _gain(before: Looked, after: Looked) -> tuple[float, float | None, float | None, np.ndarray]:
@@ -121,7 +132,7 @@ def _step(stage: Stage, value: float | None, gain: float | None, low: float | No
 def _interval(draws: np.ndarray) -> tuple[float, float] | tuple[None, None]:
     """None where most resamples have no figure: too few videos."""
     known = draws[np.isfinite(draws)]
-    if len(known) < max(1, len(draws) / 2):
+    if len(known) < max(2, len(draws) / 2):
         return None, None
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
