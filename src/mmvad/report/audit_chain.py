@@ -185,9 +185,8 @@ def _truth(view: View, truth: Truth | None) -> Stage:
     there = [video for video in view.videos if video.name in frames]
     lacking = len(view.videos) - len(there)
     changed = tuple(replace(video, intervals=_intervals(frames[video.name])) for video in there)
-    return Stage(
-        TRUTH, replace(view, videos=changed), f"{name}, without {lacking} video{'s' * (lacking > 1)} that it lacks" if lacking else name
-    )
+    without = f", without {lacking} video{'s' * (lacking > 1)} that it lacks" if lacking else ""
+    return Stage(TRUTH, replace(view, videos=changed), f"{name}{without}")
 
 
 def _intervals(frames: np.ndarray) -> tuple[tuple[int, int], ...]:
