@@ -14,6 +14,8 @@ from mmvad.metrics.measures import USE
 from mmvad.tables.fill import fill
 from mmvad.tables.filled import Cell, FilledRow
 from mmvad.tables.frame import collect
+from mmvad.tables.interval_notes import seed_notes
+from mmvad.tables.notes import together
 from mmvad.tables.power import corrected_note
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results
@@ -28,6 +30,19 @@ def notes(runs: Path, name: str, truths: Truths | None = None) -> list[str]:
     (table,) = tables_named([name], "planted")
     resampler = Resampler(truths or Truths(), 40, every_cell=True)
     return list(fill(table, Results(collect([runs]).frame), resampler).notes)
+
+
+def test_one_finding_in_many_places_is_one() -> None:
+    found = [f"bank {i}: is not here" for i in range(6)] + ["no colon", "0 by protocol: silent", "bank 1: is not here"]
+    banks = "bank 0, bank 1, bank 2, bank 3, and 2 more: is not here"
+    assert together(found) == [banks, "no colon", "0 by protocol: silent"]
+
+
+def test_folds_of_rows_with_other_numbers_of_seeds() -> None:
+    rows = [
+        FilledRow((name,), (), seeds=seeds, folds=("a", "b")) for name, seeds in (("x", (0, 0)), ("y", (0, 0, 1, 1)))
+    ]
+    assert seed_notes(rows, ()) == ["n counts runs: 2 folds, each with 1 to 2 seeds"]
 
 
 @pytest.mark.parametrize("name", ["VI", "use"])
@@ -51,7 +66,19 @@ def test_why_a_figure_has_no_interval_is_said_once(results_bank: Path, tmp_path:
     shutil.rmtree(bank)
     (said,) = [note for note in notes(tmp_path / "runs", "use") if note.startswith("without interval")]
     assert said == f"without interval: bank {bank}: {NOT_HERE} (`mmvad report --bank DIR`)"
-    assert not any(note.startswith("without") for note in notes(tmp_path / "runs", "use", Truths([results_bank])))
+    assert not any(NOT_HERE in note for note in notes(tmp_path / "runs", "use", Truths([results_bank])))
+
+
+def test_an_interval_without_width_is_none(results_bank: Path, tmp_path: Path) -> None:
+    """All of few events found are not certain to be found, though no resample has another one."""
+    make_run(tmp_path, results_bank, skill=40.0)
+    (table,) = tables_named(["use"], "planted")
+    filled = fill(table, Results(collect([tmp_path]).frame), Resampler(Truths(), 40, every_cell=True))
+    (found,) = [row.cells[0] for row in filled.rows if row.lead[0] == "ours"]
+    assert (found.mean, found.low) == (100.0, None)
+    (said,) = [note for note in filled.notes if note.startswith("without interval")]
+    assert "found at 1/h" in said
+    assert said.endswith(": every resample has the same figure")
 
 
 def test_a_mean_over_fewer_runs_than_its_row_has_is_said(results_bank: Path, tmp_path: Path) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from mmvad.metrics.bootstrap import LEVEL
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import FilledRow
-from mmvad.tables.notes import first_few
+from mmvad.tables.notes import first_few, together
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Selection
 
@@ -21,9 +21,7 @@ def seed_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric], selection: 
     Args:
         selection: of a table with differences, which are over what both rows have.
     """
-    folds, of = {fold for row in rows for fold in row.folds}, {seed for row in rows for seed in row.seeds}
-    notes = [f"n counts runs: {len(folds)} folds, each with {len(of)} seed{'s' * (len(of) > 1)}"] if folds else []
-    notes += _fewer_figures(rows, metrics)
+    notes = [*_fold_note(rows), *_fewer_figures(rows, metrics)]
     seeds = len(selection.base.runs) if selection and selection.base else 0
     shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
     fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
@@ -36,15 +34,29 @@ def seed_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric], selection: 
     ]
 
 
+def _fold_note(rows: Sequence[FilledRow]) -> list[str]:
+    folds = {len(row.folds) for row in rows if row.folds}
+    if not folds:
+        return []
+    each = [len(row.seeds) / len(row.folds) for row in rows if row.folds]
+    return [f"n counts runs: {_from_to(folds)} folds, each with {_from_to(each)} seed{'s' * (max(each) > 1)}"]
+
+
+def _from_to(counts: Iterable[float]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{high:g}" if low == high else f"{low:g} to {high:g}"
+
+
 def _fewer_figures(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
     """A run may have no delay, since it found no event: the mean is over the others."""
-    found = [
-        f"{metric.heading} of {row.lead[0]} ({cell.n} of {len(row.seeds)})"
-        for row in rows
-        for cell, metric in zip(row.cells, metrics)
-        if 0 < cell.n < len(row.seeds)
-    ]
-    return [f"over fewer runs than n, since the others have no such figure: {', '.join(found)}"] if found else []
+    found: dict[tuple[str, ...], list[str]] = {}
+    for row in rows:
+        counts = {m.heading: cell.n for cell, m in zip(row.cells, metrics) if 0 < cell.n < len(row.seeds)}
+        for n in dict.fromkeys(counts.values()):
+            lacking = tuple(heading for heading, count in counts.items() if count == n)
+            found.setdefault(lacking, []).append(f"{row.lead[0]} ({n} of {len(row.seeds)})")
+    told = [f"{', '.join(headings)} of {', '.join(of)}" for headings, of in found.items()]
+    return [f"over fewer runs than n, since the others have no such figure: {'; '.join(told)}"] if told else []
 
 
 def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
@@ -74,7 +86,7 @@ def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selectio
 def cell_interval_note(rows: Sequence[FilledRow], resampler: Resampler) -> list[str]:
     """What the brackets behind figures are, and why some figures have none."""
     within = [row for row in rows if any(cell.low is not None for cell in row.cells)]
-    without = [cell.unbounded for row in rows for cell in row.cells if cell.unbounded]
+    without = together([cell.unbounded for row in rows for cell in row.cells if cell.unbounded])
     notes = []
     if within:
         notes.append(

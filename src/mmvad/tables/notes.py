@@ -26,7 +26,7 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     notes = [f"failed: {_short(row)} (seed {seed}): {reason}" for row in rows for seed, reason in row.failed]
     notes += [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
     reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
-    notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
+    notes += [f"-: {reason}" for reason in together(reasons) if reason != "not published"]
     if any(row.absent == "no audio" for row in rows):
         notes.append("no audio: the videos of this benchmark are silent, so rows that use sound are not run")
     if any(row.difference and row.difference.seeds_only for row in rows):
@@ -191,6 +191,15 @@ def first_few(found: Sequence[str], most: int = 4) -> str:
     different = list(dict.fromkeys(found))
     more = [f"and {len(different) - most} more"] if len(different) > most else []
     return "; ".join([*different[:most], *more])
+
+
+def together(found: Sequence[str]) -> list[str]:
+    """Findings `where: what` with the places of one finding before it."""
+    places: dict[str, list[str]] = {}
+    for finding in dict.fromkeys(found):
+        where, colon, what = finding.partition(": ")
+        places.setdefault(what if colon else where, []).extend([where] if colon else [])
+    return [f"{first_few(where).replace('; ', ', ')}: {what}" if where else what for what, where in places.items()]
 
 
 def sentences(notes: Sequence[str]) -> str:

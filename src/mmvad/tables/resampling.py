@@ -21,6 +21,7 @@ from mmvad.tables.frame import repetition
 from mmvad.tables.results import Record, Results, scale
 from mmvad.tables.scored import Truths, found_wrong, scored_run
 
+ALL_ALIKE = "every resample has the same figure"
 Side = dict[tuple[str, int], tuple[float, Record]]
 """By fold and seed, a run of a row and its figure."""
 _KEPT = 8
@@ -50,11 +51,13 @@ class Resampler:
         if not _have_scores(side):
             return replace(cell, unbounded=NO_SCORES)
         try:
-            low, high, _ = mean_interval(self._of_all(side, metric))
+            low, high, deviation = mean_interval(self._of_all(side, metric))
         except UserError as error:
             return replace(cell, unbounded=found_wrong(error, self.truths))
         except ValueError as error:
             return replace(cell, unbounded=f"{metric.heading}: {error}")
+        if not deviation:  # 100 % of few events is not certain, yet resamples know no other event
+            return replace(cell, unbounded=f"{metric.heading}: {ALL_ALIKE}")
         return replace(cell, low=scale(metric) * low, high=scale(metric) * high)
 
     def difference(

@@ -44,9 +44,9 @@ def _computed(folder: RunFolder, report: Mapping[str, Any], recorded: str | None
         videos = own_videos(folder, report["bank_hash"], recorded, truths)
         found = measures(known_benchmark(report["config"]["benchmark"]), videos)
     except UserError as error:
-        return no_measures(f"{_OLDER}, and {found_wrong(error, truths)}")
+        return no_measures(f"{found_wrong(error, truths)}, and {_OLDER}")
     except ValueError as error:
-        return no_measures(f"{_OLDER}, and its scores are not as a run leaves them ({error})")
+        return no_measures(f"{folder.scores}: not as a run leaves it ({error}), and {_OLDER}")
     with suppress(UserError):  # the folder may be one that cannot be written to
         write_json(folder.measures, {_DIGEST: _digest(folder), USE: found})
     return found
