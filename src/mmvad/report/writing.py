@@ -168,14 +168,16 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
 
 
 def _shown(tables: Sequence[FilledTable], asked: bool) -> list[FilledTable]:
-    """The tables to print: those asked for by name, else those with something to compare.
+    """The tables to print: those asked for by name that have figures, else those with something to compare.
+
+    Where none that was asked for has any, all are printed: they say which command makes their rows.
 
     Every study shares the base row, so a lone base run would print them all: without a second row anywhere it is the
     first table. All of them are written.
     """
     filled = [table for table in tables if table.filled]
     compared = [table for table in filled if table.filled > 1 or table.key == TRANSFER]
-    return filled if asked else compared or filled[:1]
+    return filled or list(tables) if asked else compared or filled[:1]
 
 
 def _no_runs(benchmark: str, there: Sequence[str]) -> UserError:
