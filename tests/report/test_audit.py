@@ -111,6 +111,16 @@ def test_every_step_is_on_top_of_those_before_it(results_bank: Path, tmp_path: P
     assert step[TRUTH]["missing"].startswith("none was given")
 
 
+def test_a_damaged_run_beside_it_costs_its_step_alone(results_bank: Path, tmp_path: Path) -> None:
+    folder = audit_on(tmp_path, results_bank, SKILLS, VALIDATED)
+    beside = reloading(tmp_path, results_bank)
+    beside.scores.write_bytes(b"no archive")
+    step = audited(folder)
+    wanted = f"of {beside.path.name}: scores.npz cannot be read: it is no archive of arrays"
+    assert (step[RELOAD]["value"], step[RELOAD]["missing"]) == (None, wanted)
+    assert step[SMOOTHING]["value"] is not None
+
+
 def test_crops_of_another_epoch_stand_aside_and_not_in_the_sum(results_bank: Path, tmp_path: Path) -> None:
     """Other crops are kept of the reported epoch alone, here the last; the chain is at the best one by then."""
     folder = audit_on(tmp_path, results_bank, SKILLS, VALIDATED)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -158,10 +159,13 @@ def _reloaded(material: Material, metric: Headline) -> tuple[Stage, RunFolder | 
 
 
 def _of_run(name: str, material: Material, run: RunFolder | None, missing: str) -> tuple[Stage, RunFolder | None]:
-    """A step to what a run reports."""
+    """A step to what a run reports; one beside it whose scores are damaged costs its step alone."""
     if run is None:
         return Stage(name, missing=missing), None
-    return Stage(name, View(tuple(material.own(run))), run.path.name), run
+    try:
+        return Stage(name, View(tuple(material.own(run))), run.path.name), run
+    except UserError as error:
+        return Stage(name, missing=f"of {run.path.name}: {Path(str(error.where)).name} {error.problem}"), None
 
 
 def _crops(material: Material, at: At, as_looked_at: Callable[[View], View]) -> Stage:

@@ -92,7 +92,7 @@ def _section(
         for table in wanted:
             filled.append(fill(table, runs, resampler))
             advance(1)
-        crossed = transfer_table(runs, benchmark) if transfers else None
+        crossed = transfer_table(runs, benchmark, intervals=resampler.every_cell) if transfers else None
         filled += [crossed] if crossed else []
         pictures = _pictures(benchmark, runs, resampler, out / "figures", videos, overrides)
         advance(len(PICTURES))

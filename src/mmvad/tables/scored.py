@@ -86,7 +86,9 @@ def scores_in(path: Path, truth: Sequence[BankVideo], fix: str) -> list[ScoredVi
         with np.load(path, allow_pickle=False) as arrays:
             videos = [_joined(video, arrays, path, fix) for video in sorted(truth, key=lambda v: v.name)]
     except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise UserError(path, f"cannot be read: {error}", fix=fix) from error
+        # what is no archive at all numpy takes for pickles, and offers to load them unsafely
+        problem = "it is no archive of arrays" if "allow_pickle" in str(error) else error
+        raise UserError(path, f"cannot be read: {problem}", fix=fix) from error
     try:
         check_outputs(videos)
     except UserError as error:
