@@ -12,6 +12,7 @@ from mmvad.benchmarks.timeline import frame_truth
 from mmvad.cli.main import main
 from mmvad.metrics.annotators import annotator_figures, cohen_kappa, fleiss_kappa
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.report.terminal import annotator_lines
 from tests.metrics.scored import BENCHMARK, plain, random_videos
 from tests.own import change, write_own
 from tests.runs import refusal
@@ -58,6 +59,19 @@ def test_equal_annotators_give_the_single_figure() -> None:
         assert {name: found[metric][name] for name in wanted} == wanted
     assert found["agreement"] == {"kappa": pytest.approx(1.0), "kind": "Cohen", "agree": 1.0}
     assert annotator_figures(random_videos(4)) is None
+
+
+def test_one_who_marked_nothing_is_there_and_told() -> None:
+    """Has no figure of its own, counts in the mean truth and in the agreement."""
+    videos = [replace(v, annotators=(("silent", ()),)) for v in random_videos(4)]
+    found = annotator_figures(videos)
+    assert found is not None
+    single = evaluate(BENCHMARK, videos)["scores"]["combined"]
+    assert found["ap"]["by"] == {"events": pytest.approx(single["ap"]), "silent": None}
+    assert found["ap"]["mean"] == pytest.approx(single["ap"])
+    assert found["ap"]["mean_truth"] < single["ap"]
+    assert found["agreement"]["kappa"] == pytest.approx(0.0)
+    assert "silent - (frames of one kind alone)" in annotator_lines({"annotators": found})[0]
 
 
 def test_kappas() -> None:

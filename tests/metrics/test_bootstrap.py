@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mmvad.metrics import bootstrap
-from mmvad.metrics.bootstrap import interval, resampled_metric, video_weights
+from mmvad.metrics.bootstrap import interval, mean_interval, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
 from mmvad.tables.definitions import FRAME
@@ -98,3 +98,23 @@ def test_folds_are_drawn_apart(results_bank: Path, tmp_path: Path) -> None:
 def test_too_few_videos_is_an_error() -> None:
     with pytest.raises(ValueError, match="too few test videos"):
         interval({0: np.full(10, np.nan)}, {0: np.zeros(10)})
+
+
+def test_seeds_of_a_fold_share_its_test_set() -> None:
+    """What folds differ by is not averaged away by more seeds: they are drawn before their seeds."""
+    of_fold = np.random.default_rng(0).normal(size=5)
+    once, thrice = (
+        mean_interval({(str(fold), seed): np.full(4000, of_fold[fold]) for fold in range(5) for seed in range(seeds)})
+        for seeds in (1, 3)
+    )
+    assert once.deviation == pytest.approx(of_fold.std() / np.sqrt(5), rel=0.05)
+    assert thrice.deviation == pytest.approx(once.deviation, rel=0.05)
+    uneven = mean_interval({("0", 0): np.zeros(4000), ("0", 1): np.zeros(4000), ("1", 0): np.ones(4000)})
+    assert uneven.deviation == pytest.approx(np.sqrt(2 / 27), rel=0.05), "of three runs, one of which is 1"
+
+
+def test_one_video_has_no_interval() -> None:
+    """Every resample would be that video: an interval of no width."""
+    with pytest.raises(ValueError, match="one test video"):
+        video_weights(1, 10)
+    assert video_weights(1, 0).shape == (0, 1)

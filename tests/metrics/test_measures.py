@@ -16,7 +16,7 @@ from mmvad.metrics.bootstrap import video_weights
 from mmvad.metrics.calibration import BINS
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.judged import judged_scores
-from mmvad.metrics.measures import MEASURES, measures
+from mmvad.metrics.measures import MEASURES, allowed_alarms, measures
 from mmvad.metrics.video_level import bag_size
 from tests.metrics.field import field_benchmark, field_videos
 from tests.metrics.scored import BENCHMARK, plain, random_videos
@@ -151,3 +151,18 @@ def test_resamples_of_a_real_test_set_lie_around_its_figures(field_data: Path) -
         resampled = measure.of(judged, weights)
         low, high = np.quantile(resampled, (0.0, 1.0))
         assert low - 0.02 <= (measure.value(judged) or 0) <= high + 0.02, measure.name
+
+
+def test_what_is_missing_for_want_of_an_event_says_so() -> None:
+    videos = [replace(v, events=(), intervals=()) for v in random_videos(0)]
+    reasons = figures(videos)["reasons"]
+    for name in ("found_at_1", "delay_at_10", "event_f1_held_out", "event_ap", "latency_ap"):
+        assert reasons[name] == "no event in the test set"  # type: ignore[index]
+
+
+def test_short_test_sets_allow_no_false_alarm_an_hour() -> None:
+    videos = random_videos(0)
+    seconds = sum(v.frame_edges[-1] / (v.fps or BENCHMARK.frames_per_second) for v in videos)
+    assert figures(videos)["test_hours"] == pytest.approx(seconds / 3600)
+    assert allowed_alarms([0.4]) == "0.40 hours of test videos: false alarms allowed at 1/h 0, at 10/h 4"
+    assert allowed_alarms([2.0, 0.1]).startswith("0.10 to 2.00 hours of test videos: false alarms allowed at 1/h 0")

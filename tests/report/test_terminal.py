@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from mmvad.bank.bank import open_bank
+from mmvad.cli.main import main
 from mmvad.report.terminal import print_report
 from mmvad.runs import RunFolder, read_report
 from tests.tables.made_up import make_run
@@ -44,3 +47,17 @@ def test_what_chance_would_have_is_said(results_bank: Path, tmp_path: Path, caps
 def next_run(folder: Path) -> RunFolder:
     (path,) = (file.parent for file in folder.glob("*/report.json"))
     return RunFolder(path)
+
+
+def test_names_of_methods_stand_as_they_are(bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They may look like markup of the terminal, of Markdown, or like mathematics to what draws."""
+    draw, name = np.random.default_rng(0), r"[/red] $\bad{$ |*<b>"
+    scores = {video.name: draw.random(video.snippets) for video in open_bank(bank).test.videos}
+    np.savez(tmp_path / "scores.npz", **scores)  # type: ignore[arg-type]
+    out = tmp_path / "runs" / "theirs"
+    words = ["evaluate", str(tmp_path / "scores.npz"), "--bank", str(bank), "--out", str(out), "--name", name]
+    assert main(words) == 0
+    assert f"{name} (scores from elsewhere)" in capsys.readouterr().out
+    assert main(["report", str(out), "--out", str(tmp_path / "report"), "--tables", "use", "--resamples", "0"]) == 0
+    assert name in capsys.readouterr().out
+    assert r"| [/red] $\\bad{$ \|\*\<b> ¶ |" in (tmp_path / "report" / "tables.md").read_text()

@@ -50,6 +50,18 @@ def test_the_terminal_shows_what_has_rows(results: Path, tmp_path: Path, capsys:
     assert str(tmp_path / "report.html") in text
 
 
+def test_a_table_that_was_asked_for_is_shown_without_rows_too(
+    results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It says what makes its rows: nothing stood there, as if the run had not been read."""
+    run = make_run(tmp_path / "runs", results_bank, ["modalities=v"])
+    words = ["report", str(run.path), "--out", str(tmp_path / "out"), "--tables", "use", "--resamples", "0"]
+    assert main(words) == 0
+    text = capsys.readouterr().out
+    assert "Methods in use" in text
+    assert "missing: ours (V+A+T); run `mmvad sweep run compare --benchmark planted`" in " ".join(text.split())
+
+
 def test_a_report_is_of_the_runs_that_set_names(
     results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

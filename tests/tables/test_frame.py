@@ -116,3 +116,16 @@ def test_no_run_says_what_to_run(tmp_path: Path) -> None:
         collect([tmp_path])
     with pytest.raises(UserError, match="no such results folder"):
         collect([tmp_path / "nowhere"])
+
+
+def test_a_run_of_an_unknown_benchmark_is_broken_alone(results_bank: Path, tmp_path: Path) -> None:
+    make_run(tmp_path, results_bank)
+    other = make_run(tmp_path, results_bank, seed=1)
+    report = json.loads(other.report.read_text())
+    report["config"]["benchmark"] = "nope"
+    other.report.write_text(json.dumps(report))
+    found = collect([tmp_path])
+    assert found.runs == 1
+    ((path, why),) = found.broken
+    assert path == other.path
+    assert "unknown benchmark 'nope'" in why

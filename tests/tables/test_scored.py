@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,3 +52,29 @@ def test_scores_come_with_their_videos_timing(results_bank: Path, tmp_path: Path
     found = scored_videos(tmp_path, truth)
     assert {video.fps for video in found} == {50.0}
     assert all((np.diff(video.frame_edges) == 8).all() for video in found)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda scores: np.where(np.arange(len(scores)) == 1, np.nan, scores), "1 of .* values are NaN"),
+        (lambda scores: scores[:, None], "coarse has shape"),
+        (lambda scores: scores.astype(str), "coarse is of type <U"),
+        (lambda scores: None, "video001 has no coarse"),
+        (lambda scores: scores[:-1], "scores of video001"),
+    ],
+)
+def test_scores_that_would_give_wrong_figures_are_refused(
+    results_bank: Path, tmp_path: Path, damage: Callable, message: str
+) -> None:
+    """They are looked at as a run's own test looks at them: a single NaN made every interval [0, 0]."""
+    path = RunFolder(tmp_path).scores
+    write_scores(path, scored(results_bank, 2.0, 0))
+    with np.load(path) as file:
+        arrays = dict(file)
+    arrays["video001/coarse"] = damage(arrays["video001/coarse"])
+    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})  # type: ignore[arg-type]
+    with pytest.raises(UserError, match=message) as refused:
+        scored_videos(tmp_path, _test_videos(results_bank))
+    assert str(refused.value).startswith(str(path))
+    assert "then `mmvad train" in str(refused.value)

@@ -77,6 +77,12 @@ def test_runs_with_other_text_weights_are_another_row(runs: Path) -> None:
     assert any("model.text.weights=" in row.lead[0] for row in ours)
 
 
+def test_intervals_that_were_asked_for_are_said_to_be_missing(runs: Path) -> None:
+    found = transfer_table(Results(collect([runs]).frame), "planted", intervals=True)
+    assert found is not None
+    assert any(note.startswith("without interval: a test on another bank") for note in found.notes)
+
+
 def test_its_own_bank_is_no_target(runs: Path) -> None:
     before = table(runs)
     for report in runs.glob("*/report.json"):

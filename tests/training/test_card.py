@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
 
 from mmvad.cli.main import main
 from mmvad.config.load import load_config
-from mmvad.runs import RunFolder
+from mmvad.runs import RunFolder, run_config
+from mmvad.tables.scored import scored_videos
+from mmvad.training.card import _worst_lines, headline_lines
+from mmvad.training.prepare import prepare
 from tests.runs import report
 
 
@@ -34,3 +38,20 @@ def test_its_command_is_the_run(finished: RunFolder) -> None:
         [words[2].removeprefix("--config=")]
     ).model_dump(exclude={"runtime"})
     assert main([*words[1:3], f"--runtime.results={finished.path.parent}"]) == 0  # done before: the same identity
+
+
+def test_too_few_videos_leave_the_card_without_interval(finished: RunFolder) -> None:
+    """Where most resamples have no figure there is none: it stood there as [nan, nan]."""
+    prepared = prepare(run_config(finished))
+    videos = scored_videos(finished.path, prepared.bank.test.videos)
+    abnormal = next(video for video in videos if video.intervals)
+    line, *_ = headline_lines(prepared, report(finished), [abnormal])
+    assert "without interval: one test video" in line
+    assert "[" not in line
+
+
+def test_names_on_the_card_stand_as_they_are(finished: RunFolder) -> None:
+    prepared = prepare(run_config(finished))
+    videos = scored_videos(finished.path, prepared.bank.test.videos)
+    lines = list(_worst_lines([(replace(videos[0], name="a|b *c* <i>"), "AUC inside 1.0")], {}))
+    assert lines[0].startswith(r"- a\|b \*c\* \<i> (")

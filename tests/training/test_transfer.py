@@ -14,6 +14,7 @@ from mmvad.benchmarks.registry import benchmark, remember
 from mmvad.cli.main import main
 from mmvad.errors import UserError
 from mmvad.metrics.frame import average_precision, rank, snippet_positives
+from mmvad.metrics.measures import USE
 from mmvad.releases.importing import import_release
 from mmvad.runs import RunFolder
 from mmvad.training.train import train
@@ -43,7 +44,7 @@ def test_its_own_bank_gives_its_own_report(run: RunFolder, bank: Path) -> None:
     before = files_of(run)
     found = transfer(run.path, bank)
     own = report(run)
-    for key in ("scores", "map", "videos", "snippets", "frames", "abnormal_frames", "abnormal_videos"):
+    for key in ("scores", "map", USE, "videos", "snippets", "frames", "abnormal_frames", "abnormal_videos"):
         assert json.dumps(found.report[key]) == json.dumps(own[key]), "byte for byte"
     after = files_of(run)
     assert {*after} - {*before} == {f"tests/planted-{open_bank(bank).content_hash[:12]}.json"}
@@ -57,6 +58,7 @@ def test_another_benchmark_has_frame_metrics_of_all_its_videos(
     assert main(["test", str(run.path), "--bank", str(other)]) == 0
     said = capsys.readouterr().out
     assert "of planted on xd_violence: frames (percent)" in said
+    assert "found at 10/h" in said
     file = run.path / "tests" / f"xd_violence-{open_bank(other).content_hash[:12]}.json"
     found = json.loads(file.read_text())
     assert found["videos"] == 14
@@ -79,6 +81,28 @@ def test_a_map_decides_what_the_map_is_over(run: RunFolder, other: Path, tmp_pat
     assert found["map"]["clean"]["classes"]["G"] == alike["map"]["clean"]["classes"]["G"]
 
 
+def test_measures_of_classes_are_over_those_that_are_mapped(run: RunFolder, other: Path, tmp_path: Path) -> None:
+    (tmp_path / "map.yaml").write_text("B1: fighting\nG: explosion\n")
+    both = transfer(run.path, other, classes=tmp_path / "map.yaml").report[USE]["fine"]
+    alone = []
+    for line in ("B1: fighting\n", "G: explosion\n"):
+        (tmp_path / "map.yaml").write_text(line)
+        alone.append(transfer(run.path, other, classes=tmp_path / "map.yaml").report[USE]["fine"]["class_event_ap"])
+    assert both["class_event_ap"] == pytest.approx(np.mean(alone))
+    assert both["event_ap"] is not None
+
+
+def test_its_threshold_goes_with_it(run: RunFolder, other: Path, tmp_path: Path) -> None:
+    """That of the run's own held-out videos: the other bank's videos choose none."""
+    copy = RunFolder(Path(shutil.copytree(run.path, tmp_path / "run")))
+    own = report(copy)
+    own[USE]["combined"]["held_out_threshold"] = 0.5
+    copy.report.write_text(json.dumps(own))
+    found = transfer(copy.path, other).report[USE]
+    assert found["combined"]["event_f1_held_out"] == found["combined"]["event_f1"]
+    assert found["coarse"]["event_f1_held_out"] is None
+
+
 def test_class_names_can_be_given_to_a_network_that_reads_them(run: RunFolder, other: Path, bank: Path) -> None:
     found = transfer(run.path, other, open_vocabulary=True)
     assert found.path.name.endswith("-open.json")
@@ -97,7 +121,10 @@ def test_no_class_in_common_has_a_reason(run: RunFolder, tmp_path: Path) -> None
     found = transfer(run.path, pets).report
     assert found["scores"]["combined"]["ap"] is not None
     assert found["map"]["published"]["mean"] is None
-    assert "no abnormal class of the run stands for one" in found["map"]["published"]["reasons"]["mean"]
+    why = "no abnormal class of the run stands for one"
+    assert why in found["map"]["published"]["reasons"]["mean"]
+    assert found[USE]["fine"]["class_event_ap"] is None
+    assert why in found[USE]["fine"]["reasons"]["class_event_ap"]
 
 
 def test_what_is_refused(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark
-from mmvad.metrics.detection import IOU_THRESHOLDS, DetectionVideo, detection_map
+from mmvad.metrics.bootstrap import RESAMPLES, video_weights
+from mmvad.metrics.detection import IOU_THRESHOLDS, MAP_SCORES, DetectionVideo, detection_map
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.measures import measures
+from mmvad.metrics.resampled import MAP_NAMES, RESAMPLED, Resampled
 from tests.plain.metrics import published_map
 from tools.bench.made import scored_videos
 from tools.bench.timing import Row, compare, cost
@@ -16,7 +21,7 @@ VIDEOS = 800
 
 
 def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
-    """All figures of a test set; and the mAP alone on a tenth of it, where the plain form can be waited for."""
+    """All figures of a test set; the mAP alone on a tenth of it, where the plain form can be waited for; intervals."""
     spec = benchmark("xd_violence")
     videos = scored_videos(spec, 40 if quick else VIDEOS)
     row = compare("metrics", f"all figures, {len(videos)} videos", lambda: evaluate(spec, videos), None, repeats)
@@ -35,6 +40,21 @@ def metric_rows(quick: bool, repeats: int) -> Iterator[Row]:
     )
     row.wanted = 100.0
     yield row
+    resamples = 20 if quick else RESAMPLES
+    name = f"measures of use and {resamples} resamples of every figure, {len(videos)} videos"
+    row = compare("metrics", name, lambda: _in_use(spec, videos, resamples), None, 1, warm=False)
+    row.amount, row.unit, row.limit = len(videos), "videos", 20.0
+    yield row
+
+
+def _in_use(spec: Benchmark, videos: list[ScoredVideo], resamples: int) -> None:
+    """Every measure of every score, then the resamples of each that is one, of mAP too."""
+    measures(spec, videos)
+    drawn = Resampled(spec, videos, video_weights(len(videos), resamples))
+    for score, name in product(("combined", "coarse", "fine"), sorted(RESAMPLED - {*MAP_NAMES})):
+        drawn.of(score, name)
+    for score, name in product(MAP_SCORES.values(), MAP_NAMES):
+        drawn.of(score, name)
 
 
 def _written_out(videos: list[ScoredVideo]) -> tuple[list, list[bool], list]:

@@ -25,6 +25,9 @@ def add_run_audit_parser(subparsers: Any) -> None:
         "--bank", type=Path, action="append", default=[], metavar="DIR", help="where the bank lies now; may be repeated"
     )
     parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the files go (default: audit/ in the run's folder)"
+    )
+    parser.add_argument(
         "--resamples", type=int, default=1000, metavar="N", help="of the bootstrap (default: %(default)s)"
     )
     parser.set_defaults(run=run_run_audit)
@@ -40,12 +43,12 @@ def run_run_audit(options: argparse.Namespace) -> int:
 
     if options.resamples < 0:
         raise UserError("--resamples", f"{options.resamples} is negative", expected="0, or some hundred and more")
-    found, picture, text = write_audit(options.folder, options.bank, options.truth, options.resamples)
+    found, title, files = write_audit(options.folder, options.bank, options.truth, options.resamples, options.out)
     console = Terminal()
-    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=picture.title, title_justify="left")
+    table = Table("step", found.metric.upper(), "gain [95 %]", "", title=title, title_justify="left")
     for step in found.steps:
         table.add_row(*step_row(step))
     console.print(table)
-    for line in (summary(found), *(f"  {file}" for file in (text, *picture.files))):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in (summary(found), *(f"  {file}" for file in files)):
+        console.print(line, highlight=False, soft_wrap=True)
     return 0

@@ -104,7 +104,7 @@ def run_test(options: argparse.Namespace) -> int:
         raise UserError(f"--{said[0].replace('_', '-')}", "says nothing without --bank", expected="--bank OTHER")
     run_config(RunFolder(options.folder), options.overrides)  # likewise
 
-    from mmvad.report.terminal import annotator_lines, frame_table, map_table, use_table
+    from mmvad.report.terminal import annotator_lines, frame_table, hours_line, map_table, use_table
     from mmvad.system.log import LOG
     from mmvad.system.terminal import Terminal
     from mmvad.training.retest import retest
@@ -114,7 +114,7 @@ def run_test(options: argparse.Namespace) -> int:
     console.print(frame_table(found.report))
     console.print(map_table(found.report))
     console.print(use_table(found.report))
-    for line in annotator_lines(found.report):
+    for line in (*hours_line(found.report), *annotator_lines(found.report)):
         console.print(f"  {line}", highlight=False)
     differing = f"differs from the report in {', '.join(found.differing)}" if found.differing else "equal to the report"
     LOG.info(f"{found.checkpoint}: {differing}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES, frame_truth
-from mmvad.errors import UserError
+from mmvad.errors import UserError, nearest_name
 from mmvad.evaluation.arrays import Arrays, cut, end_to_end, known_name, read_arrays
 from mmvad.evaluation.known_truths import KNOWN, KnownTruth, recognised
 from mmvad.evaluation.truth import Truth, TruthVideo
@@ -140,9 +140,14 @@ def audit(path: Path, truth: Truth) -> Audit:
 def frames_by_video(path: Path, truth: Truth) -> dict[str, np.ndarray]:
     """The frames of the test videos that a file or folder has an array for, bool [frames] by name.
 
-    Raises UserError as `audit` does.
+    Raises UserError as `audit` does, and for an array of other videos.
     """
     found = audit(path, truth)
+    if not found.videos:
+        other = found.unknown[0]
+        problem = f"is of none of the {len(truth.videos)} test videos: it has {other}"
+        expected, nearest = f"names such as {truth.videos[0].name}", nearest_name(other, truth.by_name)
+        raise UserError(path, problem, expected=expected, nearest=nearest)
     return {video.name: _as_in_array(truth.by_name[video.name], video) for video in found.videos}
 
 

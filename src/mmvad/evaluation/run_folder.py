@@ -28,6 +28,7 @@ from mmvad.evaluation.foreign_scores import ForeignScores
 from mmvad.evaluation.matching import Matched
 from mmvad.evaluation.truth import Truth
 from mmvad.figures.run_figures import draw_figures
+from mmvad.metrics.checks import check_outputs
 from mmvad.metrics.evaluate import ScoredVideo, evaluate
 from mmvad.metrics.in_use import in_use
 from mmvad.runs import RunFolder, read_json, write_json, write_scores
@@ -122,9 +123,13 @@ def foreign_videos(folder: RunFolder) -> list[ScoredVideo]:
     record = read_json(folder.truth, ("per", "videos"))
     try:
         with np.load(folder.scores, allow_pickle=False) as arrays:
-            return [_scored(video, arrays, record["per"]) for video in record["videos"]]
+            videos = [_scored(video, arrays, record["per"]) for video in record["videos"]]
+        check_outputs(videos)
+    except UserError as error:
+        raise UserError(folder.scores, f"{error.where} {error.problem}", expected=error.expected, fix=_AGAIN) from None
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile) as error:
         raise UserError(folder.scores, f"cannot be read beside truth.json: {error!r}", fix=_AGAIN) from None
+    return videos
 
 
 def _refuse_another(folder: RunFolder, identity: str) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO, cast
 
 import matplotlib
 import numpy as np
@@ -14,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
 from mmvad.system.disk import disk_errors
 from mmvad.system.pages import render
@@ -51,11 +54,27 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, ...]:
     """Writes PNG and SVG, the same bytes for the same figure; gives the files."""
     with disk_errors(folder), matplotlib.rc_context({"svg.hashsalt": "mmvad"}):
         folder.mkdir(parents=True, exist_ok=True)
-        FigureCanvasAgg(figure)
         files = (folder / f"{name}.png", folder / f"{name}.svg")
-        figure.savefig(files[0], dpi=130, metadata={"Software": None})
-        figure.savefig(files[1], metadata={"Date": None, "Creator": None})
+        draw(figure, files[0], dpi=130, metadata={"Software": None})
+        draw(figure, files[1], metadata={"Date": None, "Creator": None})
     return files
+
+
+def draw(figure: Figure, file: Path | BinaryIO, **options: Any) -> None:
+    """Writes a figure whose texts stand as they are: names may hold dollars, or letters that the font lacks.
+
+    Args:
+        options: as `Figure.savefig` takes them.
+    """
+    FigureCanvasAgg(figure)
+    axes = [axis for own in figure.axes for axis in (own.xaxis, own.yaxis)]
+    powers = {text for axis in axes if axis.get_scale() == "log" for text in axis.findobj(Text)}
+    for text in figure.findobj(Text):
+        if text not in powers:  # ticks of 10^3 are mathematics
+            cast(Text, text).set_parse_math(False)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.savefig(file, **options)
 
 
 def file_name(name: str) -> str:

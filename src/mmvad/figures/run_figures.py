@@ -8,11 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.figures.pictures import file_name
+from mmvad.figures.pictures import draw, file_name
 from mmvad.figures.use_figures import use_figures
 from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
 from mmvad.metrics.frame import (
@@ -143,6 +142,5 @@ def _save(figure: Figure, path: Path, note: str | None) -> Path:
     if note:
         figure.supxlabel(note, fontsize=7)
     with disk_errors(path):
-        FigureCanvasAgg(figure)
-        figure.savefig(path, dpi=120, metadata={"Software": None})
+        draw(figure, path, dpi=120, metadata={"Software": None})
     return path

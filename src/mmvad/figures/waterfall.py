@@ -17,7 +17,8 @@ FIRST, HABIT, HONEST, ABSENT = "#4c566a", "#d62728", "#2ca02c", "#b0b7bf"
 class Bar(NamedTuple):
     """One step, in percent: where it begins and ends, the interval of its end, whether it is a habit.
 
-    `start` is None for the first, which stands for itself; `end` for one that could not be had.
+    `start` is None for the first, which stands for itself; `end` for one that could not be had: then `absent` stands
+    in its place.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Bar(NamedTuple):
     low: float | None = None
     high: float | None = None
     habit: bool = True
+    absent: str = "not known"
 
 
 def waterfall_figure(folder: Path, name: str, title: str, caption: str, bars: Sequence[Bar], unit: str) -> Picture:
@@ -43,7 +45,7 @@ def waterfall_figure(folder: Path, name: str, title: str, caption: str, bars: Se
 
 def _draw(axes: Axes, position: int, bar: Bar, floor: float) -> None:
     if bar.end is None:
-        axes.annotate("not known", (floor, position), (6, 0), textcoords="offset points", va="center", color=ABSENT)
+        axes.annotate(bar.absent, (floor, position), (6, 0), textcoords="offset points", va="center", color=ABSENT)
         return
     begin = floor if bar.start is None else bar.start
     colour = FIRST if bar.start is None else HABIT if bar.habit else HONEST

@@ -58,7 +58,12 @@ class Spread(NamedTuple):
 
 
 def video_weights(videos: int, resamples: int, seed: int = 0) -> np.ndarray:
-    """How often each video is drawn in each resample, float64 [resamples, videos]; rows sum to `videos`."""
+    """How often each video is drawn in each resample, float64 [resamples, videos]; rows sum to `videos`.
+
+    Raises ValueError for a single video: every resample would be that video, and certain.
+    """
+    if resamples and videos < 2:
+        raise ValueError("one test video: there is nothing to resample")
     draw = np.random.default_rng([seed, videos])
     return draw.multinomial(videos, np.full(videos, 1 / videos), size=resamples).astype(np.float64)
 
@@ -150,7 +155,7 @@ def mean_interval(row: Mapping[Repetition, np.ndarray], seed: int = 0) -> Spread
 
 def _spread(resampled: np.ndarray) -> Spread:
     known = resampled[np.isfinite(resampled)]
-    if len(known) < len(resampled) / 2:
+    if len(known) < max(2, len(resampled) / 2):
         raise ValueError("too few test videos: most resamples lack abnormal or normal frames")
     low, high = np.quantile(known, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Spread(float(low), float(high), float(known.std(ddof=1)))
@@ -168,10 +173,28 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def _mean_over_seeds(
     figures: Mapping[Repetition, np.ndarray], seeds: list[Repetition], draw: np.random.Generator
 ) -> np.ndarray:
-    """For each resample, the mean over as many seeds as there are, drawn with replacement."""
-    table = np.stack([figures[seed] for seed in seeds])
-    chosen = draw.integers(len(seeds), size=table.shape)
-    return np.take_along_axis(table, chosen, axis=0).mean(axis=0)
+    """For each resample, the mean over as many seeds as there are, drawn with replacement; [resamples].
+
+    Folds are drawn first, then seeds in each, for runs of one fold have their test set in common. Where folds have
+    different numbers of seeds, runs are drawn.
+    """
+    folds = _by_fold(seeds)
+    if len({len(own) for own in folds}) > 1:
+        folds = [[seed] for seed in seeds]
+    table = np.stack([np.stack([figures[seed] for seed in own]) for own in folds])
+    count, each, resamples = table.shape
+    # One fold is no choice, and takes no numbers from the generator.
+    fold = draw.integers(count, size=(count, resamples)) if count > 1 else np.zeros((1, resamples), dtype=np.int64)
+    seed = draw.integers(each, size=(count, each, resamples)) if each > 1 else np.zeros((count, 1, resamples), np.int64)
+    return table[fold[:, None], seed, np.arange(resamples)].mean(axis=(0, 1))
+
+
+def _by_fold(seeds: Sequence[Repetition]) -> list[list[Repetition]]:
+    """The repetitions of each fold; all together where there are no folds."""
+    folds: dict[str, list[Repetition]] = {}
+    for seed in seeds:
+        folds.setdefault(seed[0] if isinstance(seed, tuple) else "", []).append(seed)
+    return list(folds.values())
 
 
 def _curves(videos: Sequence[ScoredVideo], score: str) -> tuple[np.ndarray, np.ndarray]:

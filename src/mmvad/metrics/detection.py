@@ -18,6 +18,7 @@ import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
+from mmvad.metrics.detection_matching import Intervals, ranked_hits, select
 from mmvad.metrics.frame import MetricValue, require_finite, snippet_frame_edges
 
 IOU_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5)
@@ -46,20 +47,6 @@ class DetectionVideo:
     @property
     def frame_edges(self) -> np.ndarray:
         return snippet_frame_edges(len(self.probabilities)) if self.edges is None else self.edges
-
-
-@dataclass(frozen=True)
-class Intervals:
-    """Runs or events of many videos as parallel arrays [r], by video and class; `start` and `end` in frames."""
-
-    video: np.ndarray
-    label: np.ndarray
-    start: np.ndarray
-    end: np.ndarray
-
-    def key(self, classes: int) -> np.ndarray:
-        """One number for each pair of video and class."""
-        return self.video * classes + self.label
 
 
 @dataclass(frozen=True)
@@ -92,7 +79,7 @@ def detection_map(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> dic
     runs, scores = _all_runs(videos, classes)
     abnormal_run = np.array([not video.normal for video in videos], dtype=bool)[runs.video]
     published = _class_aps(_published_events(benchmark, videos), runs, scores, classes)
-    clean = _class_aps(_clean_events(benchmark, videos), _select(runs, abnormal_run), scores[abnormal_run], classes)
+    clean = _class_aps(_clean_events(benchmark, videos), select(runs, abnormal_run), scores[abnormal_run], classes)
     return {
         "published": _published_mean(dict(zip(benchmark.class_keys, published))),
         "clean": _clean_mean(dict(zip(benchmark.class_keys[1:], clean[1:]))),
@@ -125,8 +112,8 @@ def class_hits(benchmark: Benchmark, videos: Sequence[DetectionVideo], variant: 
         events = _published_events(benchmark, videos)
     else:
         abnormal = np.array([not video.normal for video in videos], dtype=bool)[runs.video]
-        events, runs, scores = _clean_events(benchmark, videos), _select(runs, abnormal), scores[abnormal]
-    runs, hits = _ranked_hits(events, runs, scores, classes)
+        events, runs, scores = _clean_events(benchmark, videos), select(runs, abnormal), scores[abnormal]
+    runs, hits = ranked_hits(events, runs, scores, classes, IOU_THRESHOLDS)
     keys = range(0 if variant == "published" else 1, classes)
     own = [(runs.label == label, events.label == label) for label in keys]
     return [ClassHits(runs.video[of_run], events.video[of_event], hits[:, of_run]) for of_run, of_event in own]
@@ -196,10 +183,6 @@ def _all_runs(videos: Sequence[DetectionVideo], classes: int) -> tuple[Intervals
     return Intervals(video_of, label, start, end), score
 
 
-def _select(intervals: Intervals, keep: np.ndarray) -> Intervals:
-    return Intervals(intervals.video[keep], intervals.label[keep], intervals.start[keep], intervals.end[keep])
-
-
 def _published_events(benchmark: Benchmark, videos: Sequence[DetectionVideo]) -> Intervals:
     """Every event, uncut; where the benchmark says so, a normal video has one of the normal class over all frames."""
     rows = []
@@ -228,47 +211,13 @@ def _intervals(rows: Sequence[tuple[int, int, int, int]]) -> Intervals:
 
 def _class_aps(events: Intervals, runs: Intervals, scores: np.ndarray, classes: int) -> list[ClassAP]:
     """AP of every class at every threshold; a class without an event has none to give (value None)."""
-    runs, hits = _ranked_hits(events, runs, scores, classes)
+    runs, hits = ranked_hits(events, runs, scores, classes, IOU_THRESHOLDS)
     result = []
     for label in range(classes):
         wanted, found = int(np.sum(events.label == label)), runs.label == label
         aps = tuple(_average_precision(row, wanted) for row in hits[:, found])
         result.append(ClassAP(wanted, int(np.sum(found)), aps))
     return result
-
-
-def _ranked_hits(events: Intervals, runs: Intervals, scores: np.ndarray, classes: int) -> tuple[Intervals, np.ndarray]:
-    """The runs, best first, and which of them find an event at each threshold, bool [5, r]."""
-    order = np.argsort(-scores, kind="stable")
-    runs = _select(runs, order)
-    pairs = _overlapping_pairs(events, runs, classes)
-    return runs, np.stack([_hits(pairs, threshold, len(order), len(events.label)) for threshold in IOU_THRESHOLDS])
-
-
-def _overlapping_pairs(events: Intervals, runs: Intervals, classes: int) -> list[tuple[float, int, int]]:
-    """(IoU, run, event) of one video and class, down to the lowest threshold; by run, then best IoU, then event."""
-    run_keys, event_keys = runs.key(classes), events.key(classes)
-    by_key = np.argsort(run_keys, kind="stable")
-    first, last = (np.searchsorted(run_keys[by_key], event_keys, side=side) for side in ("left", "right"))
-    counts = last - first
-    event = np.repeat(np.arange(len(counts)), counts)
-    run = by_key[np.arange(len(event)) - np.repeat(np.cumsum(counts) - counts - first, counts)]
-    shared = np.minimum(runs.end[run], events.end[event]) - np.maximum(runs.start[run], events.start[event])
-    shared = np.clip(shared, 0, None)
-    lengths = runs.end[run] - runs.start[run] + np.clip(events.end[event] - events.start[event], 0, None)
-    iou = shared / (lengths - shared)
-    keep = np.flatnonzero(iou >= IOU_THRESHOLDS[0])
-    keep = keep[np.lexsort((event[keep], -iou[keep], run[keep]))]
-    return list(zip(iou[keep].tolist(), run[keep].tolist(), event[keep].tolist()))
-
-
-def _hits(pairs: Sequence[tuple[float, int, int]], threshold: float, runs: int, events: int) -> np.ndarray:
-    """Which runs, best first, find an event: each takes the unused one of highest IoU, at or above the threshold."""
-    hit, used = np.zeros(runs, dtype=bool), [False] * events
-    for iou, run, event in pairs:
-        if iou >= threshold and not hit[run] and not used[event]:
-            hit[run] = used[event] = True
-    return hit
 
 
 def _average_precision(hits: np.ndarray, events: int) -> MetricValue:

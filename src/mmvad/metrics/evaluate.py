@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from mmvad.benchmarks.benchmark import Annotators, Benchmark, Event
-from mmvad.errors import UserError
+from mmvad.metrics.checks import check_videos
 from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
-from mmvad.metrics.frame import MetricValue, rank, require_finite, row_positives, snippet_frame_edges
+from mmvad.metrics.frame import MetricValue, rank, row_positives, snippet_frame_edges
 from mmvad.metrics.frame_metrics import CLASS_METRICS, FRAME_METRICS, FrameMetric
 
 SCORES = ("combined", "coarse", "fine")
@@ -85,7 +84,7 @@ def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: 
         UserError: no videos, a name twice, an unknown class, outputs that are missing, misshapen or not finite.
     """
     videos = sorted(videos, key=lambda video: video.name)
-    _check(benchmark, videos)
+    check_videos(benchmark, videos)
     positives = abnormal_frames(videos)
     scores = frame_scores(videos)
     return {
@@ -228,41 +227,3 @@ def _by_threshold(figures: Sequence[MetricValue]) -> dict[str, Any]:
     values = [figure.value for figure in figures if figure.value is not None]
     mean = MetricValue(sum(values) / len(values) if values else None, figures[0].reason)
     return _plain({**{str(iou): figure for iou, figure in zip(IOU_THRESHOLDS, figures)}, "mean": mean})
-
-
-def _check(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> None:
-    """Raises UserError for whatever would make a figure wrong without a word."""
-    if not videos:
-        raise UserError("test videos", "there are none", expected="at least one scored video")
-    for before, after in pairwise(videos):
-        if before.name == after.name:
-            raise UserError(after.name, "the video is there twice", expected="each test video once")
-    for video in videos:
-        _check_labels(benchmark, video)
-        _check_outputs(benchmark, video)
-    for branch in ("combined", "coarse", "class_probabilities"):
-        without = [video.name for video in videos if getattr(video, branch) is None]
-        if 0 < len(without) < len(videos):
-            raise UserError(without[0], f"has no {branch}", expected=f"all {len(videos)} videos with it, or none")
-
-
-def _check_labels(benchmark: Benchmark, video: ScoredVideo) -> None:
-    for key in (*video.labels, *(event.label for event in video.events)):
-        benchmark.class_index(key, video.name)
-    if not video.labels or (benchmark.normal in video.labels and not is_normal(benchmark, video)):
-        raise UserError(
-            video.name, f"labels {video.labels}", expected=f"({benchmark.normal!r},) alone, or abnormal classes"
-        )
-
-
-def _check_outputs(benchmark: Benchmark, video: ScoredVideo) -> None:
-    shape = (video.snippets, len(benchmark.classes))
-    if not video.snippets:
-        raise UserError(video.name, "has no scores", expected="coarse or class_probabilities of at least one snippet")
-    for branch, expected in (("combined", shape[:1]), ("coarse", shape[:1]), ("class_probabilities", shape)):
-        output = getattr(video, branch)
-        if output is None:
-            continue
-        if output.shape != expected:
-            raise UserError(video.name, f"{branch} has shape {list(output.shape)}", expected=str(list(expected)))
-        require_finite(output, f"{video.name}: {branch}")

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from mmvad.figures.pictures import draw
 from mmvad.figures.run_figures import scores_on
 from mmvad.figures.strip import Shot, frames_above
 from mmvad.predict.events import union_seconds
@@ -39,9 +39,8 @@ def draw_prediction(path: Path, prediction: Prediction, shots: Sequence[Shot]) -
     curve.set_title(f"{name}{_what_is_true(prediction)}", fontsize=10, loc="left", pad=6 + 72 * row)
     _draw_lanes(events, prediction, lanes)
     figure.legend(loc="outside lower right", fontsize=8, ncols=4, frameon=False)
-    FigureCanvasAgg(figure)
     image = io.BytesIO()
-    figure.savefig(image, format="png", dpi=120, metadata={"Software": None})
+    draw(figure, image, format="png", dpi=120, metadata={"Software": None})
     write_whole(path, image.getvalue())
 
 

@@ -23,7 +23,8 @@ from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.report.audit_material import Material
 from mmvad.report.audit_steps import Audited, Step, audit_run
 from mmvad.runs import RunFolder, read_json, read_report, write_json
-from mmvad.system.disk import disk_errors, write_whole
+from mmvad.system.disk import whole_set, write_whole
+from mmvad.system.markdown import as_text
 from mmvad.tables.frame import run_folders
 from mmvad.tables.scored import Truths, own_videos, require_banks, scores_in
 
@@ -31,13 +32,18 @@ _AGAIN = "remove it; the same training with --runtime.audit=on makes it again"
 
 
 def write_audit(
-    run: Path, banks: Sequence[Path] = (), truth: Path | None = None, resamples: int = RESAMPLES
-) -> tuple[Audited, Picture, Path]:
-    """Audits a finished run, writes `audit/audit.{md,json,png,svg}` in its folder; gives the steps and the files.
+    run: Path,
+    banks: Sequence[Path] = (),
+    truth: Path | None = None,
+    resamples: int = RESAMPLES,
+    out: Path | None = None,
+) -> tuple[Audited, str, tuple[Path, ...]]:
+    """Audits a finished run and writes `audit.{md,json,png,svg}` together; gives the steps, their title and the files.
 
     Args:
         banks: where banks lie now, for runs that were made elsewhere.
         truth: another frame ground truth, in a form that `mmvad data audit` reads.
+        out: where the files go; into `audit/` of the run's folder by default.
 
     Raises UserError for what is no finished run, for a bank or scores that are not here, and for a truth that cannot be
     read.
@@ -51,61 +57,77 @@ def write_audit(
     benchmark = known_benchmark(report["config"]["benchmark"])
     truths = Truths(banks, fix="say where it lies now: mmvad audit --bank DIR")
     material = _material(folder, report, truths)
-    metric = cast(Headline, benchmark.headline)
-    found = audit_run(material, metric, resamples, _other_truth(truth, benchmark, material.reported.videos))
-    with disk_errors(folder.audit):
-        folder.audit.mkdir(exist_ok=True)
-    name = folder.path.resolve().name
-    write_json(folder.audit / "audit.json", asdict(found))
-    text = folder.audit / "audit.md"
-    write_whole(text, "\n".join(audit_lines(found, name)).encode() + b"\n")
-    return found, audit_figure(folder.audit, found, name), text
+    metric, name = cast(Headline, benchmark.headline), folder.path.resolve().name
+    with whole_set(out or folder.audit, last="audit.json") as fresh:
+        found = audit_run(material, metric, resamples, _other_truth(truth, benchmark, material.reported.videos))
+        picture = audit_figure(fresh, found, name)
+        write_whole(fresh / "audit.md", "\n".join(audit_lines(found, name)).encode() + b"\n")
+        write_json(fresh / "audit.json", asdict(found))
+    files = ("audit.md", *(file.name for file in picture.files))
+    return found, picture.title, tuple((out or folder.audit) / file for file in files)
 
 
 def audit_figure(folder: Path, found: Audited, name: str) -> Picture:
     """The steps as bars."""
-    bars, at = [], None
+    bars: list[Bar] = []
+    at: float | None = None
     for step in found.steps:
         value = None if step.value is None else 100 * step.value
         low, high = (None if g is None or at is None else at + 100 * g for g in (step.low, step.high))
-        bars.append(Bar(step.name, at if step.gain is not None else None, value, low, high, step.habit))
+        start = at if step.gain is not None else None
+        bars.append(Bar(step.name, start, value, low, high, step.habit, _absent(step)))
         at = value if value is not None else at
     caption = f"{summary(found)} Lines: the {LEVEL:.0%} interval of each step over test videos."
     unit = f"{HEADINGS[found.metric]} (percent)"
     return waterfall_figure(folder, "audit", f"What each habit is worth: {name}", caption, bars, unit)
 
 
+def _absent(step: Step) -> str:
+    """What stands in place of the bar of a step that is not in the chain."""
+    if step.unknown:
+        return "not known"
+    return f"{_gain(step)}, not in the sum" if step.applies else "does not apply"
+
+
 def audit_lines(found: Audited, name: str) -> list[str]:
     """The table of the steps in Markdown, and its sum in words."""
     heading = HEADINGS[found.metric]
     lines = [
-        f"**What each habit is worth: {name}**",
+        f"**What each habit is worth: {as_text(name)}**",
         "",
         f"| step | {heading} | gain [95 %] | |",
         "|---|---:|---:|---|",
     ]
-    lines += [f"| {' | '.join(step_row(step))} |" for step in found.steps]
+    lines += [f"| {' | '.join(map(as_text, step_row(step)))} |" for step in found.steps]
     return [*lines, "", summary(found)]
 
 
 def step_row(step: Step) -> list[str]:
-    """A step's name, figure, gain with its interval, and what it was read from or why it is missing."""
+    """A step's name, figure, gain with its interval, and what it was read from or why it is missing.
+
+    A gain that was measured beside the chain stands in parentheses.
+    """
     if step.value is None:
-        return [step.name, "-", "", step.missing]
-    gain = "" if step.gain is None else f"{100 * step.gain:+.2f}"
-    if step.low is not None and step.high is not None:
-        gain += f" [{100 * step.low:+.2f}, {100 * step.high:+.2f}]"
-    return [step.name, f"{100 * step.value:.2f}", gain, step.detail]
+        return [step.name, "-", f"({_gain(step)})" if step.gain is not None else "", step.missing]
+    return [step.name, f"{100 * step.value:.2f}", _gain(step), step.detail]
+
+
+def _gain(step: Step) -> str:
+    if step.gain is None:
+        return ""
+    return f"{100 * step.gain:+z.2f}{_within(step.low, step.high)}"
+
+
+def _within(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f" [{100 * low:+z.2f}, {100 * high:+z.2f}]"
 
 
 def summary(found: Audited) -> str:
     """`Of +3.10 points, +2.40 are habits.`, with the interval of the sum."""
-    within = ""
-    if found.low is not None and found.high is not None:
-        within = f" [{100 * found.low:+.2f}, {100 * found.high:+.2f}]"
-    missing = sum(step.value is None for step in found.steps)
+    missing = sum(step.unknown for step in found.steps)
     left = f" {missing} steps are not known." if missing > 1 else " 1 step is not known." if missing else ""
-    return f"Of {100 * found.total:+.2f} points{within}, {100 * found.habits:+.2f} are habits.{left}"
+    within = _within(found.low, found.high)
+    return f"Of {100 * found.total:+z.2f} points{within}, {100 * found.habits:+z.2f} are habits.{left}"
 
 
 def _material(folder: RunFolder, report: Mapping[str, Any], truths: Truths) -> Material:
@@ -124,7 +146,12 @@ def _material(folder: RunFolder, report: Mapping[str, Any], truths: Truths) -> M
                 beside.append((run, read_report(run)))
             except UserError:
                 continue
-    return Material(folder, report, read, own, beside)
+    return Material(folder, report, read, own, beside, None if folder.foreign else _crops(truths, report, folder))
+
+
+def _crops(truths: Truths, report: Mapping[str, Any], folder: RunFolder) -> int:
+    """How many crops every test video has at least."""
+    return min(len(video.crops) for video in truths.of(report["bank_hash"], _recorded(folder)))
 
 
 def _recorded(folder: RunFolder) -> str | None:
@@ -139,7 +166,15 @@ def _other_truth(
     if path is None:
         return None
     known = tuple(map(_truth_video, videos))
-    return path.name, frames_by_video(path, Truth(benchmark, known, frozenset(), "the run's test set", ""))
+    frames = frames_by_video(path, Truth(benchmark, known, frozenset(), "the run's test set", ""))
+    other = sum(_is_of_another_length(video, frames[video.name]) for video in videos if video.name in frames)
+    return path.name + (f", of other lengths in {other} video{'s' * (other > 1)}" if other else ""), frames
+
+
+def _is_of_another_length(video: ScoredVideo, frames: np.ndarray) -> bool:
+    """Whether frames and rows differ by more than two rows: features of one file may have a row more or less."""
+    own = int(video.frame_edges[-1])
+    return abs(len(frames) - own) > 2 * own / video.snippets
 
 
 def _truth_video(video: ScoredVideo) -> TruthVideo:

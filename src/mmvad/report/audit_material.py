@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmvad.metrics.evaluate import ScoredVideo
+import numpy as np
+
+from mmvad.errors import UserError
+from mmvad.metrics.bootstrap import Headline
+from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
+from mmvad.metrics.frame import rank
+from mmvad.metrics.frame_metrics import FRAME_METRICS
 from mmvad.runs import RunFolder, epoch_scores
 
 
@@ -20,6 +27,19 @@ class View:
     trapezoid: bool = False
 
 
+def figure_of(view: View, metric: Headline) -> float:
+    """AP or AUC of the combined score. Raises UserError where the frames are of one kind."""
+    videos = view.videos
+    ranking = rank(
+        frame_scores(videos)["combined"], abnormal_frames(videos), np.concatenate([v.row_frames for v in videos])
+    )
+    kind = next(known for known in FRAME_METRICS if known.name == metric)
+    found = kind.value(ranking.curve(), trapezoid=view.trapezoid)
+    if found.value is None:
+        raise UserError("test set", str(found.reason), expected="abnormal and normal frames")
+    return found.value
+
+
 class Material:
     """What of a run an audit can read.
 
@@ -28,6 +48,7 @@ class Material:
         read: scores with their truth from a file of scores.
         own: the run's own scored test videos, as its report has them.
         siblings: finished runs beside it, with their reports.
+        crops: how many its test videos have; None where that is not known.
     """
 
     def __init__(
@@ -37,8 +58,10 @@ class Material:
         read: Callable[[Path], list[ScoredVideo]],
         own: Callable[[RunFolder], list[ScoredVideo]],
         siblings: Sequence[tuple[RunFolder, Mapping[str, Any]]] = (),
+        crops: int | None = None,
     ) -> None:
         self.folder, self.report, self.read, self.own, self.siblings = folder, report, read, own, siblings
+        self.crops = crops
         self.quirks = report["config"].get("quirks", {})
         self.history = _history(folder)
 
@@ -70,13 +93,19 @@ class Material:
             return int(self.report["selected_epoch"]) - 1
         return self.epochs - 1 if self.report["select"] == "last" else None
 
+    def reporting(self, epoch: int) -> RunFolder | None:
+        """The run's folder, if that epoch (from 0) is the one that it reports."""
+        return self.folder if self.selected == epoch else None
+
     @property
     def reported(self) -> View:
         return View(tuple(self.own(self.folder)))
 
     def best_held_out(self, metric: str) -> int | None:
         """The epoch (from 0) that is best on held-out videos, the first of equals; None where none were held out."""
-        return first_best([row.get(f"val/{metric}") for row in self.history])
+        known = [row for row in self.history if math.isfinite(row.get(f"val/{metric}", math.nan))]
+        best = first_best([row[f"val/{metric}"] for row in known])
+        return None if best is None else int(known[best]["epoch"])
 
     def sibling(self, **changes: Any) -> RunFolder | None:
         """A finished run that differs from this one in these keys alone: `select`, and dotted ones of `quirks`."""
@@ -111,5 +140,10 @@ def _choices(config: Mapping[str, Any]) -> dict[str, Any]:
 def _history(folder: RunFolder) -> list[dict[str, float]]:
     if not folder.epochs.is_file():
         return []
-    with open(folder.epochs, newline="", encoding="utf-8") as lines:
-        return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+    try:
+        with open(folder.epochs, newline="", encoding="utf-8") as lines:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        return [row for row in rows if "epoch" in row]
+    except (OSError, ValueError, TypeError) as error:
+        fix = "remove it: the epoch that held-out videos would choose is then not known"
+        raise UserError(folder.epochs, f"cannot be read: {error}", expected="a row an epoch", fix=fix) from None

@@ -17,7 +17,7 @@ from mmvad.errors import UserError, nearest_name
 from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.extraction.snippets import fill
 from mmvad.extraction.video_files import SUFFIXES, video_name
-from mmvad.figures.pictures import save
+from mmvad.figures.pictures import draw, save
 from mmvad.figures.run_figures import curve_on, frame_rate, row_seconds
 from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
@@ -95,8 +95,7 @@ def _save(figure: Figure, out: Path) -> tuple[Path, ...]:
         return save(figure, out.parent, out.stem if ending in PAIR else out.name)
     with disk_errors(out.parent):
         out.parent.mkdir(parents=True, exist_ok=True)
-        FigureCanvasAgg(figure)
-        figure.savefig(out, dpi=130, metadata={"CreationDate": None} if ending == ".pdf" else None)
+        draw(figure, out, dpi=130, metadata={"CreationDate": None} if ending == ".pdf" else None)
     return (out,)
 
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from mmvad.metrics.bootstrap import Difference
 from mmvad.system.disk import write_whole
+from mmvad.system.markdown import as_note, as_text
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import (
     ELSEWHERE,
@@ -129,16 +130,12 @@ def markdown(table: FilledTable) -> str:
     """A table of GitHub's Markdown with its title and notes."""
     headings, rows = oriented(table)
     rule = ["---"] * len(table.headings) + ["---:"] * (len(headings) - len(table.headings))
-    lines = [f"**{table.name}**", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
-    return "\n".join([*lines, *(f"- {_markdown(note)}" for note in table.all_notes)]) + "\n"
+    lines = [f"**{as_text(table.name)}**", "", _bar(headings), _bar(rule, raw=True), *map(_bar, rows), ""]
+    return "\n".join([*lines, *(f"- {as_note(note)}" for note in table.all_notes)]) + "\n"
 
 
 def _bar(cells: Iterable[str], raw: bool = False) -> str:
-    return "| " + " | ".join(cell if raw else _markdown(cell) for cell in cells) + " |"
-
-
-def _markdown(text: str) -> str:
-    return re.sub(r"([|*])", r"\\\1", text)
+    return "| " + " | ".join(cell if raw else as_text(cell) for cell in cells) + " |"
 
 
 def latex(table: FilledTable) -> str:
@@ -250,11 +247,11 @@ def _resampled(difference: Difference | None) -> str | None:
 def terminal(table: FilledTable) -> Table:
     """The table for rich's console."""
     headings, rows = oriented(table)
-    made = Table(title=table.name, title_justify="left", min_width=len(table.name))
+    made = Table(title=Text(table.name), title_justify="left", min_width=len(table.name))
     for i, heading in enumerate(headings):
-        made.add_column(heading, justify="left" if i < len(table.headings) else "right", overflow="fold")
+        made.add_column(Text(heading), justify="left" if i < len(table.headings) else "right", overflow="fold")
     for row in rows:
-        made.add_row(*map(escape, row))
+        made.add_row(*map(Text, row))
     return made
 
 

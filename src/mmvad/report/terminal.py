@@ -10,7 +10,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import CHOSEN
 from mmvad.metrics.annotators import ANNOTATORS
 from mmvad.metrics.frame_metrics import HEADINGS
-from mmvad.metrics.measures import MEASURES, USE
+from mmvad.metrics.measures import HOURS, MEASURES, USE, allowed_alarms
 from mmvad.runs import RunFolder, read_report
 from mmvad.system.terminal import Terminal
 from mmvad.tables.frame import flat
@@ -34,7 +34,7 @@ def print_figures(report: dict[str, Any]) -> None:
     console.print(map_table(report))
     if USE in report:
         console.print(use_table(report))
-    lines = [*chance_line(report), *(f"-: {reason}" for reason in sorted(reasons(report)))]
+    lines = [*chance_line(report), *hours_line(report), *(f"-: {reason}" for reason in sorted(reasons(report)))]
     lines += annotator_lines(report)
     lines += [*run_marks(flat(report["config"])), *report.get("foreign", {}).get("notes", ())]
     lines += [CHOSEN[report["select"]]] if report["select"] in CHOSEN else []
@@ -47,9 +47,12 @@ def print_transfer(report: dict[str, Any]) -> None:
     console = Terminal()
     console.print(frame_table(report))
     console.print(map_table(report))
+    console.print(use_table(report))
     target = benchmark_named(report["target"]["benchmark"])
     kept, keys = [key for key in report["classes"] if key != target.normal], target.class_keys[1:]
     lines = [*(f"-: {reason}" for reason in sorted(reasons(report))), *report["notes"]]
+    lines += hours_line(report)
+    lines += annotator_lines(report)
     if report["open_vocabulary"]:
         lines.append(f"the network was given the class names of {target.title}")
     elif len(kept) < len(keys):
@@ -105,6 +108,12 @@ def chance_line(report: dict[str, Any]) -> list[str]:
     return [f"{abnormal / frames:.2%} of {frames} frames are abnormal: the AP of chance"] if frames and abnormal else []
 
 
+def hours_line(report: dict[str, Any]) -> list[str]:
+    """How many false alarms the test set allows; nothing of a report from before its hours were noted."""
+    hours = report.get(USE, {}).get("combined", {}).get(HOURS)
+    return [allowed_alarms([hours])] if hours else []
+
+
 def annotator_lines(report: dict[str, Any]) -> list[str]:
     """The figures by every annotator, over their mean truth, and their agreement; nothing of one annotator alone."""
     several = report.get(ANNOTATORS)
@@ -113,7 +122,7 @@ def annotator_lines(report: dict[str, Any]) -> list[str]:
     lines = []
     for metric in ("ap", "auc"):
         own = several[metric]
-        each = ", ".join(f"{name} {percent(value)}" for name, value in own["by"].items())
+        each = ", ".join(f"{name} {_of_annotator(value)}" for name, value in own["by"].items())
         spread = f"mean {percent(own['mean'])}, range {percent(own['low'])} to {percent(own['high'])}"
         lines.append(
             f"{HEADINGS[metric]} by annotator: {each}; {spread}; over their mean truth {percent(own['mean_truth'])}"
@@ -124,6 +133,10 @@ def annotator_lines(report: dict[str, Any]) -> list[str]:
         *lines,
         f"annotators: {agreed['kind']}'s kappa over frames {kappa}, all agree in {percent(agreed['agree'])} %",
     ]
+
+
+def _of_annotator(value: float | None) -> str:
+    return "- (frames of one kind alone)" if value is None else percent(value)
 
 
 def measured(value: float | None, unit: str) -> str:

@@ -92,7 +92,7 @@ def _section(
         for table in wanted:
             filled.append(fill(table, runs, resampler))
             advance(1)
-        crossed = transfer_table(runs, benchmark) if transfers else None
+        crossed = transfer_table(runs, benchmark, intervals=resampler.every_cell) if transfers else None
         filled += [crossed] if crossed else []
         pictures = _pictures(benchmark, runs, resampler, out / "figures", videos, overrides)
         advance(len(PICTURES))
@@ -157,25 +157,27 @@ def _say(sections: Sequence[Section], found: Collected, files: Sequence[Path], *
             print_table(table, console)
         for picture in section.pictures:
             if picture.missing and not asked:
-                console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False, markup=False)
+                console.print(f"{picture.title}: not drawn: {picture.missing}", highlight=False)
     for line in _summary(found):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(line, highlight=False, soft_wrap=True)
     for file in (file for file in files if file.parent.name != "tables"):
-        console.print(f"  {file}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"  {file}", highlight=False, soft_wrap=True)
     console.print(
         f"  {files[0].parent / 'tables'}/  every table as Markdown, LaTeX and CSV", highlight=False, soft_wrap=True
     )
 
 
 def _shown(tables: Sequence[FilledTable], asked: bool) -> list[FilledTable]:
-    """The tables to print: those asked for by name, else those with something to compare.
+    """The tables to print: those asked for by name that have figures, else those with something to compare.
+
+    Where none that was asked for has any, all are printed: they say which command makes their rows.
 
     Every study shares the base row, so a lone base run would print them all: without a second row anywhere it is the
     first table. All of them are written.
     """
     filled = [table for table in tables if table.filled]
     compared = [table for table in filled if table.filled > 1 or table.key == TRANSFER]
-    return filled if asked else compared or filled[:1]
+    return filled or list(tables) if asked else compared or filled[:1]
 
 
 def _no_runs(benchmark: str, there: Sequence[str]) -> UserError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -96,6 +97,29 @@ def write_whole(path: Path, data: bytes) -> None:
             partial.unlink(missing_ok=True)
             raise
         sync_folder(path.parent)
+
+
+@contextmanager
+def whole_set(folder: Path, last: str) -> Iterator[Path]:
+    """Gives an empty folder; what the block writes there comes to `folder` together, in place of what lies there.
+
+    The file `last` goes first and comes last: while it is there, all files are of one writing. An error in the block
+    leaves `folder` as it was. Raises UserError where another process writes it, or it cannot be written.
+    """
+    with sole_writer(folder.resolve()):
+        fresh = folder / ".new"
+        shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
+        with disk_errors(folder):
+            fresh.mkdir(parents=True)
+        try:
+            yield fresh
+            with disk_errors(folder):
+                (folder / last).unlink(missing_ok=True)
+                for file in sorted(fresh.iterdir(), key=lambda file: (file.name == last, file.name)):
+                    os.replace(file, folder / file.name)
+            sync_folder(folder)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def sync_folder(path: Path) -> None:

@@ -26,7 +26,7 @@ def progress_bar(description: str, total: int, *, in_bytes: bool = False, show: 
     from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     count = DownloadColumn(binary_units=True) if in_bytes else MofNCompleteColumn()
-    text = TextColumn("{task.description}")
+    text = TextColumn("{task.description}", markup=False)
     with Progress(text, BarColumn(), count, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task(description, total=total)
         yield lambda amount: progress.advance(task, amount)

@@ -8,10 +8,13 @@ from mmvad.system.printing import nobody_reads
 
 
 class Terminal(Console):
-    """Shows on stdout, `width` columns wide where that is no terminal; that its reader has gone is no error."""
+    """Shows on stdout, `width` columns wide where that is no terminal; that its reader has gone is no error.
+
+    Text is shown as it is: a method's or a file's name may look like rich's markup.
+    """
 
     def __init__(self, width: int = 120) -> None:
-        super().__init__()
+        super().__init__(markup=False, emoji=False)
         if not self.is_terminal:
             self.width = width
 

@@ -12,18 +12,10 @@ from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, Comparison, Study, headline
 from mmvad.tables.filled import Cell, FilledRow, FilledTable
 from mmvad.tables.frame import folds_of, method_of
+from mmvad.tables.interval_notes import cell_interval_note, interval_note, seed_notes
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.methods import fill_comparison
-from mmvad.tables.notes import (
-    cell_interval_note,
-    crop_note,
-    figure_note,
-    honesty_notes,
-    interval_note,
-    paper_notes,
-    row_notes,
-    seed_notes,
-)
+from mmvad.tables.notes import crop_note, figure_note, honesty_notes, paper_notes, row_notes
 from mmvad.tables.power import corrected_note, power_note, worlds_note
 from mmvad.tables.published import PAPER, find_published
 from mmvad.tables.resampling import Resampler
@@ -51,7 +43,8 @@ def fill_study(study: Study, results: Results, resampler: Resampler, selection: 
     notes = _stand_in_note(rows, selection)
     notes += [interval_note(rows, headline(benchmark), selection, resampler)] if any(r.difference for r in rows) else []
     notes += [*corrected_note(rows), *_power_note(study, results, selection), *cell_interval_note(rows, resampler)]
-    notes += [*figure_note(metrics), *seed_notes(rows, selection), *mark_notes(rows), *row_notes(rows, metrics)]
+    notes += [*figure_note(metrics), *seed_notes(rows, metrics, selection), *mark_notes(rows)]
+    notes += row_notes(rows, metrics)
     base = selection.base.row.label if selection.base else None
     notes += crop_note({row.row.label: row.runs for row in selection.rows}, base)
     notes += [*honesty_notes(benchmark, selection), *paper_notes(rows, benchmark)]

@@ -34,6 +34,7 @@ class Cell:
         deviation: standard deviation over seeds (n - 1); None for a single run.
         published: where the figure is not ours.
         low, high: its interval over test videos and seeds, where every figure has one.
+        unbounded: why it has none, where one was asked for.
     """
 
     mean: float | None = None
@@ -43,6 +44,7 @@ class Cell:
     published: Published | None = None
     low: float | None = None
     high: float | None = None
+    unbounded: str | None = None
 
 
 def cell_text(cell: Cell, decimals: int = 2, *, constant: bool = False) -> str:

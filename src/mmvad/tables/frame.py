@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from mmvad.benchmarks.registry import known_benchmark
 from mmvad.config.identity import is_read, recipe, with_later_keys
 from mmvad.errors import UserError
 from mmvad.evaluation.run_folder import remember_benchmark
@@ -120,6 +121,7 @@ def run_rows(folder: RunFolder, truths: Truths) -> list[dict[str, Any]]:
     report = read_json(folder.report)
     remember_benchmark(folder)
     manifest = read_json(folder.manifest) if folder.manifest.is_file() else {}
+    known_benchmark(report["config"]["benchmark"])  # one that nobody knows breaks its run, not the report
     settings = flat(report["config"]) if "foreign" in report else settings_of(report["config"])
     run = {**_origin(folder, report, manifest), **settings}
     report = with_use(folder, report, run["bank"], truths)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mmvad.benchmarks.registry import own_benchmark
+from mmvad.metrics.measures import HOURS, allowed_alarms
 from mmvad.tables.choosing import select
 from mmvad.tables.definitions import PAPER_ROW, SPELLED, Comparison, Metric, Settings
 from mmvad.tables.filled import Cell, FilledRow, FilledTable, cell_text
 from mmvad.tables.frame import folds_of
+from mmvad.tables.interval_notes import cell_interval_note, seed_notes
 from mmvad.tables.marks import mark_notes, quirks_of
 from mmvad.tables.measured import Measured, features_of, measured, peer_notes
-from mmvad.tables.notes import OURS_NAME, cell_interval_note, crop_note, figure_note, honesty_notes, row_notes
+from mmvad.tables.notes import OURS_NAME, crop_note, figure_note, honesty_notes, row_notes
 from mmvad.tables.published import PAPER, Published, confidence_notes, find_published, published_figures
 from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Results, RowRuns, Selection, cell
@@ -32,8 +34,10 @@ def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -
     notes = [
         *figure_note(metrics, published=any(not row.ours for row in rows)),
         *cell_interval_note(rows, resampler),
+        *seed_notes(rows, metrics),
         *mark_notes(rows),
         *score_notes(table, results, run_here, peers),
+        *_hours_note(table, results),
     ]
     notes += [*row_notes(rows, metrics), *peer_notes(peers, table.benchmark)]
     runs = {peer.title: peer.runs for peer in peers}
@@ -43,6 +47,16 @@ def fill_comparison(table: Comparison, results: Results, resampler: Resampler) -
     return FilledTable(
         table.key, table.title, table.benchmark, headings, metrics, tuple(rows), tuple(notes), study=False
     )
+
+
+def _hours_note(table: Comparison, results: Results) -> list[str]:
+    """How many false alarms the test sets allow, under a table that counts them by the hour."""
+    if not any(name.startswith("found_at_") for name in table.metrics):
+        return []
+    hours = Metric("combined", HOURS, "test hours")
+    records = [record for record in results.records if record["benchmark"] == table.benchmark]
+    found = [value for record in records if (value := results.figure(record, hours)[0]) is not None]
+    return [allowed_alarms(found)] if found else []
 
 
 def _method_rows(table: Comparison) -> list[FilledRow]:

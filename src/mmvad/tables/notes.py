@@ -8,18 +8,14 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.config.schema import CHOSEN
-from mmvad.metrics.bootstrap import LEVEL
 from mmvad.tables.definitions import SPELLED, Metric, Settings, base_file, usual
 from mmvad.tables.filled import SEEDS_ONLY, SELECTED_ON_TEST, FilledRow
 from mmvad.tables.frame import scores_from
 from mmvad.tables.published import confidence_notes
-from mmvad.tables.resampling import Resampler
 from mmvad.tables.results import Record, RowRuns, Selection, equal, mixtures
 
 OURS_NAME = "ours"
 """How our method is called among others."""
-ENOUGH_SEEDS = 5
-"""From here on an interval is not said to be too narrow."""
 
 
 def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]:
@@ -30,7 +26,7 @@ def row_notes(rows: Sequence[FilledRow], metrics: Sequence[Metric]) -> list[str]
     notes = [f"failed: {_short(row)} (seed {seed}): {reason}" for row in rows for seed, reason in row.failed]
     notes += [f"missing: {labels}; run `{command}`" for command, labels in missing.items()]
     reasons = [c.reason for row in rows if row.absent is None for c in row.cells if c.reason]
-    notes += [f"-: {reason}" for reason in dict.fromkeys(reasons) if reason != "not published"]
+    notes += [f"-: {reason}" for reason in together(reasons) if reason != "not published"]
     if any(row.absent == "no audio" for row in rows):
         notes.append("no audio: the videos of this benchmark are silent, so rows that use sound are not run")
     if any(row.difference and row.difference.seeds_only for row in rows):
@@ -197,6 +193,15 @@ def first_few(found: Sequence[str], most: int = 4) -> str:
     return "; ".join([*different[:most], *more])
 
 
+def together(found: Sequence[str]) -> list[str]:
+    """Findings `where: what` with the places of one finding before it."""
+    places: dict[str, list[str]] = {}
+    for finding in dict.fromkeys(found):
+        where, colon, what = finding.partition(": ")
+        places.setdefault(what if colon else where, []).extend([where] if colon else [])
+    return [f"{first_few(where).replace('; ', ', ')}: {what}" if where else what for what, where in places.items()]
+
+
 def sentences(notes: Sequence[str]) -> str:
     """Notes as they go on after a caption's first sentence."""
     return "".join(f" {note[0].upper()}{note[1:]}." for note in notes)
@@ -228,61 +233,3 @@ def paper_notes(rows: Sequence[FilledRow], benchmark: str) -> list[str]:
     others = sorted({figure.modality for figure in figures if figure.modality} - {ours})
     notes = [f"the paper's figures are filed under {', '.join(others)}; the rows beside them read {ours}"]
     return [*(notes if others else []), *confidence_notes(figures)]
-
-
-def seed_notes(rows: Sequence[FilledRow], selection: Selection) -> list[str]:
-    """What is repeated in folds, and where a difference is not that of the means: it is over what both rows have."""
-    folds, of = {fold for row in rows for fold in row.folds}, {seed for row in rows for seed in row.seeds}
-    told = [f"n counts runs: {len(folds)} folds, each with {len(of)} seed{'s' * (len(of) > 1)}"] if folds else []
-    seeds = len(selection.base.runs) if selection.base else 0
-    shared = [(row, row.difference.paired) for row in rows if row.difference and row.difference.paired]
-    fewer = [f"{row.lead[0]} ({paired})" for row, paired in shared if paired < max(len(row.seeds), seeds)]
-    if not fewer:
-        return told
-    return [
-        *told,
-        "means and deviations are over all seeds of a row, differences over those that it shares with the base row: "
-        + ", ".join(fewer),
-    ]
-
-
-def interval_note(rows: Sequence[FilledRow], metric: Metric, selection: Selection, resampler: Resampler) -> str:
-    """What the differences and their intervals are."""
-    base = selection.base.row.label if selection.base else ""
-    start = f"difference: {metric.heading} of the combined score minus that of the base row ({base}), in points"
-    differences = [row.difference for row in rows if row.difference]
-    reasons = sorted({d.reason for d in differences if d.reason})
-    without = f"; without interval: {'; '.join(reasons)}" if reasons else ""
-    bracketed = [d for d in differences if d.low is not None]
-    if not bracketed:
-        return start + without
-    seeds = len(selection.base.runs) if selection.base else 0
-    compared = [(row.difference.paired, len(row.seeds)) for row in rows if row.difference in bracketed]
-    fewest = min(paired or min(own, seeds) for paired, own in compared)
-    pairing = (
-        "paired by video and seed"
-        if all(d.paired for d in bracketed)
-        else "paired by video; where no seed is shared, not by seed"
-    )
-    return (
-        f"{start}; in brackets its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples "
-        f"of test videos and seeds, {pairing}{_few(fewest)}{without}"
-    )
-
-
-def cell_interval_note(rows: Sequence[FilledRow], resampler: Resampler) -> list[str]:
-    """What the brackets behind figures are."""
-    if not any(cell.low is not None for row in rows for cell in row.cells):
-        return []
-    fewest = min(len(row.seeds) for row in rows if any(cell.low is not None for cell in row.cells))
-    return [
-        f"in brackets behind a figure its {LEVEL:.0%} interval from {resampler.resamples} bootstrap resamples of test "
-        f"videos and seeds{_few(fewest)}"
-    ]
-
-
-def _few(seeds: int) -> str:
-    """What an interval lacks that was drawn from so few seeds: of n, resampling finds (n - 1) / n of the variance."""
-    if seeds == 1:
-        return "; with one seed it knows nothing of seeds"
-    return f"; from {seeds} seeds it understates their noise" if seeds < ENOUGH_SEEDS else ""

@@ -71,4 +71,6 @@ def corrected_note(rows: Sequence[FilledRow]) -> list[str]:
     corrected = holm([p for _, p in compared])
     standing = [f"{row.lead[0]} (p = {p:.2g})" for (row, _), p in zip(compared, corrected) if p < SIGNIFICANT]
     many = f"{len(compared)} differences" if len(compared) > 1 else "1 difference"
-    return [f"significant at 5 % after Holm's correction for {many}: {', '.join(standing) or 'none'}"]
+    alone = any(len(row.seeds) == 1 or (row.difference and row.difference.paired == 1) for row, _ in compared)
+    of_videos = "; with one seed that is of other test videos, not of other seeds" if standing and alone else ""
+    return [f"significant at 5 % after Holm's correction for {many}: {', '.join(standing) or 'none'}{of_videos}"]

@@ -4,7 +4,7 @@ score        metric                                                    class
 combined     ap, auc, ano_auc, ano_ap                                  all, or one abnormal class (ap, auc)
 coarse       the same                                                  the same
 fine         the same                                                  the same
-combined, coarse, fine: the measures of use (`metrics/measures.py`)    all
+combined, coarse, fine: the measures of use (`metrics/measures.py`), test_hours   all
 events       map@0.1 .. map@0.5, map_avg, as the field computes them   all, or one class
 events_clean the same, as the papers describe them                     all, or one abnormal class
 cost         trainable_parameters, train_seconds, test_fps, test_snippets (a second)   all
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mmvad.metrics.detection import MAP_SCORES
-from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
+from mmvad.metrics.measures import HELD_OUT, HOURS, MEASURES, USE
 
 FIGURE_COLUMNS = ("score", "metric", "class", "value", "unit", "reason")
 _NOT_METRICS = {"reasons", "classes", "videos", "events", "runs", HELD_OUT}
@@ -26,6 +26,7 @@ _UNITS = {
     "train_seconds": "seconds",
     "test_fps": "frames/s",
     "test_snippets": "snippets/s",
+    HOURS: "hours",
     **{measure.name: measure.unit for measure in MEASURES},
 }
 

@@ -12,20 +12,22 @@ import numpy as np
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
 from mmvad.metrics.bootstrap import RESAMPLES, Difference, interval, mean_interval, video_weights
+from mmvad.metrics.measures import thresholds_in
 from mmvad.metrics.resampled import RESAMPLED, Resampled
-from mmvad.runs import RunFolder
+from mmvad.runs import RunFolder, read_json
 from mmvad.tables.definitions import Metric
 from mmvad.tables.filled import Cell
 from mmvad.tables.frame import repetition
 from mmvad.tables.results import Record, Results, scale
-from mmvad.tables.scored import Truths, scored_run
-from mmvad.tables.use import held_out_of
+from mmvad.tables.scored import Truths, found_wrong, scored_run
 
+ALL_ALIKE = "every resample has the same figure"
 Side = dict[tuple[str, int], tuple[float, Record]]
 """By fold and seed, a run of a row and its figure."""
 _KEPT = 8
 """Runs whose scores are kept: a row's, while its cells are filled."""
-NOTHING_TO_RESAMPLE = "one seed, and a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
+NO_SCORES = "a run's scores.npz is not here (`mmvad sweep pull` brings reports alone)"
+NOTHING_TO_RESAMPLE = f"one seed, and {NO_SCORES}"
 
 
 class Resampler:
@@ -42,14 +44,20 @@ class Resampler:
         self._runs: dict[str, Resampled] = {}
 
     def with_interval(self, results: Results, metric: Metric, records: Sequence[Record], cell: Cell) -> Cell:
-        """The cell with its interval over test videos and seeds; as it is where none is asked for or can be had."""
+        """The cell with its interval over test videos and seeds, where one is asked for, or why it has none."""
         side = _by_seed(results, metric, records)
-        if not (self.every_cell and self.resamples and side and metric.name in RESAMPLED and _have_scores(side)):
+        if not (self.every_cell and self.resamples and side and metric.name in RESAMPLED):
             return cell
+        if not _have_scores(side):
+            return replace(cell, unbounded=NO_SCORES)
         try:
-            low, high, _ = mean_interval(self._of_all(side, metric))
-        except (UserError, ValueError):
-            return cell
+            low, high, deviation = mean_interval(self._of_all(side, metric))
+        except UserError as error:
+            return replace(cell, unbounded=found_wrong(error, self.truths))
+        except ValueError as error:
+            return replace(cell, unbounded=f"{metric.heading}: {error}")
+        if not deviation:  # 100 % of few events is not certain, yet resamples know no other event
+            return replace(cell, unbounded=f"{metric.heading}: {ALL_ALIKE}")
         return replace(cell, low=scale(metric) * low, high=scale(metric) * high)
 
     def difference(
@@ -108,7 +116,7 @@ class Resampler:
                 videos,
                 weights,
                 trapezoid=bool(record.get("quirks.trapezoid_ap")),
-                held_out=held_out_of(RunFolder(Path(record["path"]))),
+                held_out=thresholds_in(read_json(RunFolder(Path(record["path"])).report)),
             )
         return self._runs[record["identity"]]
 

@@ -15,6 +15,7 @@ import numpy as np
 from mmvad.bank.index import BankVideo, from_record
 from mmvad.errors import UserError
 from mmvad.evaluation.run_folder import foreign_videos
+from mmvad.metrics.checks import check_outputs
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.runs import RunFolder
 
@@ -42,6 +43,11 @@ class Truths:
                 raise UserError(f"bank {named}", "is not here, so there is no ground truth", fix=self.fix)
             self._read[bank_hash] = _test_videos(bank)
         return self._read[bank_hash]
+
+
+def found_wrong(error: UserError, truths: Truths) -> str:
+    """What a table says of scores that it could not read: where, what, and of a bank how to say where it lies."""
+    return f"{error.where}: {error.problem}" + (f" (`{truths.fix}`)" if error.fix == truths.fix else "")
 
 
 def require_banks(banks: Sequence[Path]) -> None:
@@ -78,9 +84,16 @@ def scores_in(path: Path, truth: Sequence[BankVideo], fix: str) -> list[ScoredVi
     """Likewise from a file; `fix` is how it is made again."""
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return [_joined(video, arrays, path) for video in sorted(truth, key=lambda v: v.name)]
+            videos = [_joined(video, arrays, path, fix) for video in sorted(truth, key=lambda v: v.name)]
     except (OSError, ValueError, BadZipFile, EOFError) as error:
-        raise UserError(path, f"cannot be read: {error}", fix=fix) from error
+        # what is no archive at all numpy takes for pickles, and offers to load them unsafely
+        problem = "it is no archive of arrays" if "allow_pickle" in str(error) else error
+        raise UserError(path, f"cannot be read: {problem}", fix=fix) from error
+    try:
+        check_outputs(videos)
+    except UserError as error:
+        raise UserError(path, f"{error.where} {error.problem}", expected=error.expected, fix=fix) from None
+    return videos
 
 
 def _made_again(folder: Path) -> str:
@@ -89,7 +102,7 @@ def _made_again(folder: Path) -> str:
     return f"remove {folder / 'report.json'}, then `{shlex.join(command)}` (--data.bank=DIR where the bank has moved)"
 
 
-def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> ScoredVideo:
+def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path, fix: str) -> ScoredVideo:
     coarse, classes = (arrays.get(f"{video.name}/{part}") for part in ("coarse", "classes"))
     joined = ScoredVideo(
         video.name,
@@ -103,7 +116,8 @@ def _joined(video: BankVideo, arrays: np.lib.npyio.NpzFile, path: Path) -> Score
         annotators=video.annotators,
     )
     if joined.snippets != video.snippets:
-        raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=f"{video.snippets}, as in the bank")
+        expected = f"{video.snippets}, as in the bank"
+        raise UserError(path, f"{joined.snippets} scores of {video.name}", expected=expected, fix=fix)
     return joined
 
 

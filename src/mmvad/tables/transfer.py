@@ -43,10 +43,13 @@ class Tested:
         return self.benchmark, self.bank_hash, self.metric, self.open_vocabulary
 
 
-def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
+def transfer_table(results: Results, benchmark: str, *, intervals: bool = False) -> FilledTable | None:
     """The runs on a benchmark that were tested elsewhere: a row a configuration, a column a target; None without any.
 
     A figure is the target's own headline metric of the combined score.
+
+    Args:
+        intervals: whether every figure was asked for with its interval, which this table cannot give.
     """
     here = [record for record in results.records if record["benchmark"] == benchmark]
     found = [(record, tests) for record in here if (tests := _tests_of(record))]
@@ -66,6 +69,7 @@ def transfer_table(results: Results, benchmark: str) -> FilledTable | None:
     notes = [
         f"trained on {title}; the first column is its own test set, the others were never trained on",
         "a column's metric is the one that its benchmark is known for, of the combined score",
+        *(["without interval: a test on another bank keeps its figures, not its scores"] if intervals else []),
         *(["names given: the network was given the other benchmark's class names"] if _any_open(columns) else []),
         *dict.fromkeys(note for _, tests in found for test in tests for note in test.notes),
         *mark_notes(rows),

@@ -9,45 +9,64 @@ from typing import Any
 
 from mmvad.benchmarks.registry import known_benchmark
 from mmvad.errors import UserError
-from mmvad.metrics.measures import HELD_OUT, MEASURES, USE, measures
+from mmvad.metrics.measures import MEASURES, REASONS, USE, measures, no_measures
 from mmvad.runs import RunFolder, read_json, write_json
-from mmvad.tables.scored import Truths, own_videos
+from mmvad.tables.scored import Truths, found_wrong, own_videos
 
 _DIGEST = "scores_sha256"
+_OLDER = "the run is older than this figure"
+_RETEST = f"{_OLDER}, and its threshold is not known: `mmvad test RUN` prints it"
 
 
 def with_use(folder: RunFolder, report: dict[str, Any], recorded: str | None, truths: Truths) -> dict[str, Any]:
-    """The report with every measure of use that its scores give; as it is where scores or ground truth are not here.
+    """The report with every measure of use; where its scores or their ground truth are not here, with the reason.
 
     What has to be computed is written to `measures.json`, so that it is computed once.
 
     Args:
         recorded: where the run says that its bank lies.
     """
-    if _is_whole(report.get(USE)) or not folder.scores.is_file():
+    if _is_whole(report.get(USE)):
         return report
+    own = report.get(USE, {})
+    found = _without_threshold(report, _computed(folder, report, recorded, truths))
+    return {**report, USE: {score: _merged(own.get(score, {}), found[score]) for score in found}}
+
+
+def _computed(folder: RunFolder, report: Mapping[str, Any], recorded: str | None, truths: Truths) -> dict[str, Any]:
+    """The measures that a run's scores give, or why they give none: what the report itself says stays good."""
+    if not folder.scores.is_file():
+        return no_measures(f"{_OLDER}, and its scores.npz is not here")
     kept = _kept(folder)
-    if kept is None:
-        try:
-            videos = own_videos(folder, report["bank_hash"], recorded, truths)
-            kept = measures(known_benchmark(report["config"]["benchmark"]), videos)
-        except (UserError, ValueError):  # what the report itself says stays good
-            return report
-        with suppress(UserError):  # the folder may be one that cannot be written to
-            write_json(folder.measures, {_DIGEST: _digest(folder), USE: kept})
-    return {**report, USE: {score: {**kept[score], **_own(report, score)} for score in kept}}
+    if kept is not None:
+        return kept
+    try:
+        videos = own_videos(folder, report["bank_hash"], recorded, truths)
+        found = measures(known_benchmark(report["config"]["benchmark"]), videos)
+    except UserError as error:
+        return no_measures(f"{found_wrong(error, truths)}, and {_OLDER}")
+    except ValueError as error:
+        return no_measures(f"{folder.scores}: not as a run leaves it ({error}), and {_OLDER}")
+    with suppress(UserError):  # the folder may be one that cannot be written to
+        write_json(folder.measures, {_DIGEST: _digest(folder), USE: found})
+    return found
 
 
-def held_out_of(folder: RunFolder) -> dict[str, float]:
-    """By score, the thresholds from held-out videos that a finished run's report knows."""
-    scores = read_json(folder.report).get(USE, {})
-    return {name: own[HELD_OUT] for name, own in scores.items() if own.get(HELD_OUT) is not None}
+def _without_threshold(report: Mapping[str, Any], use: Mapping[str, Any]) -> dict[str, Any]:
+    """The measures with the reason why there is no threshold, where the run did hold videos out."""
+    if not report["config"].get("data", {}).get("validation_share"):
+        return dict(use)
+    reasons = {measure.name: _RETEST for measure in MEASURES if measure.held_out}
+    return {
+        score: {**own, REASONS: {**own[REASONS], **{n: r for n, r in reasons.items() if own[n] is None}}}
+        for score, own in use.items()
+    }
 
 
-def _own(report: Mapping[str, Any], score: str) -> dict[str, Any]:
-    """What the report itself has of a score: it may know a threshold from held-out videos."""
-    figures = report.get(USE, {}).get(score, {})
-    return {name: value for name, value in figures.items() if value is not None}
+def _merged(own: Mapping[str, Any], found: Mapping[str, Any]) -> dict[str, Any]:
+    """What was computed, under what the report itself has of a score: it may know a threshold from held-out videos."""
+    known = {name: value for name, value in own.items() if value is not None and name != REASONS}
+    return {**found, **known, REASONS: {**found[REASONS], **own.get(REASONS, {})}}
 
 
 def _kept(folder: RunFolder) -> dict[str, Any] | None:

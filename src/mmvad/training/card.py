@@ -15,13 +15,14 @@ from mmvad.config.schema import CHOSEN, Config
 from mmvad.config.shipped import find_file
 from mmvad.figures.pictures import file_name
 from mmvad.figures.run_figures import draw_curve
-from mmvad.metrics.bootstrap import LEVEL, RESAMPLES, Headline, resampled_metric, video_weights
+from mmvad.metrics.bootstrap import LEVEL, RESAMPLES, Headline, mean_interval, resampled_metric, video_weights
 from mmvad.metrics.evaluate import ScoredVideo, is_normal
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.metrics.judged import judged_scores
 from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
 from mmvad.runs import RunFolder
 from mmvad.system.disk import write_whole
+from mmvad.system.markdown import as_code, as_text
 from mmvad.training.prepare import Prepared
 
 WORST = 5
@@ -42,7 +43,7 @@ def write_card(
     worst = worst_videos(prepared, ordered)
     drawn = _draw(folder, prepared, worst) if prepared.config.runtime.figures else {}
     lines = [
-        f"# {folder.path.name}",
+        f"# {as_text(folder.path.name)}",
         "",
         *headline_lines(prepared, report, ordered),
         "",
@@ -67,16 +68,24 @@ def headline_lines(prepared: Prepared, report: dict[str, Any], videos: Sequence[
     """The headline figure with its interval over test videos, and how its checkpoint was chosen."""
     metric = cast(Headline, prepared.benchmark.headline)
     value = report["scores"]["combined"][metric]
-    title = prepared.benchmark.title
+    title = as_text(prepared.benchmark.title)
     if value is None:
         return [f"No {HEADINGS[metric]} on {title}: {report['scores']['combined']['reasons'][metric]}."]
-    trapezoid = prepared.config.quirks.trapezoid_ap
-    draws = resampled_metric(videos, metric, video_weights(len(videos), RESAMPLES), trapezoid=trapezoid)
-    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    figure = f"**{HEADINGS[metric]} {100 * value:.2f}** [{100 * low:.2f}, {100 * high:.2f}]"
-    of = f"combined score of seed {report['config']['seed']}; in brackets its {LEVEL:.0%} interval over test videos"
-    lines = [f"{figure} on {title} ({of})."]
+    of = f"combined score of seed {report['config']['seed']}"
+    within, said = _interval(prepared, metric, videos)
+    lines = [f"**{HEADINGS[metric]} {100 * value:.2f}**{within} on {title} ({of}; {said})."]
     return [*lines, *([f"Note: {CHOSEN[report['select']]}."] if report["select"] in CHOSEN else [])]
+
+
+def _interval(prepared: Prepared, metric: Headline, videos: Sequence[ScoredVideo]) -> tuple[str, str]:
+    """The headline's interval over test videos in brackets, and what they are, or why there is none."""
+    trapezoid = prepared.config.quirks.trapezoid_ap
+    try:
+        draws = resampled_metric(videos, metric, video_weights(len(videos), RESAMPLES), trapezoid=trapezoid)
+        low, high, _ = mean_interval({prepared.config.seed: draws})
+    except ValueError as error:
+        return "", f"without interval: {error}"
+    return f" [{100 * low:.2f}, {100 * high:.2f}]", f"in brackets its {LEVEL:.0%} interval over test videos"
 
 
 def use_lines(report: dict[str, Any]) -> list[str]:
@@ -125,14 +134,14 @@ def _made_of(prepared: Prepared, report: dict[str, Any], manifest: dict[str, Any
     config, bank = prepared.config, prepared.bank
     tower = manifest["bank"].get("extraction")
     yield f"- bank {bank.content_hash[:12]}: {len(bank.train.videos)} training, {len(bank.test.videos)} test videos"
-    yield f"- features {bank.features}" + (f", extracted here: {_words(tower)}" if tower else "")
+    yield f"- features {as_text(bank.features)}" + (f", extracted here: {as_text(_words(tower))}" if tower else "")
     parameters = f"{report['trainable_parameters']:,} trainable parameters"
-    yield f"- {config.model.name}, modalities {config.modalities}, {parameters}"
+    yield f"- {as_text(config.model.name)}, modalities {config.modalities}, {parameters}"
     if report["selected_epoch"]:
         yield f"- epoch {report['selected_epoch']} of {config.optim.epochs}, {report['precision']}"
     base, differing = differing_settings(config, prepared.benchmark)
-    yield f"- settings other than {base}: {', '.join(differing) or 'none'}"
-    yield f"- again: `{command(prepared)}`"
+    yield f"- settings other than {base}: {as_text(', '.join(differing)) or 'none'}"
+    yield f"- again: {as_code(command(prepared))}"
 
 
 def command(prepared: Prepared) -> str:
@@ -163,7 +172,7 @@ def _differing(tree: Tree, base: Any, prefix: str = "") -> Iterator[str]:
 def _worst_lines(worst: Sequence[tuple[ScoredVideo, str]], drawn: dict[str, Path]) -> Iterator[str]:
     for video, figure in worst:
         link = f" ([curve](figures/{drawn[video.name].name}))" if video.name in drawn else ""
-        yield f"- {video.name} ({', '.join(video.labels)}): {figure}{link}"
+        yield f"- {as_text(video.name)} ({as_text(', '.join(video.labels))}): {figure}{link}"
 
 
 def _class_lines(prepared: Prepared, report: dict[str, Any]) -> list[str]:
@@ -173,7 +182,7 @@ def _class_lines(prepared: Prepared, report: dict[str, Any]) -> list[str]:
     known = sorted((own[metric], key, own["videos"]) for key, own in classes.items() if own[metric] is not None)
     if not known:
         return []
-    rows = [f"| {key} | {videos} | {100 * value:.2f} |" for value, key, videos in known]
+    rows = [f"| {as_text(key)} | {videos} | {100 * value:.2f} |" for value, key, videos in known]
     return ["", f"| class, the worst first | videos | {HEADINGS[metric]} |", "|---|---:|---:|", *rows]
 
 

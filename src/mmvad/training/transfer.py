@@ -21,33 +21,18 @@ from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
 from mmvad.data.opening import made_for
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo, evaluate, map_figures
+from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.measures import thresholds_in
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.text_encoder import weights_hash
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config, write_json
 from mmvad.system.device import Device, training_device
 from mmvad.training.build import Widths, build_text
 from mmvad.training.checkpoints import read_checkpoint
-from mmvad.training.class_map import ClassMap, alike_classes, mapped, read_class_map
+from mmvad.training.class_map import ClassMap, alike_classes, read_class_map
 from mmvad.training.module import AnomalyModule
+from mmvad.training.target import Target, figures
 from mmvad.training.train import chosen_checkpoint, score
-
-NONE_MAPPED = "no abnormal class of the run stands for one of this benchmark"
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is tested on: a bank, its benchmark, the configuration that reads it, and the classes that are told apart.
-
-    Attributes:
-        open_vocabulary: the network is given the target's class names.
-    """
-
-    bank: Bank
-    benchmark: Benchmark
-    config: Config
-    classes: ClassMap
-    open_vocabulary: bool
 
 
 @dataclass(frozen=True)
@@ -203,7 +188,7 @@ def _report(folder: RunFolder, source: Benchmark, target: Target, videos: Sequen
         "classes": {key: list(own) for key, own in target.classes.items()},
         "open_vocabulary": target.open_vocabulary,
         "notes": _unlike(report, read_manifest(folder)["bank"], target.bank),
-        **_figures(target, named, videos),
+        **figures(target, named, videos, thresholds_in(report)),
     }
 
 
@@ -218,30 +203,3 @@ def _unlike(report: Mapping[str, Any], trained_on: Mapping[str, Any], bank: Bank
         for what, there, here in pairs
         if here != there
     ]
-
-
-def _figures(target: Target, named: Benchmark, videos: Sequence[ScoredVideo]) -> Mapping[str, Any]:
-    """Every figure; frame metrics of all videos, mAP of the mapped classes."""
-    trapezoid, keys = target.config.quirks.trapezoid_ap, target.benchmark.class_keys
-    everything = [_with_classes(v, target, named, keys) for v in videos]
-    figures = evaluate(target.benchmark, everything, trapezoid=trapezoid)
-    kept = tuple(c for c in target.benchmark.classes if c.key in target.classes)
-    if len(kept) < len(keys):
-        part = replace(target.benchmark, classes=kept)
-        detected = [_of_classes(v, target, named, part) for v in videos if len(kept) > 1]
-        figures["map"] = map_figures(part, detected, *([NONE_MAPPED] if len(kept) == 1 else []))
-    return figures
-
-
-def _with_classes(video: ScoredVideo, target: Target, named: Benchmark, keys: Sequence[str]) -> ScoredVideo:
-    """The video with probabilities of some of the target's classes; as they are, where these are the network's own."""
-    same = tuple(keys) == named.class_keys and all(target.classes.get(key) == (key,) for key in keys)
-    if video.class_probabilities is None or same:
-        return video
-    return replace(video, class_probabilities=mapped(video.class_probabilities, target.classes, named, keys))
-
-
-def _of_classes(video: ScoredVideo, target: Target, named: Benchmark, part: Benchmark) -> ScoredVideo:
-    """The video as far as the mapped classes go: an abnormal one of other classes has no event, and is not normal."""
-    events = tuple(event for event in video.events if event.label in part.class_keys)
-    return replace(_with_classes(video, target, named, part.class_keys), events=events)
