@@ -112,6 +112,12 @@ def spread(rows: Tensor, grids: Sequence[Grid]) -> Iterator[tuple[Grid, Tensor]]
         yield grid, grid.spread(part)
 
 
+def side_by_side(layout: Layout, *features: Tensor | None) -> Tensor:
+    """The rows of several features of the same segments, joined; None is left out. [B, L, d] each -> [R, sum of d]."""
+    rows = [layout.rows(x) for x in features if x is not None]
+    return join(rows, dim=-1)
+
+
 def in_turn(layers: Iterable[nn.Module], rows: Tensor, layout: Layout) -> Tensor:
     """Rows [R, d] through layers one after the other, dropout among them as the layout draws it: [R, d_out]."""
     for layer in layers:
@@ -125,10 +131,10 @@ def join(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
 
 
 class Packed:
-    """Valid segments alone, the shortest video first."""
+    """Valid segments alone, the shortest video first. Where all are valid, nothing is copied."""
 
     def __init__(self, mask: Tensor) -> None:
-        self.mask = mask
+        self.mask, self.whole = mask, bool(mask.all())
         self.lengths, self.order = mask.sum(dim=1).sort(stable=True)
         self.video = self.order.repeat_interleave(self.lengths)
         starts = self.lengths.cumsum(0) - self.lengths
@@ -138,9 +144,11 @@ class Packed:
         self._lines: dict[int, Grid] = {}
 
     def rows(self, x: Tensor) -> Tensor:
-        return pick(x.flatten(0, 1), self.index)
+        return x.flatten(0, 1) if self.whole else pick(x.flatten(0, 1), self.index)
 
     def padded(self, rows: Tensor) -> Tensor:
+        if self.whole:
+            return rows.unflatten(0, self.mask.shape)
         return _put(rows, self.index, self.mask.numel()).unflatten(0, self.mask.shape)
 
     def of_videos(self, x: Tensor) -> Tensor:
@@ -185,21 +193,21 @@ class Packed:
         if not layer.training or not layer.p:
             return rows
         kept = drawn(1 - layer.p, (self.mask.numel(), *rows.shape[1:]))
-        return rows * scaled(kept.index_select(0, self.index), layer.p, rows)
+        return rows * scaled(kept if self.whole else kept.index_select(0, self.index), layer.p, rows)
 
 
 class PackedGrid:
-    """Rows with a place each in a rectangle; zeros between them."""
+    """Rows with a place each in a rectangle, in its order; zeros between them."""
 
     def __init__(self, slots: Tensor, shape: tuple[int, int]) -> None:
-        self.rows, self.slots, self.shape = len(slots), slots, shape
+        self.rows, self.slots, self.shape, self.full = len(slots), slots, shape, len(slots) == shape[0] * shape[1]
         self.mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool).index_fill_(0, slots, True).view(shape)
 
     def spread(self, rows: Tensor) -> Tensor:
-        return _put(rows, self.slots, self.mask.numel()).unflatten(0, self.shape)
+        return (rows if self.full else _put(rows, self.slots, self.mask.numel())).unflatten(0, self.shape)
 
     def collect(self, x: Tensor) -> Tensor:
-        return pick(x.flatten(0, 1), self.slots)
+        return x.flatten(0, 1) if self.full else pick(x.flatten(0, 1), self.slots)
 
 
 def dropped(x: Tensor, share: float) -> Tensor:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.convolution import rows_along_time
-from mmvad.models.layout import Layout, choose_layout, in_turn, spread
+from mmvad.models.layout import Layout, choose_layout, in_turn, side_by_side, spread
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import GraphBranch, graph_branches, lineage_similarity, score_graph
@@ -59,9 +58,7 @@ class HlTrunk(nn.Module):
 
     def forward(self, batch: Batch, layout: Layout) -> tuple[Tensor, Tensor]:
         """Rows [R, 96], and z_on [R]. The similarity graph is that of the raw input."""
-        x = layout.rows(batch.visual)
-        if batch.audio is not None:
-            x = torch.cat([x, layout.rows(batch.audio)], dim=-1)
+        x = side_by_side(layout, batch.visual, batch.audio)
         hidden = in_turn(self.fuse, x, layout)
         online, grids = self.online(hidden, layout), layout.windows(0)
         graphs = [
