@@ -54,12 +54,12 @@ class _AlongLine(torch.autograd.Function):
 
     @staticmethod
     def forward(context: Any, line: Tensor, kernel: Tensor, bias: Tensor | None, offsets: Sequence[int]) -> Tensor:
-        taps = kernel.permute(2, 1, 0).contiguous()
+        taps = kernel.permute(2, 0, 1).contiguous()
         context.save_for_backward(line, taps)
         context.offsets = offsets
-        out = line.new_zeros(len(line), taps.shape[-1]) if bias is None else bias.repeat(len(line), 1)
+        out = line.new_zeros(len(line), taps.shape[1]) if bias is None else bias.repeat(len(line), 1)
         for tap, read, written in _shifts(taps, offsets, len(line)):
-            _add_product(out[written], line[read], tap)
+            _add_product(out[written], line[read], tap.T)
         return out
 
     @staticmethod
@@ -69,10 +69,10 @@ class _AlongLine(torch.autograd.Function):
         of_taps = torch.empty_like(taps)
         for nth, (tap, read, written) in enumerate(_shifts(taps, context.offsets, len(line))):
             if of_line is not None:
-                _add_product(of_line[read], gradient[written], tap.T)
-            torch.mm(line[read].T, gradient[written], out=of_taps[nth])
+                _add_product(of_line[read], gradient[written], tap)
+            torch.mm(gradient[written].T, line[read], out=of_taps[nth])
         of_bias = gradient.sum(0) if context.needs_input_grad[2] else None
-        return of_line, of_taps.permute(2, 1, 0), of_bias, None
+        return of_line, of_taps.permute(1, 2, 0), of_bias, None
 
 
 def _add_product(to: Tensor, x: Tensor, y: Tensor) -> None:

@@ -51,14 +51,15 @@ class BnWvad(Model[BnOutput]):
     def forward(self, batch: Batch) -> BnOutput:
         layout = choose_layout(batch.mask)
         near, x = near_graphs(layout, self.settings.distance), side_by_side(layout, batch.visual, batch.audio)
-        x = layout.padded(encoded(self.embed, self.blocks, x, near, layout))
+        x = encoded(self.embed, self.blocks, x, near, layout)
         with torch.autocast(x.device.type, enabled=False):  # distances of bfloat16 would tie
             x, distances = x.float(), []
             for layer, norm in zip(self.layers, self.norms, strict=True):
                 narrow = layer(x)
-                x = F.relu(norm(narrow, batch.mask))
-                distances.append(distance_to_mean(narrow, cast(MaskedBatchNorm, norm).norm))
-        return BnOutput(in_float32(self.output, x).squeeze(-1), (distances[0], distances[1]))
+                x = F.relu(norm(narrow, layout))
+                distances.append(layout.padded(distance_to_mean(narrow, cast(MaskedBatchNorm, norm).norm)))
+        logits = layout.padded(in_float32(self.output, x).squeeze(-1))
+        return BnOutput(logits, (distances[0], distances[1]))
 
     def losses(self, output: BnOutput, batch: Batch) -> dict[str, Tensor]:
         """`normal`, the norm of a normal video's scores, + `divergence`, 5 and 20 times the layers' triplet losses."""
@@ -75,7 +76,7 @@ class BnWvad(Model[BnOutput]):
 
 
 def distance_to_mean(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """sqrt(sum_c (x_c - mean_c)^2 / variance_c) with the running statistics: [B, L, c] -> [B, L]."""
+    """sqrt(sum_c (x_c - mean_c)^2 / variance_c) with the running statistics: [R, c] -> [R]."""
     mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
     return ((x - mean).square() / variance.clamp(min=SMALLEST)).sum(dim=-1).clamp(min=SMALLEST).sqrt()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -68,7 +68,7 @@ class GlobalLocalAttention(nn.Module):
 
     def forward(self, x: Tensor, near: Sequence[Tensor], layout: Layout) -> Tensor:
         """All heads share D', so what makes w and what reads D' w are one product: D' (x (W_out W_w)^T)."""
-        linear, dropout = self.output
+        linear, dropout = cast(tuple[nn.Linear, nn.Dropout], tuple(self.output))
         of_found, of_near = (part.flatten(1) for part in linear.weight.unflatten(1, (HEADS, 2, -1)).unbind(2))
         attends, mixes = self.inputs.weight.split([3 * of_near.shape[1], of_near.shape[1]])
         grids = layout.windows(0)
@@ -168,13 +168,13 @@ class UrDmu(Model[UrOutput]):
         latent = self.abnormal.read(answers, self.mean)
         normal, answers = self.normal(x)
         mean, log_variance = (self.normal.read(answers, layer) for layer in (self.mean, self.log_variance))
-        shown, normal_latent = layout.padded(mean), mean
+        normal_latent = mean
         if self.training:
-            noise = layout.rows(torch.randn_like(shown)) * torch.exp(log_variance / 2)
+            noise = layout.rows(torch.randn_like(layout.padded(mean))) * torch.exp(log_variance / 2)
             normal_latent = mean + noise * layout.of_videos(~batch.abnormal).unsqueeze(-1)
         logits = in_float32(self.classify, torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
-        first = map(layout.padded, (x, abnormal, normal, latent, normal_latent))
-        return UrOutput(*first, shown, *map(layout.padded, (log_variance, logits)))
+        rows = x, abnormal, normal, latent, normal_latent, mean, log_variance, logits
+        return UrOutput(*map(layout.padded, rows))
 
     def losses(self, output: UrOutput, batch: Batch) -> dict[str, Tensor]:
         output = UrOutput(*(value.float() for value in output))
