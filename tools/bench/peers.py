@@ -41,7 +41,7 @@ class Case:
     overrides: tuple[str, ...] = ()
     fills: bool = False
     crops: int = 1
-    wanted: float = 1.0
+    wanted: float | None = 1.0
 
     @property
     def title(self) -> str:
@@ -93,7 +93,9 @@ def peer_rows(quick: bool, repeats: int, public: Path | None = None, methods: Co
     """
     for case in CASES:
         if not methods or case.method in methods:
-            yield from _rows(replace(case, size=4, crops=min(case.crops, 2)) if quick else case, repeats, public)
+            yield from _rows(
+                replace(case, size=4, crops=min(case.crops, 2), wanted=None) if quick else case, repeats, public
+            )
 
 
 def _rows(case: Case, repeats: int, public: Path | None) -> Iterator[Row]:

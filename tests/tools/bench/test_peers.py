@@ -45,7 +45,7 @@ def test_modules_of_a_checkout_see_each_other_and_no_one_else_them(tmp_path: Pat
         folder.mkdir()
         (folder / "layers.py").write_text(f"NAME = {name!r}\n")
         (folder / "model.py").write_text(
-            "import ipdb\nfrom layers import NAME\ndef on(x): return x.cuda().to('cuda')\n"
+            "import ipdb\nfrom layers import NAME\ndef moved(x): return x.cuda().to('cuda')\n"
         )
     with cuda_is_the_cpu():
         found = [modules(tmp_path / name, "model")[0] for name in ("first", "second")]
