@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mmvad.errors import UserError
+from tools.bench.peers import METHODS
 from tools.bench.run import PARTS, run_bench
 
 
@@ -15,7 +16,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs what the command line asks for; gives the exit code."""
     options = build_parser().parse_args(arguments)
     try:
-        run_bench(options.only, options.out, quick=options.quick, threads=options.threads, repeats=options.repeats)
+        run_bench(
+            options.only,
+            options.out,
+            quick=options.quick,
+            threads=options.threads,
+            repeats=options.repeats,
+            public=options.public,
+            methods=options.methods,
+        )
     except UserError as error:
         print(f"bench: error: {error}", file=sys.stderr)
         return 2
@@ -27,22 +36,43 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
         description="Times training steps, text encoding, objectives, test pass, metrics, import, gathers and start-up "
-        "beside their plain forms, and how time and memory grow; on a GPU, steps at the benchmarks' settings. "
-        "Prints a table; keeps JSON beside it.",
+        "beside their plain forms, steps of peers beside public code, and how time and memory grow; on a GPU, steps at "
+        "the benchmarks' settings. Prints a table; keeps JSON beside it.",
     )
     parser.add_argument("--quick", action="store_true", help="small sizes: a check that it runs, no figures to quote")
     parser.add_argument("--only", type=_parts, default=PARTS, metavar="PART,..", help=", ".join(PARTS))
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="of torch (default: its own choice)")
     parser.add_argument("--repeats", type=int, default=3, metavar="N", help="ours and plain in turns (default: 3)")
+    parser.add_argument(
+        "--public",
+        type=_folder,
+        metavar="DIR",
+        help="checkouts of public code (DIR/VadCLIP, DIR/RTFM, ..) beside peers",
+    )
+    parser.add_argument("--methods", type=_methods, default=(), metavar="NAME,..", help=f"peers: {', '.join(METHODS)}")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder of the results (default: %(default)s)")
     return parser
 
 
-def _parts(text: str) -> tuple[str, ...]:
-    wrong = [part for part in text.split(",") if part not in PARTS]
+def _some(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    wrong = [part for part in text.split(",") if part not in known]
     if wrong:
-        raise argparse.ArgumentTypeError(f"{wrong[0]!r}: expected some of {', '.join(PARTS)}")
-    return tuple(part for part in PARTS if part in text.split(","))
+        raise argparse.ArgumentTypeError(f"{wrong[0]!r}: expected some of {', '.join(known)}")
+    return tuple(part for part in known if part in text.split(","))
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return _some(text, PARTS)
+
+
+def _methods(text: str) -> tuple[str, ...]:
+    return _some(text, METHODS)
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder; expected one with checkouts, such as {text}/VadCLIP")
+    return Path(text).resolve()
 
 
 if __name__ == "__main__":

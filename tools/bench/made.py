@@ -45,10 +45,19 @@ def dual_stream(config: Config, visual_width: int = 512, audio_width: int = 128)
     return model.train()
 
 
-def batch(size: int, length: int, classes: int, *, visual: int = 512, audio: int = 128, seed: int = 0) -> Batch:
+def batch(
+    size: int,
+    length: int,
+    classes: int,
+    *,
+    visual: int = 512,
+    audio: int = 128,
+    seed: int = 0,
+    shortest: int = SHORTEST,
+) -> Batch:
     """Videos of unit features, lengths uniform in 30..L, half of them normal; without sound where `audio` is 0."""
     draw = torch.Generator().manual_seed(seed)
-    lengths = torch.randint(min(SHORTEST, length), length + 1, (size,), generator=draw)
+    lengths = torch.randint(min(shortest, length), length + 1, (size,), generator=draw)
     mask = torch.arange(length) < lengths[:, None]
     labels = torch.zeros(size, classes)
     labels[torch.arange(size), torch.where(torch.arange(size) % 2 == 0, 1 + torch.arange(size) % (classes - 1), 0)] = 1

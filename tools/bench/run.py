@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from tools.bench.figures import metric_rows
 from tools.bench.files import gather_rows, import_rows, startup_rows
 from tools.bench.gpu import gpu_rows
 from tools.bench.growth import Growth, growths
+from tools.bench.peers import peer_rows
 from tools.bench.savings import savings_rows
 from tools.bench.steps import objective_rows, step_rows, test_rows, text_rows
 from tools.bench.table import growth_table, row_table
@@ -34,16 +36,31 @@ ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "import": import_rows,
     "gather": gather_rows,
     "startup": startup_rows,
+    "peers": peer_rows,
 }
 PARTS = (*ROWS, "growth", "gpu")
 
 
-def run_bench(parts: Sequence[str], out: Path, *, quick: bool, threads: int, repeats: int) -> list[Row]:
-    """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`."""
+def run_bench(
+    parts: Sequence[str],
+    out: Path,
+    *,
+    quick: bool,
+    threads: int,
+    repeats: int,
+    public: Path | None = None,
+    methods: Sequence[str] = (),
+) -> list[Row]:
+    """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`.
+
+    Args:
+        public, methods: of the part `peers`, as `peer_rows` takes them.
+    """
     position = training_device("cpu", "auto", threads)
     peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
-    chosen = [part for part in ROWS if part in parts]
-    rows = [row for part in track(chosen, "bench", len(chosen)) for row in ROWS[part](quick, repeats)]
+    known = ROWS | {"peers": partial(peer_rows, public=public, methods=methods)}
+    chosen = [part for part in known if part in parts]
+    rows = [row for part in track(chosen, "bench", len(chosen)) for row in known[part](quick, repeats)]
     grown = list(growths(quick)) if "growth" in parts else []
     on_gpu = on_the_gpu(quick) if "gpu" in parts and torch.cuda.is_available() else OnGpu()
     blocks = [_head(quick, peak), row_table(rows, peak), growth_table(grown) if grown else "", on_gpu.table()]

@@ -49,11 +49,16 @@ class Case:
 
 
 def cases(quick: bool) -> list[Case]:
-    """VadCLIP's network (no sound, no prompt before the encoder, no contrast), the dual-stream network, the demo's."""
+    """The dual-stream network in VadCLIP's shape (no sound, one prompt, no contrast), in its own, and the demo's."""
     vadclip = ("modalities=vt", "model.acp=post", "loss.contrast=off")
     tiny = ("model.text.architecture=tiny", "data.segment_length=64") if quick else ()
     return [
-        Case("VadCLIP's network, XD settings", configuration("xd_violence", *vadclip, *tiny), 4 if quick else 96, 2.0),
+        Case(
+            "dual-stream in VadCLIP's shape, XD settings",
+            configuration("xd_violence", *vadclip, *tiny),
+            4 if quick else 96,
+            2.0,
+        ),
         Case("dual-stream network, XD settings", configuration("xd_violence", *tiny), 4 if quick else 24, 4.0),
         Case("planted demo", configuration("planted"), 4 if quick else 32, 2.0),
     ]

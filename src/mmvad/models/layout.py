@@ -7,7 +7,7 @@ that rows are spread over and collected from. A network asks `choose_layout` onc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -16,8 +16,11 @@ from torch.nn import functional as F
 
 from mmvad.models.fixed_layout import Fixed
 
-DRAWN_AT_ONCE = 2**16
-"""Entries of a dropout mask for which doubles are held: half a megabyte, which stays in a CPU's cache."""
+DRAWN_AT_ONCE = 2**15
+"""Entries of a dropout mask for which doubles are held: a quarter of a megabyte, which stays in a CPU's cache.
+
+No more than torch hands to a single thread: waiting for others that are busy elsewhere takes ten times as long.
+"""
 BLOCK_SLACK = 1.15
 """How much longer than its shortest video a block's longest may be: more wastes arithmetic, less makes many blocks."""
 
@@ -109,27 +112,43 @@ def spread(rows: Tensor, grids: Sequence[Grid]) -> Iterator[tuple[Grid, Tensor]]
         yield grid, grid.spread(part)
 
 
+def side_by_side(layout: Layout, *features: Tensor | None) -> Tensor:
+    """The rows of several features of the same segments, joined; None is left out. [B, L, d] each -> [R, sum of d]."""
+    rows = [layout.rows(x) for x in features if x is not None]
+    return join(rows, dim=-1)
+
+
+def in_turn(layers: Iterable[nn.Module], rows: Tensor, layout: Layout) -> Tensor:
+    """Rows [R, d] through layers one after the other, dropout among them as the layout draws it: [R, d_out]."""
+    for layer in layers:
+        rows = layout.dropout(rows, layer) if isinstance(layer, nn.Dropout) else layer(rows)
+    return rows
+
+
 def join(parts: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Parts one after the other, as what the grids collected as rows again; a single one is not copied."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim)
 
 
 class Packed:
-    """Valid segments alone, the shortest video first."""
+    """Valid segments alone, the shortest video first. Where all are valid, nothing is copied."""
 
     def __init__(self, mask: Tensor) -> None:
-        self.mask = mask
+        self.mask, self.whole = mask, bool(mask.all())
         self.lengths, self.order = mask.sum(dim=1).sort(stable=True)
         self.video = self.order.repeat_interleave(self.lengths)
         starts = self.lengths.cumsum(0) - self.lengths
         self.position = torch.arange(len(self.video)) - starts.repeat_interleave(self.lengths)
         self.index = self.video * mask.shape[1] + self.position
         self._grids: dict[int, Sequence[Grid]] = {}
+        self._lines: dict[int, Grid] = {}
 
     def rows(self, x: Tensor) -> Tensor:
-        return pick(x.flatten(0, 1), self.index)
+        return x.flatten(0, 1) if self.whole else pick(x.flatten(0, 1), self.index)
 
     def padded(self, rows: Tensor) -> Tensor:
+        if self.whole:
+            return rows.unflatten(0, self.mask.shape)
         return _put(rows, self.index, self.mask.numel()).unflatten(0, self.mask.shape)
 
     def of_videos(self, x: Tensor) -> Tensor:
@@ -145,9 +164,11 @@ class Packed:
 
     def line(self, margin: int) -> Grid:
         """All videos one after the other, with `margin` zeros between: [1, n]."""
-        gaps = margin * torch.arange(len(self.lengths)).repeat_interleave(self.lengths)
-        slots = torch.arange(len(gaps)) + gaps
-        return PackedGrid(slots, (1, len(gaps) + margin * (len(self.lengths) - 1)))
+        if margin not in self._lines:
+            gaps = margin * torch.arange(len(self.lengths)).repeat_interleave(self.lengths)
+            slots = torch.arange(len(gaps)) + gaps
+            self._lines[margin] = PackedGrid(slots, (1, len(gaps) + margin * (len(self.lengths) - 1)))
+        return self._lines[margin]
 
     def _stretches(self, size: int) -> Grid:
         counts = (self.lengths + size - 1).div(size, rounding_mode="floor")
@@ -172,22 +193,33 @@ class Packed:
         if not layer.training or not layer.p:
             return rows
         kept = drawn(1 - layer.p, (self.mask.numel(), *rows.shape[1:]))
-        scale = 0.0 if layer.p == 1 else 1 / (1 - layer.p)
-        return rows * (kept.index_select(0, self.index).to(rows.dtype) * scale)
+        return rows * scaled(kept if self.whole else kept.index_select(0, self.index), layer.p, rows)
 
 
 class PackedGrid:
-    """Rows with a place each in a rectangle; zeros between them."""
+    """Rows with a place each in a rectangle, in its order; zeros between them."""
 
     def __init__(self, slots: Tensor, shape: tuple[int, int]) -> None:
-        self.rows, self.slots, self.shape = len(slots), slots, shape
+        self.rows, self.slots, self.shape, self.full = len(slots), slots, shape, len(slots) == shape[0] * shape[1]
         self.mask = torch.zeros(shape[0] * shape[1], dtype=torch.bool).index_fill_(0, slots, True).view(shape)
 
     def spread(self, rows: Tensor) -> Tensor:
-        return _put(rows, self.slots, self.mask.numel()).unflatten(0, self.shape)
+        return (rows if self.full else _put(rows, self.slots, self.mask.numel())).unflatten(0, self.shape)
 
     def collect(self, x: Tensor) -> Tensor:
-        return pick(x.flatten(0, 1), self.slots)
+        return x.flatten(0, 1) if self.full else pick(x.flatten(0, 1), self.slots)
+
+
+def dropped(x: Tensor, share: float) -> Tensor:
+    """Dropout in training, for what is no row of a layout; on the CPU drawn in less than half of torch's time."""
+    if not share or not packs(x):
+        return F.dropout(x, share)
+    return x * scaled(drawn(1 - share, x.shape), share, x)
+
+
+def scaled(kept: Tensor, share: float, like: Tensor) -> Tensor:
+    """What dropout of a share multiplies with, in the other tensor's type: 0, or 1 / (1 - share) where bool is True."""
+    return kept.to(like.dtype) * (0.0 if share == 1 else 1 / (1 - share))
 
 
 def drawn(share: float, shape: Sequence[int]) -> Tensor:

@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.graph_convolution import GraphConvolution, convolved, rows_along_time, supports_and_skips
-from mmvad.models.layout import Layout, mix, spread
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.graph_convolution import GraphConvolution, branched
+from mmvad.models.layout import Layout, dropped, mix, packs, spread
 from mmvad.models.prompts import FeedForward
 from mmvad.models.text_encoder import QuickGELU
 
@@ -51,21 +52,25 @@ class AttentionLayer(nn.Module):
         return attention(q, k, v, keys).transpose(1, 2).flatten(2)
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, dropout: float = 0.0) -> Tensor:
     """softmax(q k^T / sqrt(d)) v over the keys: [N, heads, n, d] each, bool [N, 1, 1 or n, n] -> [N, heads, n, d].
 
     On CUDA written out for heads that no flash kernel takes: what torch falls back to spends a sixth of the whole
-    network's time in its backward pass.
+    network's time in its backward pass. On the CPU with dropout, where torch writes it out too and draws it slowly.
+
+    Args:
+        dropout: how much of the softmax is dropped; 0 at test.
     """
-    if q.is_cuda and q.shape[-1] > WIDEST_FLASH:
-        return written_out_attention(q, k, v, keys)
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=keys)
+    if (q.is_cuda and q.shape[-1] > WIDEST_FLASH) or (dropout and packs(q)):
+        return written_out_attention(q, k, v, keys, dropout)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=keys, dropout_p=dropout)
 
 
-def written_out_attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor) -> Tensor:
+def written_out_attention(q: Tensor, k: Tensor, v: Tensor, keys: Tensor, dropout: float = 0.0) -> Tensor:
     """The same by its formula; q is scaled before the product, which half precision could not hold otherwise."""
     scores = (q / math.sqrt(q.shape[-1])) @ k.transpose(-2, -1)
-    return scores.float().masked_fill(~keys, float("-inf")).softmax(dim=-1).to(v.dtype) @ v
+    weights = scores.float().masked_fill(~keys, float("-inf")).softmax(dim=-1).to(v.dtype)
+    return dropped(weights, dropout) @ v
 
 
 class GraphBranches(nn.Module):
@@ -86,16 +91,9 @@ class GraphBranches(nn.Module):
         grids = layout.windows(0)
         similarity = [similarity_graph(part, grid.mask) for grid, part in spread(x, grids)]
         distance = [distance_kernel(grid.mask.shape[1], x.device) for grid in grids]
-        layers = [list(cast(Iterable[GraphConvolution], each)) for each in (self.similarity, self.distance)]
-        firsts = supports_and_skips([first for first, *_ in layers], x, layout)
-        branches = []
-        for (_, *later), adjacencies, read in zip(layers, (similarity, distance), firsts, strict=True):
-            h = self.activated(convolved(*read, adjacencies, grids), layout)
-            for layer in later:
-                (read,) = supports_and_skips([layer], h, layout)
-                h = self.activated(convolved(*read, adjacencies, grids), layout)
-            branches.append(h)
-        return self.output(torch.cat(branches, dim=-1))
+        branches = [list(cast(Iterable[GraphConvolution], each)) for each in (self.similarity, self.distance)]
+        graphs = similarity, distance
+        return self.output(branched(branches, graphs, x, layout, lambda rows: self.activated(rows, layout)))
 
     def activated(self, rows: Tensor, layout: Layout) -> Tensor:
         return layout.dropout(self.activation(rows), self.dropout)

@@ -10,7 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, normalised_distance, score_graph
+from mmvad.models.fixed_layout import Fixed
+from mmvad.models.layout import Packed, spread
+from mmvad.models.peers.graphs import (
+    GraphBranch,
+    graph_branches,
+    lineage_similarity,
+    normalised_distance,
+    score_graph,
+)
 from tests.models.peers.drawn import made as drawn
 from tests.models.peers.drawn import xavier_scale
 from tests.plain.peers import graphs as plain
@@ -67,30 +75,40 @@ def test_silence_and_far_padding_are_finite() -> None:
     torch.testing.assert_close(lineage_similarity(torch.zeros(1, 500, 6), mask)[0, :3, :3], torch.full((3, 3), 1 / 3))
 
 
+@pytest.mark.parametrize("kind", [Packed, Fixed])
 @pytest.mark.parametrize("widths", [(6, 4), (6, 6)])
-def test_branch_against_loops(widths: tuple[int, int]) -> None:
+def test_branches_against_loops(widths: tuple[int, int], kind: type) -> None:
     torch.manual_seed(0)
-    branch = GraphBranch(*widths, nn.ReLU(), dropout=0.6).eval()
-    x, mask = videos(LENGTHS, 12)
-    adjacency = lineage_similarity(x, mask)
-    found = branch(x, adjacency, mask)
+    two = [GraphBranch(*widths, nn.ReLU(), dropout=0.6).eval() for _ in range(2)]
+    x, mask = videos(LENGTHS, 12, garbage=100.0)
+    found = branches(two, x, kind(mask))
     for b, n in enumerate(LENGTHS):
-        wanted = plain.graph_branch(branch, x[b, :n], plain.lineage_similarity(x[b, :n]), torch.relu)
-        torch.testing.assert_close(found[b, :n], wanted, rtol=1e-5, atol=1e-5)
+        graphs = plain.lineage_similarity(x[b, :n]), plain.normalised_distance(n)
+        wanted = [plain.graph_branch(own, x[b, :n], graph, torch.relu) for own, graph in zip(two, graphs, strict=True)]
+        torch.testing.assert_close(found[b, :n], torch.cat(wanted, dim=-1), rtol=1e-5, atol=1e-5)
+
+
+def branches(two: list[GraphBranch], x: Tensor, layout: Packed | Fixed) -> Tensor:
+    """One on similarities and one on distances, joined: [B, L, 2 b]."""
+    rows, grids = layout.rows(x), layout.windows(0)
+    alike = [lineage_similarity(part, grid.mask) for grid, part in spread(rows, grids)]
+    near = [normalised_distance(grid.mask) for grid in grids]
+    return layout.padded(graph_branches(two, [alike, near], rows, layout))
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=4), st.integers(1, 12))
 def test_padding_changes_nothing(lengths: list[int], more: int) -> None:
     torch.manual_seed(0)
-    branch = GraphBranch(6, 4, nn.ReLU())
+    two = [GraphBranch(6, 4, nn.ReLU()) for _ in range(2)]
     x, mask = videos(lengths, max(lengths))
     longer, longer_mask = videos(lengths, max(lengths) + more, garbage=100.0)
     for (name, graph), again in zip(adjacencies(x, mask).items(), adjacencies(longer, longer_mask).values()):
-        rows, longer_rows = branch(x, graph, mask), branch(longer, again, longer_mask)
         for b, n in enumerate(lengths):
             torch.testing.assert_close(again[b, :n, :n], graph[b, :n, :n], msg=name)
-            torch.testing.assert_close(longer_rows[b, :n], rows[b, :n], rtol=1e-5, atol=1e-5)
+    for kind in (Packed, Fixed):
+        found, again = branches(two, x, kind(mask)), branches(two, longer, kind(longer_mask))
+        torch.testing.assert_close(again[longer_mask], found[mask], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["vadclip", "avadclip"])

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmvad.errors import UserError
+from mmvad.models.fixed_layout import Fixed
+from mmvad.models.layout import Packed
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers import magnitude
 from mmvad.models.peers.magnitude import margin_loss, select
@@ -65,19 +67,28 @@ def test_padding_changes_nothing(lengths: list[int], extra: int) -> None:
 
 
 @pytest.mark.parametrize(("training", "lengths"), [(True, (9, 1, 4)), (False, (9, 1, 4)), (False, (1,))])
-def test_batch_norm_in_fixed_shapes_is_torchs_own(
-    monkeypatch: pytest.MonkeyPatch, training: bool, lengths: tuple[int, ...]
-) -> None:
+def test_batch_norm_in_fixed_shapes_is_torchs_own(training: bool, lengths: tuple[int, ...]) -> None:
     mask = torch.arange(12) < torch.tensor(lengths)[:, None]
     x = 3 * torch.randn(len(lengths), 12, 5, generator=torch.Generator().manual_seed(1)) + 1
     left = []
-    for packed in (True, False):
-        monkeypatch.setattr(magnitude, "packs", lambda x, packed=packed: packed)
+    for kind in (Packed, Fixed):
         torch.manual_seed(0)
-        norm = awake(magnitude.MaskedBatchNorm(5)).train(training)  # type: ignore[arg-type]
-        left.append([norm(x, mask), *norm.buffers()])
+        norm, layout = awake(magnitude.MaskedBatchNorm(5)).train(training), kind(mask)  # type: ignore[arg-type]
+        left.append([layout.padded(norm(layout.rows(x), layout)), *norm.buffers()])
     for ours, torchs in zip(*left, strict=True):
         torch.testing.assert_close(ours, torchs, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [Packed, Fixed])
+def test_group_norm_without_padding_is_the_one_with_it(kind: type) -> None:
+    """Videos of one length go through torch's own; beside longer ones they are masked."""
+    norm = awake(magnitude.MaskedGroupNorm(16))  # type: ignore[arg-type]
+    x = torch.randn(3, 12, 16, generator=torch.Generator().manual_seed(1))
+    lengths = torch.tensor([9, 9, 12])
+    alone, beside = kind(torch.ones(2, 9, dtype=torch.bool)), Fixed(torch.arange(12) < lengths[:, None])
+    found = alone.padded(norm(alone.rows(x[:2, :9]), alone))
+    wanted = beside.padded(norm(beside.rows(x), beside))[:2, :9]
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_padding_is_never_selected_even_where_dropout_hides_every_segment() -> None:
@@ -125,8 +136,8 @@ def test_it_learns() -> None:
 def test_the_non_local_block_starts_as_nothing() -> None:
     torch.manual_seed(0)
     model = rtfm.Rtfm(WIDTH, RtfmSettings()).eval()
-    x, mask = torch.randn(2, 5, WIDTH // 4), torch.ones(2, 5, dtype=torch.bool)
-    assert torch.equal(model.temporal.non_local(x, mask), x)
+    x, layout = torch.randn(10, WIDTH // 4), Packed(torch.ones(2, 5, dtype=torch.bool))
+    assert torch.equal(model.temporal.non_local(x, layout), x)
 
 
 @pytest.mark.parametrize(("width", "count"), [(2048, 24_718_849), (512, 1_547_137)])

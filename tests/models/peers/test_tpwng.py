@@ -20,7 +20,7 @@ from tests.models.peers.properties import (
     small_setting,
 )
 from tests.plain.peers import tpwng as plain
-from tests.small import PROMPTS, batch, full_encoder, gradients
+from tests.small import PROMPTS, batch, full_encoder, gradients, on_padded
 
 LENGTH = 64
 FAR = (1, 2, 5)
@@ -54,13 +54,14 @@ def test_spans_have_a_soft_edge() -> None:
     """Beyond R + z nothing is seen."""
     made = tpwng().scorer[0].attention
     x = torch.randn(1, 400, 16, generator=torch.Generator().manual_seed(0))
+    mask = torch.ones(1, 400, dtype=torch.bool)
     with torch.no_grad():
         made.span.weight.zero_()
         made.span.bias.fill_(-2)
-    torch.testing.assert_close(made(x)[0, -1], plain.attention(made, x[0], 399, LENGTH), **close)
+    torch.testing.assert_close(on_padded(made, x, mask)[0, -1], plain.attention(made, x[0], 399, LENGTH), **close)
     changed = x.clone()
     changed[0, : 400 - 256 - int(64 / (1 + torch.e**2)) - 2] += 1
-    torch.testing.assert_close(made(x)[0, -1], made(changed)[0, -1])
+    torch.testing.assert_close(on_padded(made, x, mask)[0, -1], on_padded(made, changed, mask)[0, -1])
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,21 @@
 """Graphs over the segments of a video as the lineage of HL-Net builds them: adjacencies, and a branch of two layers.
 
-All adjacencies are float32 and zero on padding columns. The distance graph exp(-|i - j| / e) and the graph convolution
-A (x W) + R(x) are those of the temporal unit.
+All adjacencies are float32 and zero on padding columns; a network makes one a grid of whole videos. The distance graph
+exp(-|i - j| / e) and the graph convolution A (x W) + R(x) are those of the temporal unit.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmvad.models.graph_convolution import GraphConvolution
+from mmvad.models.graph_convolution import GraphConvolution, branched
+from mmvad.models.layout import Layout
 from mmvad.models.temporal import SIMILARITY_CUT
 
 STEEPNESS, MIDDLE = 0.1, 0.5
@@ -48,15 +51,18 @@ def softmax_over_valid(values: Tensor, mask: Tensor) -> Tensor:
 
 
 class GraphBranch(nn.Module):
-    """Two graph convolutions a > b > b on one adjacency, each with activation and dropout. [B, L, a] -> [B, L, b]."""
+    """The layers of a branch: graph convolutions a > b > b on one adjacency, each with activation and dropout."""
 
     def __init__(self, width: int, width_out: int, activation: nn.Module, dropout: float = 0.0) -> None:
         super().__init__()
         self.layers = nn.ModuleList([GraphConvolution(width, width_out), GraphConvolution(width_out, width_out)])
         self.activation, self.dropout = activation, nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, adjacency: Tensor, mask: Tensor) -> Tensor:
-        """adjacency [B or 1, L, L], zero on padding columns; mask bool [B, L]."""
-        for layer in self.layers:
-            x = self.dropout(self.activation(layer(x, adjacency.to(x.dtype), mask)))
-        return x
+
+def graph_branches(
+    branches: Sequence[GraphBranch], graphs: Sequence[Sequence[Tensor]], x: Tensor, layout: Layout
+) -> Tensor:
+    """What branches make of the same rows [R, a], joined: [R, b of each]. `graphs` as `branched` takes them."""
+    first = branches[0]
+    layers = [list(cast(Iterable[GraphConvolution], branch.layers)) for branch in branches]
+    return branched(layers, graphs, x, layout, lambda h: layout.dropout(first.activation(h), first.dropout))

@@ -1,7 +1,7 @@
 """What RTFM and its followers share: the multi-scale temporal network, selection by norm, and the losses on norms.
 
-R is rows (V videos times N crops, a video's crops together), L segments, d the features' width. Padding takes part in
-nothing: it is zero before every convolution, and outside of every normalisation, selection and loss.
+A sample is a crop of a video; a video's N crops stand together. L segments, d the features' width; the network works on
+the rows of a layout. Padding takes part in nothing: not in a convolution, a normalisation, a selection or a loss.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
-from mmvad.models.layout import packs
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.layout import Layout, Packed, in_turn, mix, packs
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import mean_where, pairs_of
-from mmvad.models.model import Batch
+from mmvad.models.model import Batch, in_float32
 from mmvad.models.peers.magnitude_settings import MagnitudeSettings
 from mmvad.sections import Section
 
@@ -27,23 +28,18 @@ MOMENTUM = 0.1
 
 
 class MaskedBatchNorm(nn.Module):
-    """Batch normalisation over valid segments alone. [R, L, d], mask bool [R, L] -> [R, L, d], zero on padding."""
+    """Batch normalisation over valid segments alone. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.BatchNorm1d(width, momentum=MOMENTUM)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        if not packs(x):
-            return self._in_place(x, mask)
-        valid = self.norm(x[mask])
-        out = valid.new_zeros(x.shape)
-        out[mask] = valid
-        return out
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        return self.norm(x) if isinstance(layout, Packed) else self._in_place(x, layout.mask)
 
     def _in_place(self, x: Tensor, mask: Tensor) -> Tensor:
-        """The same in fixed shapes."""
-        valid, wide = mask.unsqueeze(-1), x.float()
+        """The same in fixed shapes, zero on padding; bool [B, L]."""
+        valid, wide = mask.flatten().unsqueeze(-1), x.float()
         mean, variance = self._moments(wide, valid) if self.training else self._running()
         scaled = (wide - mean) / torch.sqrt(variance + self.norm.eps) * self.norm.weight + self.norm.bias
         return scaled.to(x.dtype) * valid
@@ -51,8 +47,8 @@ class MaskedBatchNorm(nn.Module):
     def _moments(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance of the valid segments, [d] each; the running ones go on."""
         count, (running_mean, running_variance) = valid.sum(), self._running()
-        mean = (x * valid).sum(dim=(0, 1)) / count
-        variance = ((x - mean).square() * valid).sum(dim=(0, 1)) / count
+        mean = (x * valid).sum(dim=0) / count
+        variance = ((x - mean).square() * valid).sum(dim=0) / count
         with torch.no_grad():
             self.norm.get_buffer("num_batches_tracked").add_(1)
             running_mean.lerp_(mean, MOMENTUM)
@@ -64,38 +60,46 @@ class MaskedBatchNorm(nn.Module):
 
 
 class MaskedGroupNorm(nn.Module):
-    """Group normalisation (8 groups) over a row's valid segments. [R, L, d], mask bool [R, L] -> [R, L, d]."""
+    """Group normalisation (8 groups) over a video's valid segments. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.norm = nn.GroupNorm(GROUPS, width)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        return mix(self._normed, x, layout.windows(0))
+
+    def _normed(self, x: Tensor, mask: Tensor) -> Tensor:
+        """[N, n, d], bool [N, n] -> [N, n, d]; torch's own where there is no padding, channels last as they lie."""
+        if packs(mask) and bool(mask.all()):
+            lying = x.unsqueeze(2).permute(0, 3, 1, 2)
+            normed = torch.group_norm(lying, GROUPS, self.norm.weight, self.norm.bias, self.norm.eps)
+            return normed.permute(0, 2, 3, 1).squeeze(2)
         grouped = x.float().unflatten(-1, (GROUPS, -1))
         valid = mask[:, :, None, None]
         count = mask.sum(dim=1)[:, None, None, None] * grouped.shape[-1]
         centred = grouped - (grouped * valid).sum(dim=(1, 3), keepdim=True) / count
         variance = (centred.square() * valid).sum(dim=(1, 3), keepdim=True) / count
         scaled = (centred / torch.sqrt(variance + self.norm.eps)).flatten(-2)
-        return (scaled * self.norm.weight + self.norm.bias).to(x.dtype) * mask.unsqueeze(-1)
+        return (scaled * self.norm.weight + self.norm.bias).to(x.dtype)
 
 
 class NormedConv(nn.Module):
-    """BN(ReLU(Conv_3(x))), or ReLU(GN8(Conv_3(x))) with `groups`. [R, L, d] -> [R, L, d_out], zero on padding."""
+    """BN(ReLU(Conv_3(x))), or ReLU(GN8(Conv_3(x))) with `groups`. Rows [R, d] -> [R, d_out]."""
 
     def __init__(self, width: int, width_out: int, *, dilation: int = 1, bias: bool = True, groups: bool) -> None:
         super().__init__()
         self.conv = nn.Conv1d(width, width_out, 3, padding=dilation, dilation=dilation, bias=bias)
-        self.groups = groups
+        self.groups, self.dilation = groups, dilation
         self.norm = MaskedGroupNorm(width_out) if groups else MaskedBatchNorm(width_out)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = convolve(self.conv, x, mask)
-        return F.relu(self.norm(x, mask)) if self.groups else self.norm(F.relu(x), mask)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        x = rows_along_time(x, self.conv.weight, self.conv.bias, layout, dilation=self.dilation)
+        return F.relu(self.norm(x, layout)) if self.groups else self.norm(F.relu(x), layout)
 
 
 class NonLocal(nn.Module):
-    """x + BN(W (theta phi^T / n) g), without a softmax; the norm starts at zero. [R, L, d] -> [R, L, d]."""
+    """x + BN(W (theta phi^T / n) g), without a softmax; the norm starts at zero. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -103,14 +107,18 @@ class NonLocal(nn.Module):
         self.output, self.norm = nn.Linear(width // 2, width), MaskedBatchNorm(width)
         nn.init.zeros_(self.norm.norm.weight)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        values = self.g(x) * mask.unsqueeze(-1) / mask.sum(dim=1)[:, None, None]
-        found = self.theta(x) @ (self.phi(x).transpose(1, 2) @ values)
-        return x + self.norm(self.output(found), mask)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        inputs = torch.cat([self.theta(x), self.phi(x), self.g(x)], dim=-1)
+        return x + self.norm(self.output(mix(self._found, inputs, layout.windows(0))), layout)
+
+    def _found(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """theta, phi and g [N, n, 3 d / 2], bool [N, n] -> [N, n, d / 2]; zero on padding."""
+        theta, phi, g = inputs.chunk(3, dim=-1)
+        return theta @ (phi.transpose(1, 2) @ (g / mask.sum(dim=1)[:, None, None]))
 
 
 class MultiScaleTemporal(nn.Module):
-    """MTN(d): x + join([c1; c2; c3; non-local(c4)]), c1 to c3 of dilation 1, 2, 4. [R, L, d] -> [R, L, d].
+    """MTN(d): x + join([c1; c2; c3; non-local(c4)]), c1 to c3 of dilation 1, 2, 4. Rows [R, d] -> [R, d].
 
     With `groups` the joined convolutions have GN8 before ReLU in place of BN behind it, as in S3R.
     """
@@ -122,10 +130,10 @@ class MultiScaleTemporal(nn.Module):
         self.narrow, self.non_local = nn.Linear(width, quarter, bias=False), NonLocal(quarter)
         self.join = NormedConv(width, width, bias=False, groups=groups)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        parts = [scale(x, mask) for scale in self.scales]
-        parts.append(self.non_local(F.relu(self.narrow(x)), mask))
-        return x + self.join(torch.cat(parts, dim=-1), mask)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        parts = [scale(x, layout) for scale in self.scales]
+        parts.append(self.non_local(F.relu(self.narrow(x)), layout))
+        return x + self.join(torch.cat(parts, dim=-1), layout)
 
 
 class Selected(NamedTuple):
@@ -148,8 +156,8 @@ def select(features: Tensor, scores: Tensor, batch: Batch, dropout: float) -> Se
     """The max(1, n / 10) segments of largest norm; `dropout` (0 at test) hides some from the choice.
 
     Args:
-        features: f [R, L, d].
-        scores: [R, L].
+        features: f [V N, L, d].
+        scores: [V N, L].
     """
     features = features.unflatten(0, (-1, batch.crops))
     mask = batch.mask[:: batch.crops]
@@ -221,8 +229,14 @@ def head(width: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(*hidden, nn.Linear(quarter, last), nn.ReLU(), nn.Dropout(dropout), nn.Linear(last, 1))
 
 
+def scored(layers: nn.Sequential, rows: Tensor, layout: Layout) -> Tensor:
+    """Scores of rows [R, d] by a `head`, in single precision: padded, [V N, L]."""
+    logits = in_float32(lambda x: in_turn(layers, x, layout), rows)
+    return layout.padded(logits.squeeze(-1).sigmoid())
+
+
 def convolve(conv: nn.Conv1d, x: Tensor, mask: Tensor) -> Tensor:
-    """A convolution over time that sees zeros on padding. [R, L, d], bool [R, L] -> [R, L, d_out]."""
+    """A convolution over time that sees zeros on padding. [B, L, d], bool [B, L] -> [B, L, d_out]."""
     return conv((x * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.errors import UserError
+from mmvad.models.layout import choose_layout
 from mmvad.models.losses.pooling import mean_where, ranks
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.anomaly_clip.axial import AxialNetwork, off_grid, on_grid
@@ -102,10 +103,10 @@ class AnomalyClip(Model[AnomalyClipOutput]):
     def forward(self, batch: Batch) -> AnomalyClipOutput:
         centre = self.align(self.centre)
         x = self.align(batch.visual) - centre
-        mask = on_grid(batch.mask, self.settings.places)
+        layout, mask = choose_layout(batch.mask), on_grid(batch.mask, self.settings.places)
         with torch.autocast(x.device.type, enabled=False):
             directions = F.normalize(self.directions().float() - centre.float(), dim=-1)
-            along = self.norm(x.float() @ directions.T, batch.mask)
+            along = layout.padded(self.norm(layout.rows(x.float() @ directions.T), layout))
         grid = on_grid(self.project(x) * batch.mask.unsqueeze(-1), self.settings.places)
         found = off_grid(self.temporal(grid, mask), x.shape[1])
         logits = in_float32(lambda rows: self.classify(self.layer_norm(rows)), found).squeeze(-1)

@@ -6,14 +6,17 @@ the second the student.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.utils.parametrizations import weight_norm
 
+from mmvad.models.convolution import rows_along_time
 from mmvad.models.dual_stream import Output, branch_scores
+from mmvad.models.layout import Layout, choose_layout
 from mmvad.models.losses.embedding import embed_loss
 from mmvad.models.losses.mil import coarse_loss, fine_loss
 from mmvad.models.losses.pooling import top_mean
@@ -49,11 +52,13 @@ class CausalBlock(nn.Module):
         self.convolutions = nn.ModuleList([make(), make()])
         self.dilation, self.dropout = dilation, nn.Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, d, L] -> same; what lies behind a row does not reach it, so padding needs no mask."""
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> same."""
         h = x
-        for convolution in self.convolutions:
-            h = self.dropout(torch.relu(convolution(F.pad(h, (self.dilation, 0)))))
+        for convolution in cast(Iterable[nn.Conv1d], self.convolutions):
+            weight, bias = convolution.weight, convolution.bias
+            h = torch.relu(rows_along_time(h, weight, bias, layout, dilation=self.dilation, causal=True))
+            h = layout.dropout(h, self.dropout)
         return torch.relu(x + h)
 
 
@@ -67,12 +72,14 @@ class GatedAudio(nn.Module):
         self.gate = nn.Linear(2 * width, width)
         self.update = nn.Sequential(nn.Linear(2 * width, width), nn.GELU(), nn.Linear(width, width))
 
-    def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor) -> Tensor:
-        """v [B, L, d], audio [B, L, d_a], has_audio bool [B] -> f [B, L, d]."""
-        sound = self.blocks(self.align(audio).transpose(1, 2)).transpose(1, 2)
+    def forward(self, visual: Tensor, audio: Tensor, has_audio: Tensor, layout: Layout) -> Tensor:
+        """v [R, d], audio [R, d_a], has_audio bool [B] -> f [R, d]."""
+        sound = self.align(audio)
+        for block in self.blocks:
+            sound = block(sound, layout)
         both = torch.cat([visual, sound], dim=-1)
         fused = visual + torch.sigmoid(self.gate(both)) * self.update(both)
-        return torch.where(has_audio[:, None, None], fused, visual)
+        return torch.where(layout.of_videos(has_audio).unsqueeze(-1), fused, visual)
 
 
 class Focal(nn.Module):
@@ -115,14 +122,15 @@ class Teacher(nn.Module):
         self.focal = Focal(len(setting.prompts), settings.learned_focus)
 
     def forward(self, batch: Batch) -> Fused:
-        return Fused(**vars(self.branches(self.fused(batch), batch.mask)))
+        layout = choose_layout(batch.mask)
+        return Fused(**vars(self.branches(self.fused(batch, layout), layout)))
 
-    def fused(self, batch: Batch) -> Tensor:
-        """f [B, L, d]."""
-        visual = self.visual(self.align(batch.visual), batch.mask)
+    def fused(self, batch: Batch, layout: Layout) -> Tensor:
+        """f as rows [R, d]."""
+        visual = self.visual(self.align(layout.rows(batch.visual)), layout)
         if batch.audio is None or batch.has_audio is None:
             return visual
-        return self.audio(visual, batch.audio, batch.has_audio)
+        return self.audio(visual, layout.rows(batch.audio), batch.has_audio, layout)
 
 
 class Student(nn.Module):
@@ -144,19 +152,25 @@ class Student(nn.Module):
         self.branches = TwoBranches(width, texts, settings.weighting)
         self.focal = Focal(len(setting.prompts), settings.learned_focus)
 
-    def forward(self, batch: Batch, target: Tensor | None) -> Fused:
-        visual = self.visual(self.align(batch.visual), batch.mask)
+    def forward(self, batch: Batch, teacher: Teacher | None) -> Fused:
+        """With a teacher, its f is the target."""
+        layout, target = choose_layout(batch.mask), None
+        if teacher is not None:
+            with torch.no_grad():
+                target = layout.padded(teacher.fused(batch, layout))
+        visual = self.visual(self.align(layout.rows(batch.visual)), layout)
         mean = visual
         for convolution in self.mean:
-            mean = mean + torch.relu(along_time(convolution, mean, batch.mask))
-        hidden = along_time(self.variance, torch.relu(self.variance_in(visual)), batch.mask)
+            mean = mean + torch.relu(along_time(convolution, mean, layout))
+        hidden = along_time(self.variance, torch.relu(self.variance_in(visual)), layout)
         theta = -(visual + torch.relu(self.variance_out(hidden)))
-        return Fused(**vars(self.branches(mean, batch.mask)), target=target, log_variance=theta)
+        return Fused(**vars(self.branches(mean, layout)), target=target, log_variance=layout.padded(theta))
 
 
-def along_time(convolution: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
-    """A convolution over the segments of [B, L, d], where padding is zero."""
-    return convolution((x * mask.unsqueeze(-1)).transpose(1, 2)).transpose(1, 2)
+def along_time(convolution: nn.Module, rows: Tensor, layout: Layout) -> Tensor:
+    """A convolution over the segments of rows [R, d]."""
+    kernel, bias = convolution.parameters()
+    return rows_along_time(rows, kernel, bias, layout)
 
 
 def distillation(mean: Tensor, target: Tensor, log_variance: Tensor, mask: Tensor) -> Tensor:
@@ -193,11 +207,7 @@ class AVadCLIP(Model[Fused]):
     def forward(self, batch: Batch) -> Fused:
         if self.student is None or (self.training and not self.distilling):
             return self.teacher(batch)
-        target = None
-        if self.training:
-            with torch.no_grad():
-                target = self.teacher.fused(batch)
-        return self.student(batch, target)
+        return self.student(batch, self.teacher if self.training else None)
 
     def losses(self, output: Fused, batch: Batch) -> dict[str, Tensor]:
         assert output.alignment is not None

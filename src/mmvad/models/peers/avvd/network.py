@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from mmvad.models.layout import choose_layout
 from mmvad.models.losses.mil import fine_loss
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.avvd.settings import AvvdSettings
@@ -46,9 +47,10 @@ class Avvd(Model[AvvdOutput]):
         self.apply(xavier_weights)
 
     def forward(self, batch: Batch) -> AvvdOutput:
-        joined, online = self.trunk(batch)
-        coarse = in_float32(self.head, joined).squeeze(-1)
-        return AvvdOutput(HlOutput(coarse, online), in_float32(self.classify, joined))
+        layout = choose_layout(batch.mask)
+        joined, online = self.trunk(batch, layout)
+        coarse = HlOutput(layout.padded(in_float32(self.head, joined).squeeze(-1)), layout.padded(online))
+        return AvvdOutput(coarse, layout.padded(in_float32(self.classify, joined)))
 
     def losses(self, output: AvvdOutput, batch: Batch) -> dict[str, Tensor]:
         """HL-Net's, and `fine`, the cross-entropy of the classes' top-k means."""

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.layout import choose_layout, side_by_side
 from mmvad.models.losses.pooling import chosen_first, mean_where, ranks
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.bn_wvad.settings import BnWvadSettings
-from mmvad.models.peers.magnitude import MaskedBatchNorm, convolve, with_total
-from mmvad.models.peers.ur_dmu.network import Block
+from mmvad.models.peers.magnitude import MaskedBatchNorm, with_total
+from mmvad.models.peers.ur_dmu.network import Block, encoded, near_graphs
 from mmvad.models.setting import Setting
 
 MARGIN = 1.0
@@ -42,27 +43,23 @@ class BnWvad(Model[BnOutput]):
         self.settings, inner = settings, settings.width
         first, second = (inner // by for by in NARROWED)
         self.embed = nn.Conv1d(width, inner, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(inner, 0.0, settings.distance) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(inner, 0.0) for _ in range(2))
         self.layers = nn.ModuleList([nn.Linear(inner, first), nn.Linear(first, second)])
         self.norms = nn.ModuleList([MaskedBatchNorm(first), MaskedBatchNorm(second)])
         self.output = nn.Linear(second, 1)
 
     def forward(self, batch: Batch) -> BnOutput:
-        x = self._encode(batch)
+        layout = choose_layout(batch.mask)
+        near, x = near_graphs(layout, self.settings.distance), side_by_side(layout, batch.visual, batch.audio)
+        x = encoded(self.embed, self.blocks, x, near, layout)
         with torch.autocast(x.device.type, enabled=False):  # distances of bfloat16 would tie
             x, distances = x.float(), []
             for layer, norm in zip(self.layers, self.norms, strict=True):
                 narrow = layer(x)
-                x = F.relu(norm(narrow, batch.mask))
-                distances.append(distance_to_mean(narrow, cast(MaskedBatchNorm, norm).norm))
-        return BnOutput(in_float32(self.output, x).squeeze(-1), (distances[0], distances[1]))
-
-    def _encode(self, batch: Batch) -> Tensor:
-        x = batch.visual if batch.audio is None else torch.cat([batch.visual, batch.audio], dim=-1)
-        x = F.relu(convolve(self.embed, x, batch.mask))
-        for block in self.blocks:
-            x = block(x, batch.mask)
-        return x
+                x = F.relu(norm(narrow, layout))
+                distances.append(layout.padded(distance_to_mean(narrow, cast(MaskedBatchNorm, norm).norm)))
+        logits = layout.padded(in_float32(self.output, x).squeeze(-1))
+        return BnOutput(logits, (distances[0], distances[1]))
 
     def losses(self, output: BnOutput, batch: Batch) -> dict[str, Tensor]:
         """`normal`, the norm of a normal video's scores, + `divergence`, 5 and 20 times the layers' triplet losses."""
@@ -79,7 +76,7 @@ class BnWvad(Model[BnOutput]):
 
 
 def distance_to_mean(x: Tensor, norm: nn.BatchNorm1d) -> Tensor:
-    """sqrt(sum_c (x_c - mean_c)^2 / variance_c) with the running statistics: [B, L, c] -> [B, L]."""
+    """sqrt(sum_c (x_c - mean_c)^2 / variance_c) with the running statistics: [R, c] -> [R]."""
     mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
     return ((x - mean).square() / variance.clamp(min=SMALLEST)).sum(dim=-1).clamp(min=SMALLEST).sqrt()
 

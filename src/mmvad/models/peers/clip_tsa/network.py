@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from mmvad.models.model import Batch, Model, Scores, in_float32
+from mmvad.models.layout import choose_layout
+from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.clip_tsa.settings import ClipTsaSettings
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
@@ -16,6 +17,7 @@ from mmvad.models.peers.magnitude import (
     check_width,
     head,
     magnitude_losses,
+    scored,
     select,
     with_total,
     xavier,
@@ -95,9 +97,10 @@ class ClipTsa(Model[Selected]):
     def forward(self, batch: Batch) -> Selected:
         x = self.narrow(batch.visual)
         gated = x * self.gate(x, batch.mask).unsqueeze(-1).to(x.dtype)
-        features = self.dropout(self.temporal(gated, batch.mask))
-        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
-        return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
+        layout = choose_layout(batch.mask)
+        rows = layout.dropout(self.temporal(layout.rows(gated), layout), self.dropout)
+        hidden = self.settings.dropout if self.training else 0.0
+        return select(layout.padded(rows), scored(self.head, rows, layout), batch, hidden)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:
         return with_total(magnitude_losses(output, batch, self.settings), self.settings)

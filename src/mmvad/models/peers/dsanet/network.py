@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmvad.models.dual_stream import cosines
+from mmvad.models.layout import choose_layout
 from mmvad.models.losses.embedding import embed_loss
 from mmvad.models.losses.mil import coarse_loss, fine_loss
 from mmvad.models.losses.pooling import mean_where
@@ -108,8 +109,10 @@ class DsaNet(Model[DsaOutput]):
         self.normality = Normality(width, settings.prototypes, settings.decoder_layers, settings.normal_share)
 
     def forward(self, batch: Batch) -> DsaOutput:
-        v, mask = self.visual(self.align(batch.visual), batch.mask), batch.mask
-        logits, text = in_float32(self.classifier, v + self.ffn(v)).squeeze(-1), self.texts()
+        layout, mask, text = choose_layout(batch.mask), batch.mask, self.texts()
+        rows = self.visual(self.align(layout.rows(batch.visual)), layout)
+        logits = layout.padded(in_float32(self.classifier, rows + self.ffn(rows)).squeeze(-1))
+        v = layout.padded(rows)
         prompted = text + anomaly_vector(v, logits, mask, "logit").unsqueeze(1)
         prompted = prompted + self.prompt_ffn(prompted)
         scores = logits.sigmoid()

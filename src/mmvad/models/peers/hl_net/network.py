@@ -6,18 +6,20 @@ what the branches find. Sound, where there is some, is joined to the picture's f
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.layout import Layout, choose_layout, in_turn, side_by_side, spread
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores, in_float32
-from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, score_graph
+from mmvad.models.peers.graphs import GraphBranch, graph_branches, lineage_similarity, score_graph
 from mmvad.models.peers.hl_net.settings import HlNetSettings
 from mmvad.models.setting import Setting
-from mmvad.models.temporal import distance_graph
+from mmvad.models.temporal import distance_kernel
 
 WIDE, WIDTH, BRANCH = 512, 128, 32
 PAST = 4
@@ -25,15 +27,17 @@ ONLINE_RATE = 0.5
 
 
 class OnlineHead(nn.Module):
-    """Logits from a segment and the four before it. [B, L, 128] -> [B, L]."""
+    """Logits from a segment and the four before it. Rows [R, 128] -> [R]."""
 
     def __init__(self) -> None:
         super().__init__()
         self.narrow = nn.Sequential(nn.Linear(WIDTH, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU())
         self.causal = nn.Conv1d(32, 1, PAST + 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return in_float32(self.causal, F.pad(self.narrow(x).transpose(1, 2), (PAST, 0))).squeeze(1)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        kernel, bias = self.causal.parameters()
+        seen = partial(rows_along_time, kernel=kernel, bias=bias, layout=layout, causal=True)
+        return in_float32(seen, self.narrow(x)).squeeze(-1)
 
 
 class HlTrunk(nn.Module):
@@ -52,17 +56,17 @@ class HlTrunk(nn.Module):
         self.online = OnlineHead()
         self.similarity, self.distance, self.score = (GraphBranch(WIDTH, BRANCH, nn.ReLU(), dropout) for _ in range(3))
 
-    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """[B, L, 96] and z_on [B, L]. The similarity graph is that of the raw input."""
-        x = batch.visual if batch.audio is None else torch.cat([batch.visual, batch.audio], dim=-1)
-        hidden = self.fuse(x)
-        online = self.online(hidden)
-        joined = [
-            self.similarity(hidden, lineage_similarity(x, batch.mask), batch.mask),
-            self.distance(hidden, distance_graph(batch.mask), batch.mask),
-            self.score(hidden, score_graph(online.detach().float().sigmoid(), batch.mask), batch.mask),
+    def forward(self, batch: Batch, layout: Layout) -> tuple[Tensor, Tensor]:
+        """Rows [R, 96], and z_on [R]. The similarity graph is that of the raw input."""
+        x = side_by_side(layout, batch.visual, batch.audio)
+        hidden = in_turn(self.fuse, x, layout)
+        online, grids = self.online(hidden, layout), layout.windows(0)
+        graphs = [
+            [lineage_similarity(part, grid.mask) for grid, part in spread(x, grids)],
+            [distance_kernel(grid.mask.shape[1], x.device) for grid in grids],
+            [score_graph(part, grid.mask) for grid, part in spread(online.detach().float().sigmoid(), grids)],
         ]
-        return torch.cat(joined, dim=-1), online
+        return graph_branches([self.similarity, self.distance, self.score], graphs, hidden, layout), online
 
 
 class HlOutput(NamedTuple):
@@ -84,8 +88,10 @@ class HlNet(Model[HlOutput]):
         self.apply(xavier_weights)
 
     def forward(self, batch: Batch) -> HlOutput:
-        joined, online = self.trunk(batch)
-        return HlOutput(in_float32(self.head, joined).squeeze(-1), online)
+        layout = choose_layout(batch.mask)
+        joined, online = self.trunk(batch, layout)
+        offline = in_float32(self.head, joined).squeeze(-1)
+        return HlOutput(layout.padded(offline), layout.padded(online))
 
     def losses(self, output: HlOutput, batch: Batch) -> dict[str, Tensor]:
         losses = hl_losses(output, batch)

@@ -13,11 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.layout import Layout, choose_layout, in_turn, mix
 from mmvad.models.losses.contrast import info_nce
 from mmvad.models.losses.pooling import mean_rows, rows_at, top_k, top_mean, top_positions
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.macil_sd.settings import MacilSdSettings
 from mmvad.models.setting import Setting
+from mmvad.models.temporal import attention
 
 WIDTH, HEADS = 128, 4
 ALONE_RATE = 0.2
@@ -26,7 +28,7 @@ BLEND = 0.045
 
 
 class Attention(nn.Module):
-    """T(q, kv) = u + Drop(W2 Drop(ReLU(W1 LN u))), u = q + Drop(MHA(LN q, kv, kv)): two [B, L, 128] -> [B, L, 128]."""
+    """T(q, kv) = u + Drop(W2 Drop(ReLU(W1 LN u))), u = q + Drop(MHA(LN q, kv, kv)): two rows [R, 128] -> [R, 128]."""
 
     def __init__(self, dropout: float) -> None:
         super().__init__()
@@ -37,26 +39,35 @@ class Attention(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, query: Tensor, source: Tensor, mask: Tensor) -> Tensor:
-        """The source is not normalised; mask bool [B, L] of its valid segments."""
-        found, _ = self.attention(self.norm_query(query), source, source, key_padding_mask=~mask, need_weights=False)
-        x = query + self.dropout(found)
-        return x + self.ffn(self.norm_ffn(x))
+    def forward(self, query: Tensor, source: Tensor, layout: Layout) -> Tensor:
+        """The source is not normalised."""
+        weight, bias = self.attention.in_proj_weight, self.attention.in_proj_bias
+        asked = F.linear(self.norm_query(query), weight[:WIDTH], bias[:WIDTH])
+        inputs = torch.cat([asked, F.linear(source, weight[WIDTH:], bias[WIDTH:])], dim=-1)
+        found = self.attention.out_proj(mix(self.read, inputs, layout.windows(0)))
+        x = query + layout.dropout(found, self.dropout)
+        return x + in_turn(self.ffn, self.norm_ffn(x), layout)
+
+    def read(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Queries, keys and values [N, n, 3 * 128], keys by mask bool [N, n] -> [N, n, 128]."""
+        q, k, v = inputs.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        keys, dropout = mask[:, None, None], self.attention.dropout if self.training else 0.0
+        return attention(q, k, v, keys, dropout).transpose(1, 2).flatten(2)
 
 
 class VisualNet(nn.Module):
-    """Logits [B, L] from the picture, which attends to itself."""
+    """Logits [R] from the picture's rows, which attend to each other."""
 
     def __init__(self, width: int, dropout: float) -> None:
         super().__init__()
         self.visual, self.attend, self.classify = nn.Linear(width, WIDTH), Attention(dropout), nn.Linear(WIDTH, 1)
 
-    def forward(self, visual: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, visual: Tensor, layout: Layout) -> Tensor:
         hidden = self.visual(visual)
-        return self.score(self.attend(hidden, hidden, mask))
+        return self.score(self.attend(hidden, hidden, layout))
 
     def score(self, rows: Tensor) -> Tensor:
-        """Logits of rows: [B, L, 128] -> [B, L]."""
+        """Logits of rows: [R, 128] -> [R]."""
         return in_float32(self.classify, rows).squeeze(-1)
 
 
@@ -67,10 +78,10 @@ class AudioVisualNet(VisualNet):
         super().__init__(width, dropout)
         self.audio = nn.Linear(audio_width, WIDTH)
 
-    def represent(self, visual: Tensor, audio: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """r_v = T(h_v, h_a) and r_a = T(h_a, h_v), [B, L, 128] each."""
+    def represent(self, visual: Tensor, audio: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+        """r_v = T(h_v, h_a) and r_a = T(h_a, h_v), [R, 128] each."""
         picture, sound = self.visual(visual), self.audio(audio)
-        return self.attend(picture, sound, mask), self.attend(sound, picture, mask)
+        return self.attend(picture, sound, layout), self.attend(sound, picture, layout)
 
 
 class MacilOutput(NamedTuple):
@@ -106,9 +117,11 @@ class MacilSd(Model[MacilOutput]):
 
     def forward(self, batch: Batch) -> MacilOutput:
         assert batch.audio is not None
-        visual, audio = self.both.represent(batch.visual, batch.audio, batch.mask)
+        layout = choose_layout(batch.mask)
+        rows = layout.rows(batch.visual)
+        visual, audio = self.both.represent(rows, layout.rows(batch.audio), layout)
         picture, sound = self.both.score(visual), self.both.score(audio)
-        return MacilOutput(visual, audio, picture, sound, self.alone(batch.visual, batch.mask))
+        return MacilOutput(*map(layout.padded, (visual, audio, picture, sound, self.alone(rows, layout))))
 
     def losses(self, output: MacilOutput, batch: Batch) -> dict[str, Tensor]:
         truth = batch.abnormal.float()

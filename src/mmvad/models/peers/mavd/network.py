@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.layout import Layout, choose_layout
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import mean_rows, mean_where, rows_at, top_mean, top_positions
 from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.avadclip.network import CausalBlock
-from mmvad.models.peers.magnitude import convolve
 from mmvad.models.peers.mavd.settings import MavdSettings
-from mmvad.models.peers.ur_dmu.network import Block
+from mmvad.models.peers.ur_dmu.network import Block, encoded, near_graphs
 from mmvad.models.setting import Setting
 
 PICTURE, SOUND, JOINED, LAST = 128, 32, 64, 32
@@ -41,21 +41,18 @@ def chain(widths: Sequence[int]) -> nn.Sequential:
 class Unimodal(nn.Module):
     """Rows of one modality, and logits of such rows: a convolution over 3 segments, two blocks of UR-DMU's kind."""
 
-    def __init__(self, width: int, features: int, hidden: int, distance: str) -> None:
+    def __init__(self, width: int, features: int, hidden: int) -> None:
         super().__init__()
         self.narrow = nn.Conv1d(width, features, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(features, 0.0, distance, inner=2 * features) for _ in range(2))
+        self.blocks = nn.ModuleList(Block(features, 0.0, inner=2 * features) for _ in range(2))
         self.score = scorer(features, hidden)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """[B, L, width] -> [B, L, features]."""
-        x = torch.relu(convolve(self.narrow, x, mask))
-        for block in self.blocks:
-            x = block(x, mask)
-        return x
+    def forward(self, x: Tensor, near: Sequence[Tensor], layout: Layout) -> Tensor:
+        """Rows [R, width] -> [R, features]."""
+        return encoded(self.narrow, self.blocks, x, near, layout)
 
     def logits(self, rows: Tensor) -> Tensor:
-        """[B, L, features] -> [B, L]."""
+        """[R, features] -> [R]."""
         return in_float32(self.score, rows).squeeze(-1)
 
 
@@ -80,8 +77,8 @@ class Mavd(Model[MavdOutput]):
     def __init__(self, width: int, audio_width: int, settings: MavdSettings) -> None:
         super().__init__()
         self.settings = settings
-        self.picture = Unimodal(width, PICTURE, 128, settings.distance)
-        self.sound = Unimodal(audio_width, SOUND, 64, settings.distance)
+        self.picture = Unimodal(width, PICTURE, 128)
+        self.sound = Unimodal(audio_width, SOUND, 64)
         self.project = chain([SOUND] * 4)
         both = PICTURE + SOUND
         self.join = chain([both, both // 2, JOINED])
@@ -91,17 +88,22 @@ class Mavd(Model[MavdOutput]):
     def forward(self, batch: Batch) -> MavdOutput:
         """What the modalities' networks learn comes from their own bags: their rows go on without gradient."""
         assert batch.audio is not None
-        picture, sound = self.picture(batch.visual, batch.mask), self.sound(batch.audio, batch.mask)
+        layout = choose_layout(batch.mask)
+        near = near_graphs(layout, self.settings.distance)
+        picture = self.picture(layout.rows(batch.visual), near, layout)
+        sound = self.sound(layout.rows(batch.audio), near, layout)
         aligned = self.project(sound.detach())
         joined = self.join(torch.cat([picture.detach(), aligned], dim=-1))
-        joined = self.causal(joined.transpose(1, 2)).transpose(1, 2)
-        return MavdOutput(
+        for block in self.causal:
+            joined = block(joined, layout)
+        rows = (
             *(picture, aligned, joined),
             self.picture.logits(picture),
             self.sound.logits(sound),
             self.sound.logits(aligned),
             in_float32(self.score, joined).squeeze(-1),
         )
+        return MavdOutput(*map(layout.padded, rows))
 
     def losses(self, output: MavdOutput, batch: Batch) -> dict[str, Tensor]:
         """`picture` + `sound` + 10 (`alike` + `agree` + 0.01 `aligned`) + 10 `joined` + 0.001 `triplet`."""

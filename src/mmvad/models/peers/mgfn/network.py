@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.layout import Layout, choose_layout, mix
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import chosen_first, mean_where, pairs_of
 from mmvad.models.model import Batch, Model, Scores, in_float32
@@ -16,13 +18,13 @@ from mmvad.models.peers.magnitude import (
     Selected,
     bag_scores,
     chosen_features,
-    convolve,
     select,
     smoothness,
     with_total,
 )
 from mmvad.models.peers.mgfn.settings import MgfnSettings
 from mmvad.models.setting import Setting
+from mmvad.models.temporal import attention
 
 NORM_SHARE = 0.1
 KERNEL = 5
@@ -31,7 +33,7 @@ STAGES = ((1, 3), (2, 3), (16, 2))
 
 
 class ChannelNorm(nn.Module):
-    """(x - mean) / (std + 1e-5) over channels, with gain and bias. [R, L, d] -> [R, L, d]."""
+    """(x - mean) / (std + 1e-5) over channels, with gain and bias. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -45,17 +47,20 @@ class ChannelNorm(nn.Module):
 
 
 class Glance(nn.Module):
-    """Self-attention over all valid segments, behind a channel norm. [R, L, d] -> [R, L, d]."""
+    """Self-attention over all valid segments, behind a channel norm. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads, self.norm = heads, ChannelNorm(width)
         self.inputs, self.output = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v = self.inputs(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
-        return self.output(found.transpose(1, 2).flatten(-2))
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        return self.output(mix(self._attend, self.inputs(self.norm(x)), layout.windows(0)))
+
+    def _attend(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Queries, keys and values [N, n, 3 d], keys by mask bool [N, n] -> [N, n, d]."""
+        q, k, v = inputs.unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return attention(q, k, v, mask[:, None, None]).transpose(1, 2).flatten(-2)
 
 
 class Focus(nn.Module):
@@ -67,15 +72,18 @@ class Focus(nn.Module):
         self.input, self.output = nn.Linear(width, width, bias=False), nn.Linear(width, width)
         self.kernel = nn.Conv1d(heads, heads, KERNEL, padding=KERNEL // 2, groups=heads)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        values = self.input(self.norm(x, mask))  # zero on padding
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        return self.output(mix(self._near, self.input(self.norm(x, layout)), layout.windows(0)))
+
+    def _near(self, values: Tensor, mask: Tensor) -> Tensor:
+        """[N, n, d], zero on padding -> same."""
         by_head = values.unflatten(-1, (-1, self.heads)).permute(0, 2, 3, 1)
         found = self.kernel(by_head.flatten(0, 1)).unflatten(0, by_head.shape[:2])
-        return self.output(found.permute(0, 3, 1, 2).flatten(-2))
+        return found.permute(0, 3, 1, 2).flatten(-2)
 
 
 class Layer(nn.Module):
-    """x += Conv_3(x); x += Att(x); x += F(x), F of four times the width. [R, L, d] -> [R, L, d]."""
+    """x += Conv_3(x); x += Att(x); x += F(x), F of four times the width. Rows [R, d] -> [R, d]."""
 
     def __init__(self, width: int, attention: nn.Module) -> None:
         super().__init__()
@@ -83,9 +91,9 @@ class Layer(nn.Module):
         wide, back = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
         self.ffn = nn.Sequential(ChannelNorm(width), wide, nn.GELU(), back)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + convolve(self.near, x, mask)
-        x = x + self.attention(x, mask)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        x = x + rows_along_time(x, self.near.weight, self.near.bias, layout)
+        x = x + self.attention(x, layout)
         return x + self.ffn(x)
 
 
@@ -108,16 +116,18 @@ class Mgfn(Model[Selected]):
         self.last, self.score = nn.LayerNorm(widths[-1]), nn.Linear(widths[-1], 1)
 
     def forward(self, batch: Batch) -> Selected:
-        x, mask = batch.visual, batch.mask
-        norms = x.norm(dim=-1, keepdim=True)
-        x = convolve(self.feature, x, mask) + NORM_SHARE * convolve(self.norm, norms, mask)
+        layout = choose_layout(batch.mask)
+        x = layout.rows(batch.visual)
+        norms = rows_along_time(x.norm(dim=-1, keepdim=True), self.norm.weight, self.norm.bias, layout)
+        x = rows_along_time(x, self.feature.weight, self.feature.bias, layout) + NORM_SHARE * norms
         for widen, stage in zip([nn.Identity(), *self.widen], self.levels, strict=True):
             x = widen(x)
             for layer in stage:  # type: ignore[attr-defined]
-                x = layer(x, mask)
+                x = layer(x, layout)
         features = self.last(x)
-        scores = in_float32(self.score, features).squeeze(-1).sigmoid()
-        return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
+        scores = layout.padded(in_float32(self.score, features).squeeze(-1).sigmoid())
+        hidden = self.settings.dropout if self.training else 0.0
+        return select(layout.padded(features), scores, batch, hidden)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:
         """`bag`, `far`, `near` (of both kinds), `smooth` (of all videos) and `sparse` (of the abnormal ones)."""

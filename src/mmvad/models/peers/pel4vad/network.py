@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.layout import Layout, choose_layout, mix
 from mmvad.models.losses.mil import binary_cross_entropy
 from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import Batch, Model, Scores, in_float32
@@ -51,10 +54,15 @@ class TwoReaches(nn.Module):
         self.balance = nn.Parameter(torch.zeros(()))
         self.norm = settings.norm
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [B, L, d], mask bool [B, L] -> [B, L, d]."""
-        query, key, value = (linear(x) for linear in self.inputs)
-        position = torch.arange(x.shape[1], device=x.device)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> same."""
+        inputs = torch.cat([linear(x) for linear in self.inputs], dim=-1)
+        return self.layer_norm(x + self.output(mix(self.read, inputs, layout.windows(0))))
+
+    def read(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """q, k and v [N, n, 3 * 128], mask bool [N, n] -> u [N, n, 128]."""
+        query, key, value = inputs.chunk(3, dim=-1)
+        position = torch.arange(inputs.shape[1], device=inputs.device)
         apart = (position[:, None] - position[None, :]).abs()
         near = torch.exp(-(self.distance_weight * apart**2 - self.distance_bias).abs())
         scores = query @ key.transpose(1, 2) / math.sqrt(ATTENTION) + near
@@ -63,8 +71,7 @@ class TwoReaches(nn.Module):
         wide, narrow = (
             scores.masked_fill(~allowed, float("-inf")).softmax(dim=-1) for allowed in (keys, keys & (apart <= REACH))
         )
-        read = share * (wide @ value) + (1 - share) * (narrow @ value)
-        return self.layer_norm(x + self.output(self.normed(read, mask)))
+        return self.normed(share * (wide @ value) + (1 - share) * (narrow @ value), mask)
 
     def normed(self, u: Tensor, mask: Tensor) -> Tensor:
         if self.norm == "none":
@@ -98,10 +105,14 @@ class PEL4VAD(Model[Output]):
 
     def forward(self, batch: Batch) -> Output:
         """h = Drop GELU Lin x, e = Drop GELU Lin h, z_t a causal convolution of e."""
-        features = self.dropout(F.gelu(self.first(self.attention(batch.visual, batch.mask))))
-        embedded = self.dropout(F.gelu(self.second(features)))
-        before = F.pad(embedded.transpose(1, 2), (self.scorer.kernel_size[0] - 1, 0))
-        return Output(in_float32(self.scorer, before).squeeze(1), features)
+        layout = choose_layout(batch.mask)
+        attended = self.attention(layout.rows(batch.visual), layout)
+        features = layout.dropout(F.gelu(self.first(attended)), self.dropout)
+        embedded = layout.dropout(F.gelu(self.second(features)), self.dropout)
+        kernel, bias = self.scorer.parameters()
+        scorer = partial(rows_along_time, kernel=kernel, bias=bias, layout=layout, causal=True)
+        logits = in_float32(scorer, embedded).squeeze(-1)
+        return Output(layout.padded(logits), layout.padded(features))
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         scores = torch.sigmoid(output.logits.float())

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mmvad.models.model import Batch, Model, Scores, in_float32
+from mmvad.models.layout import choose_layout
+from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
     Selected,
     check_width,
     head,
     magnitude_losses,
+    scored,
     select,
     with_total,
     xavier,
@@ -32,9 +34,10 @@ class Rtfm(Model[Selected]):
         xavier(self)
 
     def forward(self, batch: Batch) -> Selected:
-        features = self.dropout(self.temporal(batch.visual, batch.mask))
-        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
-        return select(features, scores, batch, self.settings.dropout if self.training else 0.0)
+        layout = choose_layout(batch.mask)
+        rows = layout.dropout(self.temporal(layout.rows(batch.visual), layout), self.dropout)
+        hidden = self.settings.dropout if self.training else 0.0
+        return select(layout.padded(rows), scored(self.head, rows, layout), batch, hidden)
 
     def losses(self, output: Selected, batch: Batch) -> dict[str, Tensor]:
         return with_total(magnitude_losses(output, batch, self.settings), self.settings)

@@ -10,14 +10,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from mmvad.models.layout import choose_layout
 from mmvad.models.losses.mil import binary_cross_entropy
-from mmvad.models.model import Batch, Model, Scores, in_float32
+from mmvad.models.model import Batch, Model, Scores
 from mmvad.models.peers.magnitude import (
     MultiScaleTemporal,
     Selected,
     check_width,
     head,
     magnitude_losses,
+    scored,
     select,
     with_total,
     xavier,
@@ -39,7 +41,7 @@ class Output(NamedTuple):
 
 
 class Rebuild(nn.Module):
-    """R = softmax(q(x) k(M)^T) v(M), not scaled: the video out of the dictionary. [R, L, d], [S, d] -> [R, L, d]."""
+    """R = softmax(q(x) k(M)^T) v(M), not scaled: the video out of the dictionary. [R, d], [S, d] -> [R, d]."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -78,14 +80,17 @@ class S3r(Model[Output]):
         self.dictionary = torch.from_numpy(learned).to(self.dictionary)
 
     def forward(self, batch: Batch) -> Output:
-        x, mask = batch.visual, batch.mask
-        a = self.dropout(self.video(x, mask))
-        b = self.dropout(self.normal(self.rebuild(x, self.dictionary), mask))
-        gate = self.gate(time_mean(a, mask) - time_mean(b, mask)).unsqueeze(1)
-        features = gate * a
-        scores = in_float32(self.head, features).squeeze(-1).sigmoid()
-        rest = self.rest(time_mean((1 - gate) * b, mask)).squeeze(-1).sigmoid()
-        selected = select(features, scores, batch, self.settings.dropout if self.training else 0.0)
+        layout, mask = choose_layout(batch.mask), batch.mask
+        x = layout.rows(batch.visual)
+        a = layout.dropout(self.video(x, layout), self.dropout)
+        b = layout.dropout(self.normal(self.rebuild(x, self.dictionary), layout), self.dropout)
+        mean_b = time_mean(layout.padded(b), mask)
+        gate = self.gate(time_mean(layout.padded(a), mask) - mean_b)
+        features = layout.of_videos(gate) * a
+        scores = scored(self.head, features, layout)
+        rest = self.rest((1 - gate) * mean_b).squeeze(-1).sigmoid()
+        hidden = self.settings.dropout if self.training else 0.0
+        selected = select(layout.padded(features), scores, batch, hidden)
         return Output(selected, rest.unflatten(0, (-1, batch.crops)).mean(dim=1))
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
@@ -123,7 +128,7 @@ def learn_dictionary(videos: np.ndarray, atoms: int) -> np.ndarray:
 
 
 def time_mean(x: Tensor, mask: Tensor) -> Tensor:
-    """Mean over valid segments: [R, L, d], bool [R, L] -> [R, d]."""
+    """Mean over valid segments: [B, L, d], bool [B, L] -> [B, d]."""
     return (x * mask.unsqueeze(-1)).sum(dim=1) / mask.sum(dim=1, keepdim=True)
 
 

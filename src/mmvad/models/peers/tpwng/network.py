@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from mmvad.models.layout import Layout, choose_layout, mix
 from mmvad.models.losses.pooling import chosen_first
-from mmvad.models.model import Batch, Model, Scores
+from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.tpwng.settings import TpwngSettings
 from mmvad.models.setting import Setting
 from mmvad.models.text_encoder import TextEncoder, tokenize
@@ -94,23 +95,28 @@ class SpanAttention(nn.Module):
         self.span = nn.Linear(width, HEADS)
         self.longest = longest
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, L, d] -> same. What lies behind a segment does not reach it, so padding needs no mask."""
-        batch, length, width = x.shape
-        query, key, value = self.inputs(x).reshape(batch, length, 3, HEADS, width // HEADS).permute(2, 0, 3, 1, 4)
-        back = torch.arange(length, device=x.device)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        """Rows [R, d] -> same."""
+        inputs = torch.cat([self.inputs(x), self.span(x)], dim=-1)
+        return self.output(mix(self._read, inputs, layout.windows(0)))
+
+    def _read(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """q, k, v and spans [N, n, 3 d + heads] -> [N, n, d]. What lies behind a segment does not reach it: no mask."""
+        inputs, span = inputs.split([inputs.shape[-1] - HEADS, HEADS], dim=-1)
+        query, key, value = inputs.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        back = torch.arange(inputs.shape[1], device=inputs.device)
         back = back[:, None] - back[None, :]
-        reach = self.longest * torch.sigmoid(self.span(x)).transpose(1, 2).unsqueeze(-1)
+        reach = self.longest * torch.sigmoid(span).transpose(1, 2).unsqueeze(-1)
         share = ((SOFTENING + reach - back) / SOFTENING).clamp(0, 1) * (back >= 0)
-        scores = query @ key.transpose(2, 3) / math.sqrt(width // HEADS)
+        scores = query @ key.transpose(2, 3) / math.sqrt(query.shape[-1])
         scores = scores.masked_fill(share == 0, float("-inf"))
         weights = share * torch.exp(scores - scores.amax(dim=-1, keepdim=True))
         read = (weights / weights.sum(dim=-1, keepdim=True)) @ value
-        return self.output(read.transpose(1, 2).reshape(batch, length, width))
+        return read.transpose(1, 2).flatten(2)
 
 
 class ScorerLayer(nn.Module):
-    """x += attention(LN x); x += FFN(LN x), the FFN d -> 4d -> d with GELU. [B, L, d] -> same."""
+    """x += attention(LN x); x += FFN(LN x), the FFN d -> 4d -> d with GELU. Rows [R, d] -> same."""
 
     def __init__(self, width: int, longest: int) -> None:
         super().__init__()
@@ -118,8 +124,8 @@ class ScorerLayer(nn.Module):
         self.attention = SpanAttention(width, longest)
         self.ffn = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x))
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        x = x + self.attention(self.norm_attention(x), layout)
         return x + self.ffn(self.norm_ffn(x))
 
 
@@ -142,14 +148,16 @@ class TPWNG(Model[Output]):
 
     def forward(self, batch: Batch) -> Output:
         """The scorer sees no text, so at test the text side rests."""
-        x = F.normalize(self.align(batch.visual), dim=-1)
-        hidden = self.norm(self.scorer(x))
-        texts = self.texts() if self.training else None
+        layout = choose_layout(batch.mask)
+        hidden = rows = F.normalize(self.align(layout.rows(batch.visual)), dim=-1)
+        for layer in self.scorer:
+            hidden = layer(hidden, layout)
+        logits = layout.padded(in_float32(self.classifier, self.norm(hidden)).squeeze(-1))
+        if not self.training:
+            return Output(logits)
+        texts, x = self.texts().float(), layout.padded(rows).float()
         with torch.autocast(x.device.type, enabled=False):
-            logits = self.classifier(hidden.float()).squeeze(-1)
-            if texts is None:
-                return Output(logits)
-            return Output(logits, *self.similarities(x.float(), texts.float(), batch))
+            return Output(logits, *self.similarities(x, texts, batch))
 
     def similarities(self, x: Tensor, texts: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """x_t T_c [B, L, C], and x_t T_0' [B, L] with the T_0' of each video's normal partner."""

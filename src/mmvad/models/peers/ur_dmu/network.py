@@ -7,12 +7,16 @@ Sound, where there is some, is joined to the picture's features.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmvad.models.convolution import rows_along_time
+from mmvad.models.graph_convolution import convolved
+from mmvad.models.layout import Layout, choose_layout, in_turn, mix, side_by_side
 from mmvad.models.losses.mil import coarse_loss, each_cross_entropy
 from mmvad.models.losses.pooling import (
     SEGMENTS_A_PICK,
@@ -27,6 +31,7 @@ from mmvad.models.model import Batch, Model, Scores, in_float32
 from mmvad.models.peers.graphs import normalised_distance
 from mmvad.models.peers.ur_dmu.settings import UrDmuSettings
 from mmvad.models.setting import Setting
+from mmvad.models.temporal import attention
 
 HEADS = 4
 SLOTS = 60
@@ -44,43 +49,64 @@ def distance_of_sum_1(mask: Tensor, along: str) -> Tensor:
     return rows if along == "rows" else rows.transpose(1, 2) * mask[:, None]
 
 
+def near_graphs(layout: Layout, along: str) -> list[Tensor]:
+    """D' of the videos of a batch, one a grid."""
+    return [distance_of_sum_1(grid.mask, along) for grid in layout.windows(0)]
+
+
 class GlobalLocalAttention(nn.Module):
-    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' of `distance_of_sum_1`. [B, L, d] -> same.
+    """Per head [softmax(q k^T / sqrt(d_h)) v ; D' w], D' of `near_graphs`, and a linear layer. Rows [R, d] -> same.
 
     `inner` is the width of all heads together, d unless given.
     """
 
-    def __init__(self, width: int, dropout: float, distance: str = "rows", inner: int | None = None) -> None:
+    def __init__(self, width: int, dropout: float, inner: int | None = None) -> None:
         super().__init__()
-        self.distance, inner = distance, inner or width
+        inner = inner or width
         self.inputs = nn.Linear(width, 4 * inner, bias=False)
         self.output = nn.Sequential(nn.Linear(2 * inner, width), nn.Dropout(dropout))
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        q, k, v, w = self.inputs(x).unflatten(-1, (4, HEADS, -1)).permute(2, 0, 3, 1, 4)
-        found = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None])
-        near = distance_of_sum_1(mask, self.distance).to(w.dtype).unsqueeze(1) @ w
-        return self.output(torch.cat([found, near], dim=-1).transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor, near: Sequence[Tensor], layout: Layout) -> Tensor:
+        """All heads share D', so what makes w and what reads D' w are one product: D' (x (W_out W_w)^T)."""
+        linear, dropout = cast(tuple[nn.Linear, nn.Dropout], tuple(self.output))
+        of_found, of_near = (part.flatten(1) for part in linear.weight.unflatten(1, (HEADS, 2, -1)).unbind(2))
+        attends, mixes = self.inputs.weight.split([3 * of_near.shape[1], of_near.shape[1]])
+        grids = layout.windows(0)
+        found = F.linear(mix(self.attend, F.linear(x, attends), grids), of_found, linear.bias)
+        return layout.dropout(convolved(F.linear(x, of_near @ mixes), found, near, grids), dropout)
+
+    def attend(self, inputs: Tensor, mask: Tensor) -> Tensor:
+        """Queries, keys and values [N, n, 3 inner], keys by mask bool [N, n] -> [N, n, inner]."""
+        q, k, v = inputs.unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        return attention(q, k, v, mask[:, None, None]).transpose(1, 2).flatten(2)
 
 
 class Block(nn.Module):
-    """Pre-norm attention, then a feed-forward part as wide as its input, both residual. [B, L, d] -> [B, L, d]."""
+    """Pre-norm attention, then a feed-forward part as wide as its input, both residual. Rows [R, d] -> [R, d]."""
 
-    def __init__(self, width: int, dropout: float, distance: str, inner: int | None = None) -> None:
+    def __init__(self, width: int, dropout: float, inner: int | None = None) -> None:
         super().__init__()
         self.norm_attention, self.norm_ffn = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.attention = GlobalLocalAttention(width, dropout, distance, inner)
+        self.attention = GlobalLocalAttention(width, dropout, inner)
         self.ffn = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width), nn.Dropout(dropout)
         )
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        x = x + self.attention(self.norm_attention(x), mask)
-        return x + self.ffn(self.norm_ffn(x))
+    def forward(self, x: Tensor, near: Sequence[Tensor], layout: Layout) -> Tensor:
+        x = x + self.attention(self.norm_attention(x), near, layout)
+        return x + in_turn(self.ffn, self.norm_ffn(x), layout)
+
+
+def encoded(embed: nn.Conv1d, blocks: nn.ModuleList, x: Tensor, near: Sequence[Tensor], layout: Layout) -> Tensor:
+    """Rows [R, d_in] through ReLU(Conv_3) and the blocks: [R, d]."""
+    x = F.relu(rows_along_time(x, embed.weight, embed.bias, layout))
+    for block in blocks:
+        x = block(x, near, layout)
+    return x
 
 
 class Memory(nn.Module):
-    """60 learned rows; how much they answer, and what is read out of them."""
+    """60 learned rows M: how much they answer, and what is read out of them."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -88,9 +114,13 @@ class Memory(nn.Module):
         self.slots = nn.Parameter(torch.empty(SLOTS, width).uniform_(-bound, bound))
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """[B, L, d] -> score [B, L], mean of the 4 largest answers sigmoid(x M^T / sqrt(d)); read-out [B, L, d]."""
+        """Rows [R, d] -> score [R], mean of the 4 largest answers; answers sigmoid(x M^T / sqrt(d)) [R, 60]."""
         answers = torch.sigmoid(x @ self.slots.T / math.sqrt(x.shape[-1]))
-        return answers.topk(SLOTS // SEGMENTS_A_PICK + 1, dim=-1).values.mean(dim=-1), answers @ self.slots
+        return answers.topk(SLOTS // SEGMENTS_A_PICK + 1, dim=-1).values.mean(dim=-1), answers
+
+    def read(self, answers: Tensor, layer: nn.Linear) -> Tensor:
+        """Lin(answers M), of the few rows of M first: Lin is linear. [R, 60] -> [R, d]."""
+        return F.linear(answers, layer.weight @ self.slots.T, layer.bias)
 
 
 class UrOutput(NamedTuple):
@@ -124,29 +154,27 @@ class UrDmu(Model[UrOutput]):
         super().__init__()
         inner = settings.width
         self.embed = nn.Conv1d(width, inner, 3, padding=1)
-        self.blocks = nn.ModuleList(Block(inner, settings.dropout, settings.distance) for _ in range(2))
+        self.distance = settings.distance
+        self.blocks = nn.ModuleList(Block(inner, settings.dropout) for _ in range(2))
         self.abnormal, self.normal = Memory(inner), Memory(inner)
         self.mean, self.log_variance = nn.Linear(inner, inner), nn.Linear(inner, inner)
         self.classify = nn.Sequential(nn.Linear(2 * inner, inner // 4), nn.ReLU(), nn.Linear(inner // 4, 1))
 
     def forward(self, batch: Batch) -> UrOutput:
-        x = self._encode(batch)
-        abnormal, abnormal_read = self.abnormal(x)
-        normal, normal_read = self.normal(x)
-        latent, mean, log_variance = self.mean(abnormal_read), self.mean(normal_read), self.log_variance(normal_read)
+        layout = choose_layout(batch.mask)
+        near, x = near_graphs(layout, self.distance), side_by_side(layout, batch.visual, batch.audio)
+        x = encoded(self.embed, self.blocks, x, near, layout)
+        abnormal, answers = self.abnormal(x)
+        latent = self.abnormal.read(answers, self.mean)
+        normal, answers = self.normal(x)
+        mean, log_variance = (self.normal.read(answers, layer) for layer in (self.mean, self.log_variance))
         normal_latent = mean
         if self.training:
-            noise = torch.randn_like(mean) * torch.exp(log_variance / 2)
-            normal_latent = mean + noise * ~batch.abnormal[:, None, None]
+            noise = layout.rows(torch.randn_like(layout.padded(mean))) * torch.exp(log_variance / 2)
+            normal_latent = mean + noise * layout.of_videos(~batch.abnormal).unsqueeze(-1)
         logits = in_float32(self.classify, torch.cat([x, latent + normal_latent], dim=-1)).squeeze(-1)
-        return UrOutput(x, abnormal, normal, latent, normal_latent, mean, log_variance, logits)
-
-    def _encode(self, batch: Batch) -> Tensor:
-        x = batch.visual if batch.audio is None else torch.cat([batch.visual, batch.audio], dim=-1)
-        x = F.relu(self.embed((x * batch.mask.unsqueeze(-1)).transpose(1, 2))).transpose(1, 2)
-        for block in self.blocks:
-            x = block(x, batch.mask)
-        return x
+        rows = x, abnormal, normal, latent, normal_latent, mean, log_variance, logits
+        return UrOutput(*map(layout.padded, rows))
 
     def losses(self, output: UrOutput, batch: Batch) -> dict[str, Tensor]:
         output = UrOutput(*(value.float() for value in output))

@@ -10,18 +10,17 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from mmvad.models.dual_stream import Output, branch_scores
-from mmvad.models.layout import choose_layout
+from mmvad.models.dual_stream import Output, branch_scores, cosines
+from mmvad.models.layout import Layout, choose_layout, spread
 from mmvad.models.losses.embedding import embed_loss
 from mmvad.models.losses.mil import coarse_loss, fine_loss
 from mmvad.models.model import Batch, Model, Scores, in_float32
-from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, softmax_over_valid
+from mmvad.models.peers.graphs import GraphBranch, graph_branches, lineage_similarity, softmax_over_valid
 from mmvad.models.peers.vadclip.settings import VadClipSettings
 from mmvad.models.prompts import FeedForward, anomaly_vector, sentence_layout
 from mmvad.models.setting import Setting
-from mmvad.models.temporal import AttentionLayer, distance_graph
+from mmvad.models.temporal import AttentionLayer, distance_kernel
 from mmvad.models.text_encoder import CONTEXT_LENGTH, QuickGELU, TextEncoder, tokenize
 
 TEMPERATURE = 0.07
@@ -30,7 +29,7 @@ PUBLISHED_NAMES = {"road accidents": "roadAccidents"}
 
 
 class VisualEncoder(nn.Module):
-    """v: learned positions, windowed attention, then two graph branches joined by a linear layer. [B, L, d] -> same.
+    """v: learned positions, windowed attention, then two graph branches joined by a linear layer. Rows [R, d] -> same.
 
     Args:
         length: L, the segments that positions are learned for.
@@ -46,17 +45,17 @@ class VisualEncoder(nn.Module):
         self.output = nn.Linear(2 * (width // 2), width)
         self.kind = distance
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x [B, L, d], mask bool [B, L] -> v [B, L, d]."""
-        x = x + self.positions[: x.shape[1]]
-        layout = choose_layout(mask)
-        rows = layout.rows(x)
+    def forward(self, x: Tensor, layout: Layout) -> Tensor:
+        x = x + layout.of_positions(self.positions)
         for layer in self.layers:
-            rows = layer(rows, layout)
-        x = layout.padded(rows)
-        alike = self.similarity(x, lineage_similarity(x, mask), mask)
-        near = self.distance(x, distance_graph(mask) if self.kind == "kernel" else softmax_distance(mask), mask)
-        return self.output(torch.cat([alike, near], dim=-1))
+            x = layer(x, layout)
+        alike = [lineage_similarity(part, grid.mask) for grid, part in spread(x, layout.windows(0))]
+        near = [self.near(grid.mask) for grid in layout.windows(0)]
+        return self.output(graph_branches([self.similarity, self.distance], [alike, near], x, layout))
+
+    def near(self, mask: Tensor) -> Tensor:
+        """The distance graph of some videos: [n, n] or [N, n, n]."""
+        return distance_kernel(mask.shape[1], mask.device) if self.kind == "kernel" else softmax_distance(mask)
 
 
 def attention_layer(width: int, window: int) -> AttentionLayer:
@@ -115,16 +114,15 @@ class TwoBranches(nn.Module):
         self.texts, self.prompt_ffn = texts, FeedForward(width)
         self.weighting = weighting
 
-    def forward(self, features: Tensor, mask: Tensor) -> Output:
-        """v [B, L, d], mask bool [B, L]."""
-        hidden = features + self.ffn(features)
-        logits = in_float32(self.classifier, hidden).squeeze(-1)
-        text = self.texts()
-        prompted = text + anomaly_vector(features, logits, mask, self.weighting).unsqueeze(1)
+    def forward(self, rows: Tensor, layout: Layout) -> Output:
+        """v as rows [R, d]."""
+        logits = layout.padded(in_float32(self.classifier, rows + self.ffn(rows)).squeeze(-1))
+        features, text = layout.padded(rows), self.texts()
+        prompted = text + anomaly_vector(features, logits, layout.mask, self.weighting).unsqueeze(1)
         prompted = prompted + self.prompt_ffn(prompted)
         with torch.autocast(features.device.type, enabled=False):
-            cosine = F.normalize(features.float(), dim=-1) @ F.normalize(prompted.float(), dim=-1).transpose(1, 2)
-        return Output(features, logits, cosine / TEMPERATURE, text.unsqueeze(0))
+            alignment = cosines(features.float(), prompted.float()) / TEMPERATURE
+        return Output(features, logits, alignment, text.unsqueeze(0))
 
 
 class VadCLIP(Model[Output]):
@@ -145,7 +143,9 @@ class VadCLIP(Model[Output]):
         self.lambda_embed = settings.lambda_embed
 
     def forward(self, batch: Batch) -> Output:
-        return self.branches(self.visual(self.align(batch.visual), batch.mask), batch.mask)
+        layout = choose_layout(batch.mask)
+        rows = self.visual(self.align(layout.rows(batch.visual)), layout)
+        return self.branches(rows, layout)
 
     def losses(self, output: Output, batch: Batch) -> dict[str, Tensor]:
         assert output.alignment is not None
