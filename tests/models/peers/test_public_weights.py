@@ -15,7 +15,7 @@ from mmvad.models.peers.registry import Peers
 from tests.models.peers.properties import small_setting
 from tests.small import WIDTH
 
-WIDTHS = {"rtfm": 64, "s3r": 128, "clip_tsa": 64, "mgfn": 32}
+WIDTHS = {"rtfm": 64, "lagovad": 64, "s3r": 128, "clip_tsa": 64, "mgfn": 32}
 
 
 def made(name: str, seed: int = 0, **changes: object) -> Model:

@@ -87,6 +87,7 @@ PUBLISHED = {
     "plovad": ("best_test", ["trapezoid_ap=True", "norm=time"]),
     "c2fpl": ("last", ["all_crops=True", "trapezoid_ap=True"]),
     "dsanet": ("best_test", ["reload_best=True", "class_names=published"]),
+    "lagovad": ("best_test", []),
     "bn_wvad": ("best_test", ["all_crops=True", "trapezoid_ap=True", "distance=columns"]),
     "vadclip": ("best_test", ["reload_best=True", "weighting=logit", "class_names=published"]),
     "avadclip": ("best_test", ["reload_best=True", "learned_focus=True"]),
