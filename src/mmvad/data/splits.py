@@ -10,7 +10,9 @@ import torch
 
 from mmvad.bank.bank import BankVideo, SplitBank
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.data.segments import Chunk, chunks
+from mmvad.config.schema import Config
+from mmvad.data.look_ahead import Span, windows
+from mmvad.data.segments import Chunk
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.errors import UserError
 
@@ -62,6 +64,13 @@ def check_held_out(held: Sequence[BankVideo], of: int, share: float, benchmark: 
         )
 
 
+def span_of(config: Config) -> Span:
+    """How test videos are cut, by `data.*`: chunks of L, or whole; and how far ahead a score looks."""
+    data = config.data
+    in_chunks = data.test_span == "chunks"
+    return Span(data.segment_length if in_chunks else None, data.chunk_overlap if in_chunks else 0, data.look_ahead)
+
+
 def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving) -> Samples:
     """One sample a crop of every video, or a video with all its crops; as at most L segments."""
     together = _equal_crops(videos) if how.crops == "together" else 1
@@ -72,15 +81,13 @@ def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: B
 
 
 def chunk_samples(
-    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving, crop: int, overlap: int = 0
+    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving, crop: int, span: Span
 ) -> tuple[Samples, list[Chunk]]:
-    """One sample a chunk of one crop of every video, in order; and the chunks.
-
-    A chunk has at most L snippets, of which neighbours share `overlap`; or is the whole video, as `test_span` says.
-    """
+    """One sample a chunk of one crop of every video, in order; and the chunks."""
     longest = max((v.snippets for v in videos), default=1)
-    lengths = [v.snippets for v in videos]
-    parts = chunks(lengths, how.segments, overlap) if how.test_span == "chunks" else chunks(lengths, longest)
+    parts = windows([v.snippets for v in videos], span)
+    if span.look_ahead >= 0:
+        how = replace(how, device=None)  # chunks that share most of their rows: a copy of each would fill the memory
     if how.test_span != "segments":
         how = replace(how, how="fold", segments=how.segments if how.test_span == "chunks" else longest)
     visual, audio, owners = [], [], []

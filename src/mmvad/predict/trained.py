@@ -15,7 +15,7 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import ScoringSet
-from mmvad.data.splits import Serving, chunk_samples
+from mmvad.data.splits import Serving, chunk_samples, span_of
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
@@ -75,14 +75,14 @@ class TrainedRun:
 
         Raises UserError for features of another width than the run's.
         """
-        data, overlap = self.config.data, self.overlap(overlap)
+        data, span = self.config.data, span_of(self.config)._replace(overlap=self.overlap(overlap))
         split = self._split(source)
         sound = "optional" if self.uses_audio else "none"
         how = Serving(data.segment_length, sound, self.device.torch, how=data.segments, test_span=data.test_span)
         by_crop = []
         for crop in split.videos[0].crops:
-            samples, parts = chunk_samples(split, split.videos, self.benchmark, how, crop, overlap)
-            by_crop.append(score(self.module, ScoringSet(split.videos, samples, parts, overlap), self.device))
+            samples, parts = chunk_samples(split, split.videos, self.benchmark, how, crop, span)
+            by_crop.append(score(self.module, ScoringSet(split.videos, samples, parts, span), self.device))
         (video,) = smoothed(averaged(by_crop), self.config.quirks.smoothing)
         return video
 

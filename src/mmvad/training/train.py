@@ -200,9 +200,9 @@ def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, che
 
 def thresholds_of(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule) -> dict[str, float]:
     """By score, the thresholds that held-out training videos give under the module's weights; empty without such."""
-    if data.validation is None:
+    if data.validation_as_tested is None:
         return {}
-    videos = smoothed(score(module, data.validation, prepared.device), prepared.config.quirks.smoothing)
+    videos = smoothed(score(module, data.validation_as_tested, prepared.device), prepared.config.quirks.smoothing)
     return held_out_thresholds(prepared.benchmark, videos)
 
 
