@@ -17,7 +17,7 @@ from mmvad import __version__
 from mmvad.errors import UserError
 from mmvad.metrics.measures import HELD_OUT, USE
 from mmvad.models.text_encoder import weights_hash
-from mmvad.predict.exported import onnx_network
+from mmvad.predict.exported import as_fed, onnx_network
 from mmvad.predict.model_file import (
     CARD,
     EXPECTED,
@@ -110,7 +110,7 @@ def _checked(run: TrainedRun, path: Path, file: NetworkFile, chunks: Chunks, lon
         for sound in (True, False) if run.uses_audio else (False,):
             inputs = example(rows, _widths(run), seed=rows, sound=sound)
             with torch.inference_mode():
-                wanted, again = (torchs(**inputs) for _ in range(2))
+                wanted, again = (torchs(**_as_fed(inputs, chunks)) for _ in range(2))
             if any(not torch.equal(a, b) for a, b in zip(wanted, again, strict=True)):
                 problem = "scores the same rows otherwise each time, by chance: there is nothing to export"
                 raise UserError(run.config.model.name, problem)
@@ -123,6 +123,12 @@ def _checked(run: TrainedRun, path: Path, file: NetworkFile, chunks: Chunks, lon
             fix = "predict with the run itself: mmvad predict --checkpoint RUN"
             raise UserError(run.config.model.name, problem, expected=f"at most {TOLERANCE}", fix=fix)
     return Checked(lengths=tuple(lengths), largest_difference=worst)
+
+
+def _as_fed(inputs: dict[str, torch.Tensor], chunks: Chunks) -> dict[str, torch.Tensor]:
+    return {
+        name: x if name == "has_audio" else torch.from_numpy(as_fed(x.numpy(), chunks)) for name, x in inputs.items()
+    }
 
 
 def _write(run: TrainedRun, out: Path, graph: Graph, file: NetworkFile, chunks: Chunks, checked: Checked) -> ModelFile:

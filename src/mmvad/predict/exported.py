@@ -110,9 +110,7 @@ def onnx_network(path: Path, network: NetworkFile, chunks: Chunks) -> Network:
         if "audio" in network.inputs:
             silence = np.zeros((len(chunk.visual), int(network.inputs["audio"][1])), dtype=np.float32)
             rows["audio"] = silence if chunk.audio is None else chunk.audio
-        if chunks.segments is not None:
-            rows = {name: to_segments(each, chunks.segments, chunks.how) for name, each in rows.items()}
-        fed = {name: np.ascontiguousarray(each, dtype=np.float32) for name, each in rows.items()}
+        fed = {name: as_fed(each, chunks) for name, each in rows.items()}
         return fed | ({"has_audio": np.array([chunk.audio is not None])} if "audio" in rows else {})
 
     def scored(given: Sequence[ChunkRows]) -> list[tuple[np.ndarray | None, np.ndarray | None]]:
@@ -123,6 +121,12 @@ def onnx_network(path: Path, network: NetworkFile, chunks: Chunks) -> Network:
         return found
 
     return scored
+
+
+def as_fed(rows: np.ndarray, chunks: Chunks) -> np.ndarray:
+    """A chunk's rows [n, d] as the network takes them: float32, brought to segments where it takes those."""
+    rows = rows if chunks.segments is None else to_segments(rows, chunks.segments, chunks.how)
+    return np.ascontiguousarray(rows, dtype=np.float32)
 
 
 def _session(path: Path) -> Any:
