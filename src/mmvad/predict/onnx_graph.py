@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from mmvad.errors import UserError
 from mmvad.models.model import Batch, Model
+from mmvad.predict.onnx_operators import OPERATORS
 
 OPSET = 20
 BRANCHES = ("coarse", "classes")
@@ -94,6 +95,7 @@ def export_graph(model: Model[Any], widths: tuple[int, int | None], classes: int
                 output_names=list(names),
                 opset_version=OPSET,
                 verbose=False,
+                custom_translation_table=dict(OPERATORS),
             )
             program.save(Path(folder) / "whole.onnx")
             content = _folded(Path(folder) / "whole.onnx")
