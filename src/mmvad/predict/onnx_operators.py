@@ -15,6 +15,12 @@ def stable_sort(x: Any, stable: bool | None = None, dim: int = -1, descending: b
     return op.TopK(x, count, axis=dim, largest=descending, sorted=True)
 
 
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + e^-x): onnxruntime's own is a rational function, whose error near 1 puts saturated scores in disorder."""
+    op = _operators()
+    return op.Reciprocal(op.Add(op.Exp(op.Neg(x)), op.CastLike(op.Constant(value_float=1.0), x)))
+
+
 def sinh(x: Any) -> Any:
     """(e^x - e^-x) / 2, of which onnxruntime has no kernel of its own."""
     op = _operators()
@@ -51,6 +57,7 @@ def _operators() -> Any:
 
 OPERATORS: Mapping[Callable[..., Any], Callable[..., Any]] = {
     torch.ops.aten.sort.stable: stable_sort,
+    torch.ops.aten.sigmoid.default: sigmoid,
     torch.ops.aten.sinh.default: sinh,
     torch.ops.aten.scaled_dot_product_attention.default: attention,
 }
