@@ -16,7 +16,7 @@ def stable_sort(x: Any, stable: bool | None = None, dim: int = -1, descending: b
 
 
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + e^-x): onnxruntime's own is a rational function, whose error near 1 puts saturated scores in disorder."""
+    """1 / (1 + e^-x): onnxruntime's own is a rational function, whose error disorders scores near 1."""
     op = _operators()
     return op.Reciprocal(op.Add(op.Exp(op.Neg(x)), op.CastLike(op.Constant(value_float=1.0), x)))
 
