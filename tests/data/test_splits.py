@@ -10,6 +10,7 @@ import torch
 
 from mmvad.bank.bank import Bank, BankVideo, open_bank
 from mmvad.benchmarks.registry import PLANTED
+from mmvad.data.look_ahead import Span
 from mmvad.data.splits import Serving, chunk_samples, label_matrix, training_samples
 from mmvad.errors import UserError
 from tests.plain.network import stretch_means
@@ -58,7 +59,7 @@ def test_training_has_one_sample_a_crop_of_stretch_means(bank: Bank, resident: b
 @pytest.mark.parametrize("crop", [0, 1])
 def test_test_chunks_put_end_to_end_are_the_videos(bank: Bank, resident: bool, crop: int) -> None:
     split = bank.test
-    samples, parts = chunk_samples(split, split.videos, PLANTED, where(resident=resident), crop)
+    samples, parts = chunk_samples(split, split.videos, PLANTED, where(resident=resident), crop, Span(L))
     batch = samples.batch(np.arange(len(parts)))
     for i, video in enumerate(split.videos):
         own = [b for b, part in enumerate(parts) if part.video == i]
@@ -85,7 +86,7 @@ def test_audio_required_names_the_first_silent_video(partly_silent: Bank, silent
     with pytest.raises(UserError, match="14 of 14 videos have no sound"):
         training_samples(silent.train, silent.train.videos, PLANTED, where("required"))
     with pytest.raises(UserError, match="test01"):
-        chunk_samples(partly_silent.test, partly_silent.test.videos, PLANTED, where("required"), 0)
+        chunk_samples(partly_silent.test, partly_silent.test.videos, PLANTED, where("required"), 0, Span(L))
 
 
 def test_audio_optional_closes_the_gate_of_silent_videos(partly_silent: Bank, silent: Bank) -> None:
@@ -106,7 +107,7 @@ def test_audio_none_reads_no_sound(bank: Bank) -> None:
 
 def test_a_crop_that_is_not_there(bank: Bank) -> None:
     with pytest.raises(UserError) as caught:
-        chunk_samples(bank.test, bank.test.videos, PLANTED, where(), 5)
+        chunk_samples(bank.test, bank.test.videos, PLANTED, where(), 5, Span(L))
     assert "data.test_crop: 5" in str(caught.value)
     assert "expected: one of 0, 1" in str(caught.value)
 
@@ -130,7 +131,7 @@ def test_crops_that_differ_cannot_stand_together(bank: Bank) -> None:
 
 def test_whole_videos_are_as_long_as_they_are(bank: Bank) -> None:
     how = replace(where(), test_span="whole", how="bins")
-    samples, parts = chunk_samples(bank.test, bank.test.videos, PLANTED, how, 0)
+    samples, parts = chunk_samples(bank.test, bank.test.videos, PLANTED, how, 0, Span(None))
     for i, (video, part) in enumerate(zip(bank.test.videos, parts, strict=True)):
         batch = samples.batch(np.array([i]))
         assert (part.length, bool(batch.mask.all())) == (video.snippets, True)

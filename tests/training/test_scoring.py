@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from mmvad.bank.bank import BankVideo
 from mmvad.data.datamodule import ScoringSet
+from mmvad.data.look_ahead import Span
 from mmvad.data.segments import chunks
 from mmvad.training.scoring import ChunkScores, join_chunks
 
@@ -27,7 +28,7 @@ def score_set(lengths: list[int], segments: int, overlap: int, seed: int = 0) ->
     fine = torch.rand(len(parts), segments, 4, generator=draw).softmax(dim=-1)
     valid = torch.tensor([part.length for part in parts])
     batches = [ChunkScores(coarse[i : i + 3], fine[i : i + 3], valid[i : i + 3]) for i in range(0, len(parts), 3)]
-    return ScoringSet(videos(lengths), None, parts, overlap), batches  # type: ignore[arg-type]
+    return ScoringSet(videos(lengths), None, parts, Span(segments, overlap)), batches  # type: ignore[arg-type]
 
 
 @settings(max_examples=40, deadline=None)

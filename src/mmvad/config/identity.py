@@ -21,6 +21,7 @@ SCHEMA_VERSION = 2
 _LATER = {
     "data.chunk_overlap": 0,
     "data.fold": "",
+    "data.look_ahead": -1,
     "model.width": 0,
     "optim.schedule_by": "epochs",
     "optim.warmup": 0.0,

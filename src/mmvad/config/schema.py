@@ -78,6 +78,8 @@ class Data(Section):
     """a video without sound is an error, has its gate closed, or no sound is read at all"""
     chunk_overlap: Annotated[int, Field(ge=0)] = 0
     """snippets that neighbouring chunks of a long video share at test, averaged there; 0 is the published protocol"""
+    look_ahead: Annotated[int, Field(ge=-1), NoSwitch] = -1
+    """snippets after its own that a test score may see, as online: 0 for none; -1: no limit (docs/DEPLOY.md)"""
     fold: Annotated[str, BeforeValidator(str)] = ""
     """which split of a benchmark that has several; its bank is the folder of that name in `data.bank`"""
     test_crop: Annotated[int, Field(ge=0)] = 0
@@ -181,6 +183,11 @@ class Config(Section):
             raise ValueError(
                 f"data.chunk_overlap: {self.data.chunk_overlap} leaves chunks of data.segment_length "
                 f"{self.data.segment_length} nothing new; set it lower, about a quarter of the length"
+            )
+        if self.data.look_ahead >= 0 and self.quirks.smoothing != "none":
+            raise ValueError(
+                f"quirks.smoothing: {self.quirks.smoothing!r} looks at snippets after the one that is scored, which "
+                "data.look_ahead limits; set quirks.smoothing to none, or data.look_ahead to -1"
             )
         if "wandb" in self.runtime.loggers and self.runtime.wandb == "off":
             raise ValueError("runtime.loggers: names wandb, but runtime.wandb is 'off'; set runtime.wandb to online")

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from mmvad.bank.bank import Bank, BankVideo
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import Config
+from mmvad.data.look_ahead import NO_LIMIT, Span, span_of
 from mmvad.data.opening import bank_of
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
@@ -55,12 +56,12 @@ class OrderedSampler:
 
 
 class ScoringSet(NamedTuple):
-    """Videos to score chunk by chunk; neighbouring chunks share `overlap` snippets."""
+    """Videos to score chunk by chunk; `span` says how they were cut."""
 
     videos: Sequence[BankVideo]
     samples: Samples
     chunks: list[Chunk]
-    overlap: int = 0
+    span: Span
 
     def loader(self) -> DataLoader[Batch]:
         size = 1 if self.samples.tight else CHUNKS_A_BATCH  # whole videos differ too much to be padded to one length
@@ -133,9 +134,13 @@ class FeatureDataModule(lightning.LightningDataModule):
 
     @cached_property
     def validation(self) -> ScoringSet | None:
-        """The held-out videos, or None; in the tested crop where they have it."""
-        crop, (_, held) = self.config.data.test_crop, self.held_out
-        return self._scoring_set(held, "train", crop if crop in held[0].crops else held[0].crops[0]) if held else None
+        """The held-out videos, or None; in the tested crop where they have it, without a limited look-ahead."""
+        return self._held_out_set(span_of(self.config)._replace(look_ahead=NO_LIMIT))
+
+    @cached_property
+    def validation_as_tested(self) -> ScoringSet | None:
+        """The same with the test's look-ahead, for thresholds that are put to use under it."""
+        return self.validation if self.config.data.look_ahead < 0 else self._held_out_set(span_of(self.config))
 
     @cached_property
     def test(self) -> ScoringSet:
@@ -198,11 +203,15 @@ class FeatureDataModule(lightning.LightningDataModule):
             )
         return [self.test if c == own else self._scoring_set(videos, "test", c) for c in videos[0].crops]
 
-    def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int) -> ScoringSet:
-        packed = self.bank.test if split == "test" else self.bank.train
-        overlap = self.config.data.chunk_overlap
-        samples, parts = chunk_samples(packed, videos, self.benchmark, self.serving, crop, overlap)
-        return ScoringSet(videos, samples, parts, overlap)
+    def _held_out_set(self, span: Span) -> ScoringSet | None:
+        crop, (_, held) = self.config.data.test_crop, self.held_out
+        if not held:
+            return None
+        return self._scoring_set(held, "train", crop if crop in held[0].crops else held[0].crops[0], span)
+
+    def _scoring_set(self, videos: Sequence[BankVideo], split: str, crop: int, span: Span | None = None) -> ScoringSet:
+        packed, span = self.bank.test if split == "test" else self.bank.train, span or span_of(self.config)
+        return ScoringSet(videos, *chunk_samples(packed, videos, self.benchmark, self.serving, crop, span), span)
 
 
 def resident_device(config: Config, bank: Bank, device: torch.device) -> torch.device | None:

@@ -10,7 +10,8 @@ import torch
 
 from mmvad.bank.bank import BankVideo, SplitBank
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.data.segments import Chunk, chunks
+from mmvad.data.look_ahead import Span, windows
+from mmvad.data.segments import Chunk
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
 from mmvad.errors import UserError
 
@@ -72,15 +73,13 @@ def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: B
 
 
 def chunk_samples(
-    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving, crop: int, overlap: int = 0
+    split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving, crop: int, span: Span
 ) -> tuple[Samples, list[Chunk]]:
-    """One sample a chunk of one crop of every video, in order; and the chunks.
-
-    A chunk has at most L snippets, of which neighbours share `overlap`; or is the whole video, as `test_span` says.
-    """
+    """One sample a chunk of one crop of every video, in order; and the chunks."""
     longest = max((v.snippets for v in videos), default=1)
-    lengths = [v.snippets for v in videos]
-    parts = chunks(lengths, how.segments, overlap) if how.test_span == "chunks" else chunks(lengths, longest)
+    parts = windows([v.snippets for v in videos], span)
+    if span.look_ahead >= 0:
+        how = replace(how, device=None)  # chunks that share most of their rows: a copy of each would fill the memory
     if how.test_span != "segments":
         how = replace(how, how="fold", segments=how.segments if how.test_span == "chunks" else longest)
     visual, audio, owners = [], [], []

@@ -1,7 +1,4 @@
-"""From a model's chunks to scored videos: chunks put end to end.
-
-Chunks that overlap are averaged there, each counting more the farther a snippet lies from the chunk's end.
-"""
+"""From a model's chunks to scored videos, joined as `mmvad.data.look_ahead` says."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from mmvad.data.datamodule import ScoringSet
-from mmvad.data.segments import fade, snippet_segments
+from mmvad.data.look_ahead import joined, views
 from mmvad.metrics.evaluate import ScoredVideo
 
 
@@ -54,13 +51,9 @@ def _by_video(parts: Sequence[tuple[Tensor | None, Tensor]], scored: ScoringSet)
     ]
     if not valid:
         return []
-    videos = [np.zeros((v.snippets, *valid[0].shape[1:])) for v in scored.videos]
-    weights = [np.zeros(v.snippets) for v in scored.videos]
-    for chunk, rows in zip(scored.chunks, valid, strict=True):
-        whole = len(rows) == chunk.length  # else the chunk was cut or stretched to L segments
-        rows = rows if whole else rows[snippet_segments(chunk.length, len(rows))]
-        weight, position = fade(chunk.length, scored.overlap), slice(chunk.start, chunk.start + chunk.length)
-        videos[chunk.video][position] += (rows.T * weight).T
-        weights[chunk.video][position] += weight
-    # in float64, weighing and dividing again gives back every score that is one chunk's alone, to the last bit
-    return [(total.T / weight).T.astype(np.float32) for total, weight in zip(videos, weights, strict=True)]
+    found = dict(zip(scored.chunks, valid, strict=True))
+    return [
+        np.concatenate([joined(view, found.__getitem__, scored.span.overlap) for view in parts_of_video])
+        for video, v in enumerate(scored.videos)
+        if (parts_of_video := list(views(range(v.snippets), v.snippets, scored.span, video)))
+    ]
