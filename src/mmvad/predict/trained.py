@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,7 +95,7 @@ class TrainedRun:
 
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
-        crops = self._crops(source)
+        crops = self.tested_crops(source.crops)
         visual = normalised(np.concatenate([source.crops[crop] for crop in crops]), self.normalise)
         _check_width(source, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)
@@ -107,12 +107,12 @@ class TrainedRun:
         video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, audio_start, (), ())
         return SplitBank((video,), visual, audio)
 
-    def _crops(self, source: Source) -> tuple[int, ...]:
-        """The crops that are scored: as in the run's test, or the one that there is."""
+    def tested_crops(self, there: Collection[int]) -> tuple[int, ...]:
+        """Of these crops those that are scored: as in the run's test, or the one that there is."""
         if self.config.quirks.all_crops:
-            return tuple(sorted(source.crops))
+            return tuple(sorted(there))
         tested = self.config.data.test_crop
-        return (tested if tested in source.crops else min(source.crops),)
+        return (tested if tested in there else min(there),)
 
 
 def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
