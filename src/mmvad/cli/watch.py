@@ -98,6 +98,7 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     """All that can be refused is refused before the stream is opened."""
     from mmvad.live.alarms import Hysteresis
     from mmvad.live.commands import AlarmCommand
+    from mmvad.live.hearing import warm_up
     from mmvad.live.lines import Lines
     from mmvad.live.page import Page, PageState, page_address
     from mmvad.live.reading import Reader
@@ -131,6 +132,8 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     scorer = run_scorer(run, look_ahead, options.chunk_overlap)
     audio = run.uses_audio and given["audio"]
     extractor, _ = build_extractor(run.extraction, {**given, "audio": audio}, uses_audio=run.uses_audio)
+    if audio:
+        warm_up()
     drop = options.drop == "oldest" or (options.drop == "auto" and not source.waits)
     reader = Reader(source, extractor, teller, timeout=times["timeout"], drop=drop, look=state.look if state else None)
     outlets = Outlets(lines, options.scores, options.clips, times["before"], command, state)

@@ -13,7 +13,7 @@ import numpy as np
 from mmvad.extraction.missing import MISSING_SECONDS, said_late
 from mmvad.extraction.soundtrack import SoundReport, blocks, timed
 from mmvad.extraction.timestamps import Steady
-from mmvad.extraction.waveform import resampled
+from mmvad.extraction.waveform import RATE, resampled
 from mmvad.live.telling import Teller
 
 _BLOCK_SECONDS = 0.2
@@ -21,6 +21,12 @@ _FRAMES = 512
 """Frames that wait to be resampled: the reader of the stream waits where there are more."""
 _KEPT_SAMPLES = 16_000_000
 """Samples that are kept while no snippet asks for them: a quarter of an hour at 16 kHz."""
+
+
+def warm_up() -> None:
+    """Has the resampling compiled, which takes seconds: better before a stream is opened than while it waits."""
+    for _ in resampled([np.zeros(800, dtype=np.float32)], 8_000, RATE):
+        pass
 
 
 class Waveform:
@@ -73,13 +79,14 @@ class Hearing:
         self.rate, self.waveform, self.ended = rate, Waveform(), threading.Event()
         self._begin, self._teller = begin, teller
         self._frames: queue.Queue[av.AudioFrame | None] = queue.Queue(_FRAMES)
-        self._waits = False
+        self._given = self._done = 0
         self._thread = threading.Thread(target=self._run, name="sound", daemon=True)
         self._thread.start()
 
     def put(self, frame: av.AudioFrame) -> None:
         """The next frame."""
         if not self.ended.is_set():
+            self._given += 1
             self._frames.put(frame)
 
     def close(self) -> None:
@@ -95,7 +102,7 @@ class Hearing:
     @property
     def idle(self) -> bool:
         """Whether all frames that came are worked through."""
-        return self._waits and self._frames.empty()
+        return self._done == self._given
 
     def reached(self, end: int) -> bool:
         """Whether all samples before this one are there, or no more will come."""
@@ -122,13 +129,9 @@ class Hearing:
                 self._frames.get_nowait()
 
     def _taken(self) -> Iterator[av.AudioFrame]:
-        while True:
-            self._waits = True
-            frame = self._frames.get()
-            self._waits = False
-            if frame is None:
-                return
+        while (frame := self._frames.get()) is not None:
             yield frame
+            self._done += 1
 
 
 class _Told(SoundReport):
@@ -144,7 +147,7 @@ class _Told(SoundReport):
 
     def lacks(self, begin: float, end: float) -> None:
         if end - begin >= MISSING_SECONDS:
-            self._teller.say(f"no sound from {begin:.2f} to {end:.2f} s: silence there")
+            self._teller.say_of("sound: gaps", f"no sound from {begin:.2f} to {end:.2f} s: silence there")
 
     def overlaps(self, seconds: float) -> None:
         if seconds > 0:

@@ -115,6 +115,7 @@ class Reader:
                 self.teller.say(f"{self.source.name}: lost ({lost}); sought again in {pause:g} s")
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
+        self.mailbox.put(Ended(None, last=True))
 
     def _connect(self) -> Connection:
         container = open_source(self.source, self.timeout, self._stop.is_set)
