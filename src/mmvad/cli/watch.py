@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
 import resource
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmvad.cli.extraction_options import add_extraction_options, given_settings, require_packages
 from mmvad.errors import UserError
+from mmvad.system.printing import log_on_stderr
 
 if TYPE_CHECKING:
     from mmvad.live.telling import Teller
@@ -76,9 +76,6 @@ def add_watch_parser(subparsers: Any) -> None:
 
 def run_watch(options: argparse.Namespace) -> int:
     """Watches; 0 when the source has ended or Ctrl-C was pressed, 1 where it broke off, 128 + n after signal n."""
-    for handler in logging.getLogger().handlers:  # standard output is for programs
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)
     require_packages()
     ways = given_settings(options)
     if len(ways) > 1:
@@ -91,7 +88,8 @@ def run_watch(options: argparse.Namespace) -> int:
     }
     if not times["timeout"]:
         raise UserError("--timeout: 0", "a stream would be lost at once", expected="above 0")
-    return _watch(options, {**ways[0], "audio": not options.no_audio}, times)
+    with log_on_stderr():
+        return _watch(options, {**ways[0], "audio": not options.no_audio}, times)
 
 
 def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, float]) -> int:
@@ -109,7 +107,6 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     from mmvad.predict.extraction import build_extractor
     from mmvad.predict.trained import load_run
     from mmvad.system.device import torch_device
-    from mmvad.system.log import LOG
 
     source, look_ahead = stream_source(options.source), look_ahead_of(options.look_ahead)
     address = page_address(options.page) if options.page else None
@@ -117,12 +114,12 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
     on, reason = usual_threshold(run) if options.on is None else (options.on, "--on")
     rule = Hysteresis(on, 0.8 * on if options.off is None else options.off, times["shortest"])
-    lines = Lines(options.out, LOG.warning)
     state = PageState(source.name, rule.on, rule.off) if address else None
     page = Page(address, state) if address and state else None
+    lines = Lines(options.out, lambda text: print(text, file=sys.stderr, flush=True))
 
     def tell(text: str) -> None:
-        LOG.warning(text)
+        print(text, file=sys.stderr, flush=True)
         lines.note(text)
         if state:
             state.note(text)
@@ -138,9 +135,9 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     reader = Reader(source, extractor, teller, timeout=times["timeout"], drop=drop, look=state.look if state else None)
     outlets = Outlets(lines, options.scores, options.clips, times["before"], command, state)
     watch = Watch(reader, scorer, rule, outlets, teller, live=source.kind in ("network", "device"))
-    LOG.info(f"watching {source.name}; alarms from {rule.on:.3g} ({reason}) down to {rule.off:.3g}; Ctrl-C ends it")
+    teller.say(f"watching {source.name}; alarms from {rule.on:.3g} ({reason}) down to {rule.off:.3g}; Ctrl-C ends it")
     if page:
-        LOG.info(f"page     {page.url}")
+        print(f"page: {page.url}", file=sys.stderr, flush=True)  # not a note: its token is for this terminal
     return _run(watch, teller, outlets)
 
 
