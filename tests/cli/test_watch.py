@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import socket
 import sys
@@ -11,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.cli.main import main
+from mmvad.cli.main import build_parser, main
 from mmvad.runs import RunFolder
 from tests import forked
 
@@ -22,6 +24,13 @@ from tests.live.streams import BytesServer, bright_clip
 
 LIGHT = ["--visual-tower", "tests.cli.test_watch:picture", "--audio-tower", "tests.cli.test_watch:noise"]
 """Towers of the run's widths, so that nothing large is made."""
+LOW = ["--on", "0.001", "--shortest", "0"]
+
+
+@pytest.fixture(autouse=True)
+def _cold(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These towers and clips have one rate: nothing is resampled."""
+    monkeypatch.setattr("mmvad.live.hearing.warm_up", lambda: None)
 
 
 def picture(device: object) -> object:
@@ -65,15 +74,13 @@ def test_without_a_limit_scores_are_those_of_predict(
     clip: Path,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """And standard output is JSON alone; the file holds the same lines."""
-    monkeypatch.setattr("mmvad.live.hearing.warm_up", lambda: None)  # these towers and clips have one rate
     words = ["--checkpoint", str(trained.path), "--device", "cpu", *LIGHT]
     assert main(["predict", str(clip), "--out", str(tmp_path), *words]) == 0
     capsys.readouterr()
     more = ["--look-ahead", "all", "--timeout", "200ms", "--scores", "--out", str(tmp_path / "lines" / "a.jsonl")]
-    assert main(["watch", str(clip), *more, *words, "--on", "0.001", "--shortest", "0"]) == 0
+    assert main(["watch", str(clip), *more, *words, *LOW]) == 0
     out, err = capsys.readouterr()
     found, wanted = lines(out), json.loads((tmp_path / "clip" / "prediction.json").read_text())["snippets"]
     scores = [event for event in found if event["event"] == "score"]
@@ -91,7 +98,7 @@ def test_a_signal_ends_it_with_the_last_alarm_closed(
 ) -> None:
     """Of a pipe whose writer says nothing more."""
     words = ["watch", "-", "--checkpoint", str(trained.path), "--device", "cpu", *LIGHT[:2], "--clips", str(tmp_path)]
-    words += ["--on", "0.001", "--shortest", "0", "--look-ahead", "0", "--no-audio"]
+    words += [*LOW, "--look-ahead", "0", "--no-audio"]
     read, write = os.pipe()
     process = forked.start(
         [sys.executable, "-m", "mmvad", *words], stdin=read, stdout=forked.PIPE, stderr=forked.PIPE, env=environment()
@@ -110,6 +117,24 @@ def test_a_signal_ends_it_with_the_last_alarm_closed(
     assert Path(last["clip"]).stat().st_size > 1000
     assert "Traceback" not in err
     assert "snippets scored" in err
+
+
+def test_the_commands_and_lines_of_the_documentation(
+    trained: RunFolder, clip: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every command is one that can be given; the example's lines have the fields of real ones."""
+    text = Path("docs/LIVE.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^.*\bmmvad watch (.*?)(?: #.*)?$", text.split("| SOURCE")[0], re.MULTILINE)
+    assert len(commands) == 5
+    for words in commands:
+        options, rest = build_parser().parse_known_args(["watch", *shlex.split(words)])
+        assert (options.verb, rest) == ("watch", [])
+    shown = lines(re.findall(r"```json\n(.*?)```", text, re.DOTALL)[0])
+    assert main(["watch", str(clip), "--checkpoint", str(trained.path), "--timeout", "100ms", *LIGHT, *LOW]) == 0
+    real = lines(capsys.readouterr().out)
+    assert [event["event"] for event in shown] == [event["event"] for event in real]
+    named = {"class", "probability"}
+    assert [{*event} - named for event in shown] == [{*event} - named for event in real]
 
 
 def environment() -> dict[str, str]:
@@ -139,6 +164,10 @@ def test_a_page_for_which_there_is_no_port(trained: RunFolder, clip: Path, capsy
         (["CLIP", "--on-alarm", "no-such-program"], "--on-alarm: no-such-program: there is no program"),
         (["CLIP", "--out", "CLIP/a.jsonl"], "a.jsonl"),
         (["CLIP", "--chunk-overlap", "99"], "--chunk-overlap"),
+        (
+            ["CLIP", "--visual-tower", "tests.live.streams:brightness", "--no-audio"],
+            "--visual-tower: gives rows of width 2",
+        ),
         (["CLIP", "--drop", "newest"], "--drop: 'newest' is not known"),
         (["TEXT", "--timeout", "50ms"], "is no video, or is damaged at its beginning"),
         (["http://127.0.0.1:9/a", "--timeout", "1s"], "http://127.0.0.1:9/a: cannot be read: Connection refused"),
@@ -155,7 +184,8 @@ def test_refusals(
     text = tmp_path / "text.ts"
     text.write_text("no video\n" * 999)
     words = [word.replace("CLIP", str(clip)).replace("TEXT", str(text)) for word in words]
-    assert main(["watch", *words, "--checkpoint", str(trained.path), *LIGHT]) == 2
+    light = [] if "--visual-tower" in words else LIGHT
+    assert main(["watch", *words, *light, "--checkpoint", str(trained.path)]) == 2
     out, err = capsys.readouterr()
     assert (out, said in err) == ("", True), err
     assert "Traceback" not in err

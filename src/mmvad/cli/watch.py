@@ -100,7 +100,7 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     from mmvad.live.lines import Lines
     from mmvad.live.page import Page, PageState, page_address
     from mmvad.live.reading import Reader
-    from mmvad.live.scoring import look_ahead_of, run_scorer, usual_threshold
+    from mmvad.live.scoring import check_towers, look_ahead_of, run_scorer, usual_threshold
     from mmvad.live.source import stream_source
     from mmvad.live.telling import Teller
     from mmvad.live.watching import Outlets, Watch
@@ -129,6 +129,7 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     scorer = run_scorer(run, look_ahead, options.chunk_overlap)
     audio = run.uses_audio and given["audio"]
     extractor, _ = build_extractor(run.extraction, {**given, "audio": audio}, uses_audio=run.uses_audio)
+    check_towers(run, extractor)
     if audio:
         warm_up()
     drop = options.drop == "oldest" or (options.drop == "auto" and not source.waits)

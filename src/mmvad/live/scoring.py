@@ -14,6 +14,7 @@ import numpy as np
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.data.look_ahead import NO_LIMIT, Span
 from mmvad.errors import UserError
+from mmvad.extraction.extractor import Extractor
 from mmvad.live.alarms import ScoredSnippet
 from mmvad.live.rows import Row
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
@@ -84,6 +85,17 @@ def run_scorer(run: TrainedRun, look_ahead: float | None, overlap: int | None = 
     """The scorer of a run. Raises UserError for an overlap that leaves chunks nothing new."""
     run.overlap(overlap)
     return RunScorer(run, torch_network(run), look_ahead, overlap)
+
+
+def check_towers(run: TrainedRun, extractor: Extractor) -> None:
+    """Raises UserError where the rows are of another width than those that the run was trained on."""
+    found = {"--visual-tower": (extractor.image.width, run.widths.visual)}
+    if run.uses_audio and extractor.sound is not None:
+        found["--audio-tower"] = (extractor.sound.width, run.widths.audio)
+    for option, (width, wanted) in found.items():
+        if width != wanted:
+            expected = f"width {wanted}, as the run was trained on"
+            raise UserError(option, f"gives rows of width {width}", expected=expected)
 
 
 class StreamScores:
