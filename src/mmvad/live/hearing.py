@@ -117,10 +117,12 @@ class Hearing:
                 return
             rate = first[2].rate
             heard = blocks(chain([first], frames), rate, _Told(self._teller))
+            mended = 0
             for block in resampled(heard, rate, self.rate, _BLOCK_SECONDS):
                 self.waveform.add(block)
-            if steady.jumps:
-                self._teller.count("sound: time stamps that jump, mended", steady.jumps)
+                if steady.jumps > mended:
+                    self._teller.count("sound: time stamps that jump, mended", steady.jumps - mended)
+                    mended = steady.jumps
         except Exception as error:  # of a kind that nobody has seen: the picture is watched on
             self._teller.say(f"sound: cannot be read any more: {type(error).__name__}: {error}")
         finally:

@@ -113,6 +113,7 @@ class Reader:
                     return
                 pause = self._first_pause if frames else pause
                 self.teller.say(f"{self.source.name}: lost ({lost}); sought again in {pause:g} s")
+                del found  # a camera may refuse a second connection while the first one is open
             self._stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
         self.mailbox.put(Ended(None, last=True))

@@ -15,7 +15,8 @@ function draw(scores, alarms) {
   const begin = scores[0].start, length = Math.max(scores.at(-1).end - begin, 1);
   const x = second => 600 * (second - begin) / length, y = score => 198 - 196 * score;
   for (const a of alarms) {
-    if (a.end > begin) drawn("rect", {x: x(Math.max(a.start, begin)), y: 0, width: Math.max(x(a.end) - x(Math.max(a.start, begin)), 1), height: 200});
+    const from = Math.max(a.start, begin), to = a.event === "alarm" ? scores.at(-1).end : a.end;
+    if (to > begin) drawn("rect", {x: x(from), y: 0, width: Math.max(x(to) - x(from), 1), height: 200});
   }
   for (const level of [on, off]) drawn("line", {x1: 0, x2: 600, y1: y(level), y2: y(level)});
   drawn("polyline", {points: scores.map(s => `${x((s.start + s.end) / 2).toFixed(1)},${y(s.score).toFixed(1)}`).join(" ")});
