@@ -7,6 +7,7 @@ run.log        what was printed                  report.json    the results; wri
 card.md        the run on one page: what it was made of, what it is worth, where it fails
 audit/         the test set's scores of every epoch (`runtime.audit`), and what `mmvad audit` made of them
 tests/         figures on other banks (`mmvad test RUN --bank OTHER`): they do not belong to the report
+look_ahead.json  figures by look-ahead (`mmvad test RUN --look-ahead 0,1,all`), likewise
 measures.json  measures of use of a run whose report is older than they are
 truth.json     of scores from elsewhere alone: what they were held against (such a folder has no config.yaml)
 """
@@ -80,6 +81,10 @@ class RunFolder:
     @property
     def tests(self) -> Path:
         return self.path / "tests"
+
+    @property
+    def look_ahead(self) -> Path:
+        return self.path / "look_ahead.json"
 
     @property
     def epochs(self) -> Path:

@@ -17,8 +17,9 @@ from mmvad.cli import predict as commands
 from mmvad.cli.main import main
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.predict.job import OutputOptions, Predictor
+from mmvad.predict.scorer import SILENT
 from mmvad.predict.sources import Request, request_files
-from mmvad.predict.trained import SILENT, load_run
+from mmvad.predict.trained import load_run
 from mmvad.predict.truth import bank_truth
 from mmvad.runs import RunFolder
 
@@ -145,10 +146,10 @@ def test_everything_that_decides_a_result_is_held_against_it(
         assert not done("--truth", truth)
 
 
-def test_a_page_says_that_its_run_peeked(trained: RunFolder, tmp_path: Path) -> None:
+def test_a_page_says_that_its_run_peeked(trained: RunFolder) -> None:
     run = load_run(trained.path)
     selected_on_test = replace(run, config=run.config.model_copy(update={"select": "best_test"}))
-    said = [Predictor(one, OutputOptions(tmp_path)).made_by for one in (run, selected_on_test)]
+    said = [one.made_by for one in (run, selected_on_test)]
     assert [line.endswith("; the checkpoint was chosen on the TEST set (select=best_test)") for line in said] == [0, 1]
 
 

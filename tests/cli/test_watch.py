@@ -166,7 +166,7 @@ def test_a_page_for_which_there_is_no_port(trained: RunFolder, clip: Path, capsy
         (["CLIP", "--chunk-overlap", "99"], "--chunk-overlap"),
         (
             ["CLIP", "--visual-tower", "tests.live.streams:brightness", "--no-audio"],
-            "--visual-tower: gives rows of width 2",
+            "--visual-tower: visual features of width 2",
         ),
         (["CLIP", "--drop", "newest"], "--drop: 'newest' is not known"),
         (["TEXT", "--timeout", "50ms"], "is no video, or is damaged at its beginning"),

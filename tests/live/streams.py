@@ -76,11 +76,10 @@ def as_bright(chunks: Sequence[ChunkRows]) -> list[tuple[np.ndarray | None, np.n
     return [(chunk.visual[:, 0], None) for chunk in chunks]
 
 
-def light_scorer(look_ahead: float | None = 0.0) -> RunScorer:
-    data = SimpleNamespace(test_span="chunks", segment_length=64, chunk_overlap=0)
-    run: Any = SimpleNamespace(
-        config=SimpleNamespace(data=data), benchmark=DEMO_CLIPS, uses_audio=True, tested_crops=lambda there: (0,)
-    )
+def light_scorer(look_ahead: float | None = 0.0, *, all_crops: bool = False) -> RunScorer:
+    data = SimpleNamespace(test_span="chunks", segment_length=64, chunk_overlap=0, test_crop=0)
+    quirks = SimpleNamespace(all_crops=all_crops)
+    run: Any = SimpleNamespace(config=SimpleNamespace(data=data, quirks=quirks), benchmark=DEMO_CLIPS, uses_audio=True)
     return RunScorer(run, as_bright, look_ahead)
 
 

@@ -64,8 +64,7 @@ def test_every_snippet_is_scored_once_in_order(look_ahead: float | None, by: int
 
 
 def test_crops_are_averaged_where_the_run_was_tested_with_all() -> None:
-    run = light_scorer().run
-    run = SimpleNamespace(**{**vars(run), "tested_crops": lambda there: tuple(there)})
+    run = light_scorer(all_crops=True).run
     np.testing.assert_allclose([score for _, score in scored(9, 2, 0.0, run=run)], 0.75 * np.arange(9) / 100, atol=1e-7)
 
 

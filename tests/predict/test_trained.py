@@ -12,8 +12,9 @@ import pytest
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.predict.scorer import SILENT
 from mmvad.predict.sources import Source
-from mmvad.predict.trained import SILENT, load_run
+from mmvad.predict.trained import load_run
 from mmvad.runs import RunFolder
 from tests.predict.trained import small_run
 

@@ -15,6 +15,7 @@ from mmvad.cli.audit_run import add_run_audit_parser
 from mmvad.cli.data import add_data_parser
 from mmvad.cli.demo import add_demo_parser
 from mmvad.cli.evaluate import add_evaluate_parser
+from mmvad.cli.export import add_export_parser
 from mmvad.cli.extract import add_extract_parser
 from mmvad.cli.import_weights import add_import_weights_parser
 from mmvad.cli.predict import add_predict_parser
@@ -97,6 +98,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_import_weights_parser(verbs)
     add_predict_parser(verbs)
     add_watch_parser(verbs)
+    add_export_parser(verbs)
     add_demo_parser(verbs)
     add_report_parser(verbs)
     add_curves_parser(verbs)

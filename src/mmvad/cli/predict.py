@@ -27,7 +27,9 @@ def add_predict_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument("videos", type=Path, nargs="*", metavar="VIDEO", help="files, folders, or .txt lists of paths")
-    parser.add_argument("--checkpoint", type=Path, required=True, metavar="RUN", help="a run folder, or a file in one")
+    scorer = parser.add_mutually_exclusive_group(required=True)
+    scorer.add_argument("--checkpoint", type=Path, metavar="RUN", help="a run folder, or a file in one")
+    scorer.add_argument("--model", type=Path, metavar="DIR", help="a model that `mmvad export` wrote: without torch")
     parser.add_argument("--out", type=Path, default=Path("predictions"), metavar="DIR", help="(%(default)s)")
     parser.add_argument("--html", action="store_true", help="a page for each video: it plays above its curve")
     parser.add_argument(
@@ -52,14 +54,32 @@ def run_predict(options: argparse.Namespace) -> int:
     _check_files(options)
     if options.videos or not options.features:
         require_packages()
-    from mmvad.predict.trained import load_run
-    from mmvad.system.device import torch_device
     from mmvad.system.disk import sole_writer
 
-    torch_device(options.device, "--device")
-    run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
+    run = _exported(options) if options.model else _trained(options)
     with sole_writer(options.out.resolve()):
         return _predict_features(options, run) if options.features else _predict_videos(options, run)
+
+
+def _trained(options: argparse.Namespace) -> Any:
+    from mmvad.predict.trained import load_run
+    from mmvad.system.device import torch_device
+
+    torch_device(options.device, "--device")
+    return load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
+
+
+def _exported(options: argparse.Namespace) -> Any:
+    """The exported model. Raises UserError for keys of a configuration, which it does not have any more."""
+    from mmvad.predict.exported import load_model
+
+    if options.overrides:
+        problem = "an exported model has no settings to change"
+        raise UserError(f"--{options.overrides[0].partition('=')[0]}", problem, fix="give the run: --checkpoint RUN")
+    if options.features and options.device not in {"auto", "cpu"}:
+        problem = f"{options.device!r}, but an exported model is scored on the CPU"
+        raise UserError("--device", problem, fix="leave out --device, or give the run: --checkpoint RUN")
+    return load_model(options.model)
 
 
 def _check_words(options: argparse.Namespace) -> None:

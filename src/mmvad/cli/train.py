@@ -56,6 +56,11 @@ def add_test_parser(verbs: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--open-vocabulary", action="store_true", help="give the network its class names, where it reads any"
     )
+    parser.add_argument(
+        "--look-ahead",
+        metavar="N,...",
+        help="test it as online: scores that see so many snippets after their own, such as 0,1,2,4,all",
+    )
     parser.set_defaults(run=run_test, takes_overrides=True)
 
 
@@ -97,12 +102,16 @@ def run_test(options: argparse.Namespace) -> int:
     from mmvad.errors import UserError
     from mmvad.runs import RunFolder, run_config
 
+    if options.bank and options.look_ahead:
+        raise UserError("--look-ahead", "says nothing with --bank", expected="one of the two")
     if options.bank:
         return _run_transfer(options)
     said = [word for word in ("classes", "open_vocabulary") if getattr(options, word)]
     if said:
         raise UserError(f"--{said[0].replace('_', '-')}", "says nothing without --bank", expected="--bank OTHER")
     run_config(RunFolder(options.folder), options.overrides)  # likewise
+    if options.look_ahead:
+        return _run_look_ahead(options)
 
     from mmvad.report.terminal import annotator_lines, frame_table, map_table, use_table
     from mmvad.system.log import LOG
@@ -119,6 +128,32 @@ def run_test(options: argparse.Namespace) -> int:
     differing = f"differs from the report in {', '.join(found.differing)}" if found.differing else "equal to the report"
     LOG.info(f"{found.checkpoint}: {differing}")
     return int(bool(found.differing))
+
+
+def _run_look_ahead(options: argparse.Namespace) -> int:
+    values = _look_aheads(options.look_ahead)
+
+    from mmvad.report.terminal import look_ahead_table
+    from mmvad.system.terminal import Terminal
+    from mmvad.training.look_ahead import look_ahead_figures
+
+    found = look_ahead_figures(options.folder, values, options.overrides, options.checkpoint)
+    Terminal().print(look_ahead_table(found.figures, found.seconds))
+    print(f"  {found.path}")
+    return 0
+
+
+def _look_aheads(text: str) -> list[int]:
+    """The look-aheads of a list such as 0,1,all, in snippets. Raises UserError for anything else in it."""
+    from mmvad.data.look_ahead import NO_LIMIT
+    from mmvad.errors import UserError
+
+    words = [word.strip() for word in text.split(",")]
+    odd = [word for word in words if word != "all" and not word.isdecimal()]
+    if odd:
+        expected = "snippets after its own that a score may see, and all: --look-ahead 0,1,2,4,all"
+        raise UserError("--look-ahead", f"{odd[0]!r}", expected=expected)
+    return list(dict.fromkeys(NO_LIMIT if word == "all" else int(word) for word in words))
 
 
 def _run_transfer(options: argparse.Namespace) -> int:

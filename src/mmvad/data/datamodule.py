@@ -14,11 +14,11 @@ from torch.utils.data import DataLoader, Dataset
 from mmvad.bank.bank import Bank, BankVideo
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.schema import Config
-from mmvad.data.look_ahead import NO_LIMIT, Span
+from mmvad.data.look_ahead import NO_LIMIT, Span, span_of
 from mmvad.data.opening import bank_of
 from mmvad.data.sampling import EpochSampler, held_out
 from mmvad.data.segments import Chunk
-from mmvad.data.splits import Serving, check_held_out, chunk_samples, span_of, training_samples
+from mmvad.data.splits import Serving, check_held_out, chunk_samples, training_samples
 from mmvad.data.store import Samples, Sequence2D
 from mmvad.errors import UserError
 from mmvad.models.model import Batch

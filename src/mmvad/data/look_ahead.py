@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmvad.config.schema import Config
 from mmvad.data.segments import Chunk, chunks, fade, snippet_segments
 
 NO_LIMIT = -1
@@ -30,6 +31,13 @@ class Span(NamedTuple):
     length: int | None
     overlap: int = 0
     look_ahead: int = NO_LIMIT
+
+
+def span_of(config: Config) -> Span:
+    """How test videos are cut, by `data.*`: chunks of L, or whole; and how far ahead a score looks."""
+    data = config.data
+    in_chunks = data.test_span == "chunks"
+    return Span(data.segment_length if in_chunks else None, data.chunk_overlap if in_chunks else 0, data.look_ahead)
 
 
 class View(NamedTuple):

@@ -10,7 +10,6 @@ import torch
 
 from mmvad.bank.bank import BankVideo, SplitBank
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.config.schema import Config
 from mmvad.data.look_ahead import Span, windows
 from mmvad.data.segments import Chunk
 from mmvad.data.store import FeatureStore, Samples, Sequence2D
@@ -62,13 +61,6 @@ def check_held_out(held: Sequence[BankVideo], of: int, share: float, benchmark: 
             expected="normal and abnormal ones, or no figure can be computed",
             fix="set data.validation_share higher, or take a larger bank",
         )
-
-
-def span_of(config: Config) -> Span:
-    """How test videos are cut, by `data.*`: chunks of L, or whole; and how far ahead a score looks."""
-    data = config.data
-    in_chunks = data.test_span == "chunks"
-    return Span(data.segment_length if in_chunks else None, data.chunk_overlap if in_chunks else 0, data.look_ahead)
 
 
 def training_samples(split: SplitBank, videos: Sequence[BankVideo], benchmark: Benchmark, how: Serving) -> Samples:

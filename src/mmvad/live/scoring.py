@@ -20,6 +20,7 @@ from mmvad.live.rows import Row
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.postprocessing import averaged
 from mmvad.predict.online import Network, OnlineScorer, RowScores, stream_span
+from mmvad.predict.scorer import check_width, scored_crops
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun
 from mmvad.runs import read_json
@@ -89,13 +90,9 @@ def run_scorer(run: TrainedRun, look_ahead: float | None, overlap: int | None = 
 
 def check_towers(run: TrainedRun, extractor: Extractor) -> None:
     """Raises UserError where the rows are of another width than those that the run was trained on."""
-    found = {"--visual-tower": (extractor.image.width, run.widths.visual)}
+    check_width("--visual-tower", "visual", extractor.image.width, run.widths.visual)
     if run.uses_audio and extractor.sound is not None:
-        found["--audio-tower"] = (extractor.sound.width, run.widths.audio)
-    for option, (width, wanted) in found.items():
-        if width != wanted:
-            expected = f"width {wanted}, as the run was trained on"
-            raise UserError(option, f"gives rows of width {width}", expected=expected)
+        check_width("--audio-tower", "audio", extractor.sound.width, run.widths.audio)
 
 
 class StreamScores:
@@ -103,7 +100,8 @@ class StreamScores:
 
     def __init__(self, scorer: RunScorer, frames_per_second: float, crops: int) -> None:
         self._run, self.span = scorer.run, scorer.span(frames_per_second)
-        self._crops = scorer.run.tested_crops(range(crops))
+        config = scorer.run.config
+        self._crops = scored_crops(range(crops), config.data.test_crop, every=config.quirks.all_crops)
         self._scorers = [OnlineScorer(scorer.network, self.span) for _ in self._crops]
         self._rows: deque[Row] = deque()
 

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmvad.bank.index import BankVideo
-from mmvad.config.schema import CHOSEN
 from mmvad.errors import UserError
 from mmvad.figures.strip import Shot, shots_of
 from mmvad.metrics.evaluate import frame_scores
@@ -21,9 +19,9 @@ from mmvad.predict.events import detect_events
 from mmvad.predict.page import write_page
 from mmvad.predict.picture import SHOTS, draw_prediction, truth_spans
 from mmvad.predict.prediction import Prediction, TrueEvent
+from mmvad.predict.scorer import Scorer
 from mmvad.predict.sources import Request, Source
 from mmvad.predict.tables import as_plain, events_csv, scores_csv
-from mmvad.predict.trained import TrainedRun
 from mmvad.predict.truth import bank_truth, read_truth, truth_file
 from mmvad.runs import write_json
 from mmvad.system.disk import disk_errors, write_whole
@@ -58,11 +56,11 @@ class OutputOptions:
 
 
 class Predictor:
-    """Scores videos with one run and writes what was found."""
+    """Scores videos with a run, or a model exported from one, and writes what was found."""
 
-    def __init__(self, run: TrainedRun, output: OutputOptions) -> None:
+    def __init__(self, run: Scorer, output: OutputOptions) -> None:
         self.run, self.output = run, output
-        self._truths = _bank_truths(run) if output.truth is None else {}
+        self._truths = run.truths() if output.truth is None else {}
 
     def is_done(self, request: Request) -> bool:
         """Whether these very files were predicted before, with this run and these options."""
@@ -85,8 +83,8 @@ class Predictor:
         write_whole(folder / "events.csv", events_csv(prediction).encode())
         draw_prediction(folder / "curves.png", prediction, _shots(prediction))
         if self.output.html and prediction.media is not None:
-            write_page(folder / "page.html", prediction, self.made_by)
-        run = {"run": self.run.folder.path.name, "identity": self.run.identity, "checkpoint": self.run.checkpoint.name}
+            write_page(folder / "page.html", prediction, self.run.made_by)
+        run = {"run": self.run.name, "identity": self.run.identity, "checkpoint": self.run.weights}
         content = {**as_plain(prediction), "model": run, "inputs": inputs}
         write_json(folder / RESULT, content)
         return prediction
@@ -131,20 +129,12 @@ class Predictor:
             "extraction": extraction and {part: extraction[part] for part in ("visual", "audio")},
             "fps": output.fps,
             "identity": self.run.identity,
-            "checkpoint": self.run.checkpoint.name,
+            "checkpoint": self.run.weights,
             "html": output.html,
             "every_run": output.every_run,
             "overlap": output.overlap,
             "notes": [*output.notes, *([self.run.unfinished] if self.run.unfinished else [])],
         }
-
-    @property
-    def made_by(self) -> str:
-        """Which run gave the scores, for the foot of a page."""
-        branches = "; combined is the larger of coarse and fine" if self.run.config.uses_text else ""
-        chosen = CHOSEN.get(self.run.config.select)
-        policy = f"; {chosen}" if chosen else ""
-        return f"mmvad, run {self.run.folder.path.name}, {self.run.checkpoint.name}{branches}{policy}"
 
 
 def prediction_line(prediction: Prediction) -> str:
@@ -177,15 +167,3 @@ def _shots(prediction: Prediction) -> list[Shot]:
     except UserError as error:
         LOG.warning(f"warning: {error}")
         return []
-
-
-def _bank_truths(run: TrainedRun) -> dict[str, BankVideo]:
-    """The run's test videos, by name, which know their truth, if the bank is where it was."""
-    from mmvad.tables.scored import Truths
-
-    hashed = json.loads(run.folder.manifest.read_text(encoding="utf-8"))["bank"]["content_hash"]
-    try:
-        videos = Truths().of(hashed, str(run.bank))
-    except UserError:
-        return {}
-    return {video.name: video for video in videos}

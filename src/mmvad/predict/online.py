@@ -54,6 +54,16 @@ Network = Callable[[Sequence[ChunkRows]], Sequence[tuple[np.ndarray | None, np.n
 """From chunks to `coarse` [rows] and `classes` [rows, C] of each; rows are its snippets or the network's L segments."""
 
 
+def scored_rows(network: Network, span: Span, visual: np.ndarray, audio: np.ndarray | None) -> RowScores:
+    """The scores of a whole video: rows [n, d_v], their sound [n, d_a] or None."""
+    scorer = OnlineScorer(network, span)
+    parts = [part for part in (scorer.add(visual, audio), scorer.end()) if part.count]
+    coarse, classes = (
+        [each for part in parts if (each := getattr(part, branch)) is not None] for branch in ("coarse", "classes")
+    )
+    return RowScores(0, np.concatenate(coarse) if coarse else None, np.concatenate(classes) if classes else None)
+
+
 def stream_span(config: Config, look_ahead: int = NO_LIMIT, overlap: int | None = None) -> Span:
     """How a stream is cut for a run: as its test was, a network of whole videos in chunks of STREAM_CHUNK.
 

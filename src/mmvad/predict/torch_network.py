@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from mmvad.data.segments import to_segments
-from mmvad.errors import UserError
 from mmvad.models.model import Batch
 from mmvad.predict.online import ChunkRows, Network
+from mmvad.predict.scorer import check_width
 from mmvad.predict.trained import TrainedRun
 from mmvad.releases.arrays.normalise import normalised
 
@@ -63,9 +63,7 @@ def _sound_of(run: TrainedRun, chunks: Sequence[ChunkRows], length: int) -> tupl
 
 
 def _fed(run: TrainedRun, rows: np.ndarray, modality: str, width: int) -> np.ndarray:
-    if rows.shape[1] != width:
-        expected = f"width {width}, as the run was trained on"
-        raise UserError(run.folder.path, f"{modality} features of width {rows.shape[1]}", expected=expected)
+    check_width(run.folder.path, modality, rows.shape[1], width)
     rows, data = normalised(rows, run.normalise), run.config.data
     return to_segments(rows, data.segment_length, data.segments) if data.test_span == "segments" else rows
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,21 +15,22 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.config.identity import run_identity
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import ScoringSet
-from mmvad.data.splits import Serving, chunk_samples, span_of
+from mmvad.data.look_ahead import span_of
+from mmvad.data.splits import Serving, chunk_samples
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
 from mmvad.models.text_encoder import weights_hash
+from mmvad.predict.scorer import check_width, chosen_overlap, made_by, scored_crops, sound_note
 from mmvad.predict.sources import Source
 from mmvad.releases.arrays.normalise import Normalise, normalised
 from mmvad.runs import RunFolder, read_manifest, run_config
 from mmvad.system.device import Device, training_device
+from mmvad.tables.scored import Truths
 from mmvad.training.build import Widths, build_text
 from mmvad.training.checkpoints import read_checkpoint
 from mmvad.training.module import AnomalyModule
 from mmvad.training.train import chosen_checkpoint, score
-
-SILENT = "no sound: the audio gate is closed, the picture alone is scored"
 
 
 @dataclass(frozen=True)
@@ -62,13 +63,21 @@ class TrainedRun:
         """Whether sound changes its scores."""
         return self.config.uses_audio and self.widths.audio > 0
 
+    @property
+    def name(self) -> str:
+        return self.folder.path.name
+
+    @property
+    def weights(self) -> str:
+        return self.checkpoint.name
+
+    @property
+    def made_by(self) -> str:
+        return made_by(self.name, self.weights, self.config.select, several=self.config.uses_text)
+
     def overlap(self, wanted: int | None) -> int:
         """How many snippets chunks share: as many as wanted, or as in the run's test. Raises UserError for too many."""
-        length = self.config.data.segment_length
-        if wanted is not None and not 0 <= wanted < length:
-            expected = f"0 to {length - 1}, below the run's segment length"
-            raise UserError("--chunk-overlap", f"{wanted} snippets", expected=expected)
-        return self.config.data.chunk_overlap if wanted is None else wanted
+        return chosen_overlap(wanted, self.config.data.segment_length, self.config.data.chunk_overlap)
 
     def score(self, source: Source, overlap: int | None = None) -> ScoredVideo:
         """The scores of one video; chunks share `overlap` snippets, by default as many as the run was tested with.
@@ -88,31 +97,30 @@ class TrainedRun:
 
     def note(self, source: Source) -> tuple[str, ...]:
         """What a reader of the scores must know of how they came about."""
-        notes = (self.unfinished,) if self.unfinished else ()
-        if not self.uses_audio or source.audio is not None:
-            return notes
-        return (*notes, f"{SILENT} ({source.sought} is not there)" if source.sought else SILENT)
+        unfinished = (self.unfinished,) if self.unfinished else ()
+        return (*unfinished, *sound_note(source, uses_audio=self.uses_audio))
+
+    def truths(self) -> dict[str, BankVideo]:
+        """The run's test videos, which know their truth, by name, if the bank is where it was."""
+        try:
+            videos = Truths().of(read_manifest(self.folder)["bank"]["content_hash"], str(self.bank))
+        except UserError:
+            return {}
+        return {video.name: video for video in videos}
 
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
-        crops = self.tested_crops(source.crops)
+        crops = scored_crops(source.crops, self.config.data.test_crop, every=self.config.quirks.all_crops)
         visual = normalised(np.concatenate([source.crops[crop] for crop in crops]), self.normalise)
-        _check_width(source, "visual", visual.shape[1], self.widths.visual)
+        check_width(source.name, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)
         if self.uses_audio and source.audio is not None:
-            _check_width(source, "audio", source.audio.shape[1], self.widths.audio)
+            check_width(source.name, "audio", source.audio.shape[1], self.widths.audio)
             audio = normalised(source.audio, self.normalise)
         audio_start = 0 if len(audio) else None
         snippets = len(visual) // len(crops)
         video = BankVideo(source.name, (self.benchmark.normal,), snippets, crops, 0, audio_start, (), ())
         return SplitBank((video,), visual, audio)
-
-    def tested_crops(self, there: Collection[int]) -> tuple[int, ...]:
-        """Of these crops those that are scored: as in the run's test, or the one that there is."""
-        if self.config.quirks.all_crops:
-            return tuple(sorted(there))
-        tested = self.config.data.test_crop
-        return (tested if tested in there else min(there),)
 
 
 def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
@@ -178,13 +186,3 @@ def _widths(folder: RunFolder, manifest: dict[str, Any]) -> Widths:
             expected="a run of this version, or its bank where it was",
             fix="train the configuration again",
         ) from error
-
-
-def _check_width(source: Source, modality: str, found: int, wanted: int) -> None:
-    if found != wanted:
-        raise UserError(
-            source.name,
-            f"{modality} features of width {found}",
-            expected=f"width {wanted}, as the run was trained on",
-            fix="take the network that made the bank's features (--visual-tower), or a run of such features",
-        )

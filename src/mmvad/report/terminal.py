@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.table import Table
@@ -65,6 +66,18 @@ def frame_table(report: dict[str, Any]) -> Table:
     table = Table("score", *HEADINGS.values(), title=title, title_justify="left", min_width=len(title))
     for name, figures in report["scores"].items():
         table.add_row(name, *(percent(figures.get(key)) for key in HEADINGS))
+    return table
+
+
+def look_ahead_table(figures: Mapping[str, Any], seconds: float | None) -> Table:
+    """Every frame metric of the combined score by look-ahead; `seconds` of a snippet, where they are known."""
+    table = Table(
+        "look-ahead (snippets)", "seconds", *HEADINGS.values(), title="combined (percent)", title_justify="left"
+    )
+    for look_ahead, report in figures.items():
+        known = seconds is not None and look_ahead.isdecimal()
+        time = f"{int(look_ahead) * seconds:.2f}" if known and seconds is not None else "-"
+        table.add_row(look_ahead, time, *(percent(report["scores"]["combined"].get(key)) for key in HEADINGS))
     return table
 
 

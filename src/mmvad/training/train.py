@@ -28,6 +28,7 @@ from mmvad.runs import RunFolder, crop_scores, read_manifest, write_json, write_
 from mmvad.system.device import Device
 from mmvad.system.disk import disk_errors, sole_writer, write_whole
 from mmvad.system.log import LOG, log_to
+from mmvad.training.alike import take_weights, trained_alike
 from mmvad.training.audit_scores import AuditScores, write_audited
 from mmvad.training.build import Widths
 from mmvad.training.card import write_card
@@ -90,9 +91,14 @@ def _train(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, w
     write_json(folder.manifest, manifest)
     say_what(prepared, folder)
     loggers = run_loggers(config, folder, prepared.identity)
-    checkpoints = fit(prepared, data, module, loggers, watch)
-    manifest |= {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
-    log_report(finish_run(prepared, folder, data, module, manifest, checkpoints.best_epoch), loggers)
+    alike = trained_alike(prepared)
+    taken = take_weights(prepared, alike) if alike else None
+    if taken:
+        told, best_epoch = taken
+    else:
+        best_epoch = fit(prepared, data, module, loggers, watch).best_epoch
+        told = {"train_seconds": time.monotonic() - clock, "compiled": module.compiled}
+    log_report(finish_run(prepared, folder, data, module, manifest | told, best_epoch), loggers)
 
 
 def finish_run(

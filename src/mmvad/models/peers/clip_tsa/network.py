@@ -58,14 +58,18 @@ class Gate(nn.Module):
     In training the mean of noisy choices; at test, where the public code leaves the noise on, the one without noise.
     """
 
+    share: Tensor
+
     def __init__(self, width: int, settings: ClipTsaSettings) -> None:
         super().__init__()
         self.settings = settings
         self.score = nn.Sequential(nn.Linear(width, width // 2), nn.ReLU(), nn.Linear(width // 2, 1), nn.Sigmoid())
+        # no number, of which an exporter makes a single one: 0.7 x 20 would be 13
+        self.register_buffer("share", torch.tensor(settings.kept, dtype=torch.float64), persistent=False)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         scores = self.score(x).squeeze(-1).float().masked_fill(~mask, float("-inf"))
-        kept = (mask.sum(dim=1).double() * self.settings.kept).long().clamp(1, MOST_KEPT)
+        kept = (mask.sum(dim=1).double() * self.share).long().clamp(1, MOST_KEPT)
         if not self.training:
             return highest(scores, kept).float()
         noise = torch.randn(self.settings.samples, *mask.shape, device=x.device) * mask
