@@ -38,6 +38,7 @@ sweeps      a sweep file, its cells, queue, workers
 tables      from runs to rows
 report      what is written of tables
 predict     scores of videos that no benchmark lists
+live        scores of streams as they come, and alarms
 demo        rendered clips, from extraction to a page
 cli         one file a verb
 __main__    python -m mmvad
@@ -130,7 +131,7 @@ def test_heavy_libraries_are_known_where_they_are_used() -> None:
     assert importers("wandb") == {"training/tracking.py"}
     assert {name.split("/")[0] for name in importers("optuna")} == {"sweeps"}
     assert {name.split("/")[0] for name in importers("lightning")} == {"training", "data"}
-    assert {name.split("/")[0] for name in importers("av")} == {"extraction", "demo"}
+    assert {name.split("/")[0] for name in importers("av")} == {"extraction", "demo", "live"}
     assert importers("torchvggish") <= {"extraction/vggish.py"}
     assert importers("resampy") <= {"extraction/waveform.py"}
     assert importers("open_clip") <= {

@@ -22,6 +22,7 @@ from mmvad.cli.predict import add_predict_parser
 from mmvad.cli.report import add_curves_parser, add_report_parser
 from mmvad.cli.sweep import add_sweep_parser
 from mmvad.cli.train import add_planted_parser, add_test_parser, add_train_parser
+from mmvad.cli.watch import add_watch_parser
 from mmvad.errors import UserError, nearest_name
 from mmvad.system.printing import Printed, nobody_reads
 from mmvad.system.stopping import interrupted_code, interruptible
@@ -96,6 +97,7 @@ def build_parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
     add_evaluate_parser(verbs)
     add_import_weights_parser(verbs)
     add_predict_parser(verbs)
+    add_watch_parser(verbs)
     add_export_parser(verbs)
     add_demo_parser(verbs)
     add_report_parser(verbs)

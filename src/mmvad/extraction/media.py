@@ -22,7 +22,7 @@ from mmvad.extraction.missing import FrameSteps, said_late
 from mmvad.extraction.survey import survey
 from mmvad.extraction.timestamps import LEAP_SECONDS, Steady
 
-_USUAL_RATE = 25.0
+USUAL_RATE = 25.0
 """Frames a second, of a file that neither says nor shows it."""
 _HIGHEST_RATE = 1000.0
 """Frames a second above which a header is wrong: it has found none, or is damaged."""
@@ -67,7 +67,7 @@ def probe(path: Path) -> MediaInfo:
     chosen = survey(path).picture
     with opened(path) as container:
         stream: Any = container.streams[chosen]
-        rate, shown = _declared_rate(stream), decoded(container, stream, [])
+        rate, shown = declared_rate(stream), decoded(container, stream, [])
         first = next(shown, None)
         if first is None:
             raise UserError(path, NO_FRAME, expected=VIDEO)
@@ -92,22 +92,32 @@ def pictures(path: Path, notes: list[str]) -> Iterator[Picture]:
         stream: Any = container.streams[found.picture]
         stream.thread_type = "AUTO"
         shown = decoded(container, stream, notes, found.moves.get(stream.index, ()))
-        last = -period
-        for time, duration, frame in steady.through(_timed(shown, begin_of(container), period)):
-            # frames without a time stamp follow the one before them; a clock that runs backwards stands still
-            seconds = max(last, time) if time is not None else last + period
+        for picture in on_one_clock(shown, begin_of(container), period, steady):
             if not end:
-                notes += said_late("picture", seconds)
-            last, end = seconds, seconds + duration
-            damaged += frame.is_corrupt
-            steps.take(seconds)
-            yield Picture(seconds, duration, frame)
+                notes += said_late("picture", picture.seconds)
+            end = picture.seconds + picture.duration
+            damaged += picture.frame.is_corrupt
+            steps.take(picture.seconds)
+            yield picture
     if not end:
         raise UserError(path, NO_FRAME, expected=VIDEO)
     notes += steps.gaps().said("picture")
     notes += [f"video: damaged frames, taken as they are: {damaged}"] if damaged else []
     notes += [f"video: time stamps that jump, mended: {steady.jumps}"] if steady.jumps else []
     _note_truncation(end, info.duration_seconds, notes)
+
+
+def on_one_clock(shown: Iterable[av.VideoFrame], begin: float, period: float, steady: Steady) -> Iterator[Picture]:
+    """Every frame with its second since `begin`, which never falls; stamps that cannot be are mended.
+
+    Args:
+        period: how long a frame is shown that does not say so.
+    """
+    last = -period
+    for time, duration, frame in steady.through(_timed(shown, begin, period)):
+        # frames without a time stamp follow the one before them; a clock that runs backwards stands still
+        last = max(last, time) if time is not None else last + period
+        yield Picture(last, duration, frame)
 
 
 def _timed(
@@ -123,7 +133,7 @@ def _timed(
         )
 
 
-def _declared_rate(stream: VideoStream) -> float | None:
+def declared_rate(stream: VideoStream) -> float | None:
     """Frames a second by the file's own account; None where it does not say, or what cannot be."""
     rate = float(stream.average_rate or 0)
     return rate if 0 < rate <= _HIGHEST_RATE else None
@@ -131,8 +141,8 @@ def _declared_rate(stream: VideoStream) -> float | None:
 
 def _measured_rate(first: av.VideoFrame, following: Iterable[av.VideoFrame]) -> float:
     times = [frame.time for frame in (first, *islice(following, _MEASURED - 1)) if frame.time is not None]
-    rate = (len(times) - 1) / (times[-1] - times[0]) if times and times[-1] > times[0] else _USUAL_RATE
-    return round(rate, 3) if rate <= _HIGHEST_RATE else _USUAL_RATE
+    rate = (len(times) - 1) / (times[-1] - times[0]) if times and times[-1] > times[0] else USUAL_RATE
+    return round(rate, 3) if rate <= _HIGHEST_RATE else USUAL_RATE
 
 
 def _note_truncation(end: float, declared: float | None, notes: list[str]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -55,7 +55,7 @@ def sound(path: Path, track: int, notes: list[str]) -> Sound | None:
         notes.append(NO_SOUND)
         return None
     rate = first[2].rate
-    return Sound(rate, _blocks(chain([first], shown), rate, notes))
+    return Sound(rate, _noted(chain([first], shown), rate, notes))
 
 
 def _frames(path: Path, track: int, notes: list[str]) -> Iterator[tuple[float | None, float, av.AudioFrame]]:
@@ -64,44 +64,85 @@ def _frames(path: Path, track: int, notes: list[str]) -> Iterator[tuple[float | 
     with opened(path) as container:
         stream, begin = container.streams.audio[track], begin_of(container)
         shown = decoded(container, stream, notes, found.moves.get(stream.index, ()))
-        yield from steady.through(
-            (None if frame.time is None else frame.time - begin, frame.samples / frame.rate, frame)
-            for frame in shown
-            if frame.rate in _RATES
-        )
+        yield from steady.through(timed(shown, begin))
     notes += [f"audio: time stamps that jump, mended: {steady.jumps}"] if steady.jumps else []
 
 
-def _blocks(
-    timed: Iterable[tuple[float | None, float, av.AudioFrame]], rate: int, notes: list[str]
+def timed(shown: Iterable[av.AudioFrame], begin: float) -> Iterator[tuple[float | None, float, av.AudioFrame]]:
+    """Each frame behind its second since `begin` and its duration; those of a rate that cannot be are left out."""
+    for frame in shown:
+        if frame.rate in _RATES:
+            yield None if frame.time is None else frame.time - begin, frame.samples / frame.rate, frame
+
+
+def _noted(
+    frames: Iterable[tuple[float | None, float, av.AudioFrame]], rate: int, notes: list[str]
 ) -> Iterator[np.ndarray]:
-    taken, dropped, gaps = None, 0, Gaps()
-    for time, mono in _as_mono(timed, rate):
+    report = SoundReport()
+    for block in blocks(frames, rate, report):
+        if report.late:
+            notes += said_late("sound", report.late, ": silence before")
+            report.late = 0.0
+        yield block
+    notes += report.gaps.said("sound", ": silence there")
+    notes += [f"{report.overlap:.2f} s of sound overlap what came before and are left out"] if report.overlap else []
+
+
+@dataclass
+class SoundReport:
+    """What is wrong with the time stamps of a track.
+
+    Attributes:
+        late: the second at which it begins.
+        overlap: seconds that were left out, since others are there before them.
+    """
+
+    late: float = 0.0
+    gaps: Gaps = field(default_factory=Gaps)
+    overlap: float = 0.0
+
+    def begins(self, second: float) -> None:
+        """The sound begins there."""
+        self.late = second
+
+    def lacks(self, begin: float, end: float) -> None:
+        """Between these seconds there is none."""
+        self.gaps.add(begin, end)
+
+    def overlaps(self, seconds: float) -> None:
+        """So much was left out."""
+        self.overlap += seconds
+
+
+def blocks(
+    frames: Iterable[tuple[float | None, float, av.AudioFrame]], rate: int, report: SoundReport
+) -> Iterator[np.ndarray]:
+    """Blocks of samples, float32, of which number n is heard at second n / rate: silence in gaps, no overlaps."""
+    taken = None
+    for time, mono in _as_mono(frames, rate):
         gap = 0 if time is None else round(time * rate) - (taken or 0)
         if taken is None or abs(gap) > _GAP_SECONDS * rate:
             if taken is None:
-                notes += said_late("sound", gap / rate, ": silence before")
+                report.begins(gap / rate)
             else:
-                gaps.add(taken / rate, (taken + gap) / rate)
-                dropped += min(max(-gap, 0), len(mono))
+                report.lacks(taken / rate, (taken + gap) / rate)
+                report.overlaps(min(max(-gap, 0), len(mono)) / rate)
             yield from _silence(gap, rate)
             mono = mono[max(-gap, 0) :]
             taken = (taken or 0) + max(gap, 0)
         taken += len(mono)
         yield mono
-    notes += gaps.said("sound", ": silence there")
-    notes += [f"{dropped / rate:.2f} s of sound overlap what came before and are left out"] if dropped else []
 
 
 def _as_mono(
-    timed: Iterable[tuple[float | None, float, av.AudioFrame]], rate: int
+    frames: Iterable[tuple[float | None, float, av.AudioFrame]], rate: int
 ) -> Iterator[tuple[float | None, np.ndarray]]:
     """Of each frame its second and its samples at that rate; what a resampler held back comes without a second.
 
     A stream may change its layout or rate on the way, as broadcasts do: then with another resampler.
     """
     form, to_float = None, None
-    for time, _, frame in timed:
+    for time, _, frame in frames:
         found = (frame.format.name, frame.layout.name, frame.rate)
         if to_float is None or found != form:
             if to_float is not None:

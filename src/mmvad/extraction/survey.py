@@ -56,7 +56,7 @@ def survey(path: Path) -> Survey:
 @lru_cache(maxsize=64)
 def _surveyed(path: Path, as_it_is: tuple[int, int] | None) -> Survey:
     with opened(path) as container:
-        pictures = _pictures(container, path)
+        pictures = picture_streams(container, path)
         number = _first_that_moves(container, pictures) if len(pictures) > 1 else 0
         taken, name = pictures[number].index, container.format.name
         notes, end = _unused(number, len(pictures)), _end_of_index(container)
@@ -73,7 +73,7 @@ def _surveyed(path: Path, as_it_is: tuple[int, int] | None) -> Survey:
     return Survey(taken, moved, (*notes, *_said_of_the_rest(path.stat().st_size, end)))
 
 
-def _pictures(container: InputContainer, path: Path) -> list[VideoStream]:
+def picture_streams(container: InputContainer, path: object) -> list[VideoStream]:
     """The picture streams; a cover picture of a song, an image or a text is none."""
     still = container.format.name == "tty" or container.format.name.endswith(("_pipe", "image2"))
     streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]

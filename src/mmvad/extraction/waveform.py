@@ -20,16 +20,18 @@ _ZERO_CROSSINGS = 64
 """Half width of resampy's widest filter, in periods of the lower of the two rates."""
 
 
-def resampled(blocks: Iterable[np.ndarray], rate: int, wanted: int = RATE) -> Iterator[np.ndarray]:
+def resampled(
+    blocks: Iterable[np.ndarray], rate: int, wanted: int = RATE, seconds: float = _CHUNK_SECONDS
+) -> Iterator[np.ndarray]:
     """The waveform at `wanted` Hz: blocks of float32 that put together are resampy's output for the whole waveform.
 
-    Each block is resampled with as much of its neighbours as the filter reaches; blocks begin where a sample of the
-    one rate falls on a sample of the other.
+    Each block, about `seconds` long, is resampled with as much of its neighbours as the filter reaches; blocks begin
+    where a sample of the one rate falls on a sample of the other.
     """
     unit = rate // math.gcd(rate, wanted)
     reach = (_ZERO_CROSSINGS + 1) * max(rate, wanted) // wanted + 1
     margin = unit * math.ceil(reach / unit)
-    chunk = unit * math.ceil(_CHUNK_SECONDS * rate / unit)
+    chunk = unit * math.ceil(seconds * rate / unit)
     buffer, before = np.zeros(0, dtype=np.float32), 0
     for block in _at_least(blocks, chunk + margin):
         buffer = np.concatenate([buffer, block])

@@ -74,7 +74,7 @@ class ExportedModel:
             check_width(source.name, "audio", source.audio.shape[1], rows.audio_width)
             sound = normalised(source.audio, rows.normalise)
         span, by_crop = chunks.span._replace(overlap=self.overlap(overlap)), []
-        for crop in scored_crops(source, chunks.crop, every=chunks.all_crops):
+        for crop in scored_crops(source.crops, chunks.crop, every=chunks.all_crops):
             check_width(source.name, "visual", source.crops[crop].shape[1], rows.visual_width)
             found = scored_rows(self.network, span, normalised(source.crops[crop], rows.normalise), sound)
             by_crop.append([ScoredVideo(source.name, (self.benchmark.normal,), (), (), found.coarse, found.classes)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 from mmvad.bank.index import BankVideo
@@ -65,11 +65,11 @@ def chosen_overlap(wanted: int | None, length: int, own: int) -> int:
     return own if wanted is None else wanted
 
 
-def scored_crops(source: Source, tested: int, *, every: bool) -> tuple[int, ...]:
-    """The crops that are scored: as in the run's test, or the one that there is."""
+def scored_crops(there: Collection[int], tested: int, *, every: bool) -> tuple[int, ...]:
+    """Of the crops that are there those that are scored: as in the run's test, or the one that there is."""
     if every:
-        return tuple(sorted(source.crops))
-    return (tested if tested in source.crops else min(source.crops),)
+        return tuple(sorted(there))
+    return (tested if tested in there else min(there),)
 
 
 def sound_note(source: Source, *, uses_audio: bool) -> tuple[str, ...]:

@@ -110,7 +110,7 @@ class TrainedRun:
 
     def _split(self, source: Source) -> SplitBank:
         """The one video as a bank's split, in memory. Nothing of its label is known, and nothing is asked."""
-        crops = scored_crops(source, self.config.data.test_crop, every=self.config.quirks.all_crops)
+        crops = scored_crops(source.crops, self.config.data.test_crop, every=self.config.quirks.all_crops)
         visual = normalised(np.concatenate([source.crops[crop] for crop in crops]), self.normalise)
         check_width(source.name, "visual", visual.shape[1], self.widths.visual)
         audio = np.zeros((0, self.widths.audio), dtype=np.float32)

@@ -6,6 +6,8 @@ import logging
 import os
 import select
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def nobody_reads() -> bool:
@@ -17,6 +19,18 @@ def nobody_reads() -> bool:
         with open(os.devnull, "wb") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return gone
+
+
+@contextmanager
+def log_on_stderr() -> Iterator[None]:
+    """While it lasts, the log is shown on stderr: stdout is for a program."""
+    shown = [handler for handler in logging.getLogger().handlers if isinstance(handler, Printed)]
+    before = [handler.setStream(sys.stderr) for handler in shown]
+    try:
+        yield
+    finally:
+        for handler, stream in zip(shown, before):
+            handler.setStream(stream or sys.stdout)
 
 
 class Printed(logging.StreamHandler):

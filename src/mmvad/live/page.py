@@ -1,0 +1,184 @@
+"""The page of a watch: the running curve, the last picture, the alarms. It is read only, and asks nothing of others."""
+
+from __future__ import annotations
+
+import hmac
+import io
+import ipaddress
+import json
+import secrets
+import threading
+from collections import deque
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import av
+from PIL import Image
+
+from mmvad.errors import UserError
+from mmvad.extraction.media import Picture, upright
+from mmvad.live.lines import rounded
+from mmvad.system.pages import render
+
+_POINTS, _ALARMS, _NOTES = 1000, 50, 20
+"""How much of each is kept and shown."""
+_WIDTH = 640
+_POLICY = (
+    "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
+    "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+)
+LOCAL = "127.0.0.1"
+
+
+class PageState:
+    """What the page shows. Threads may share it.
+
+    Args:
+        title: of the page: what is watched.
+        on, off: where alarms open and close.
+    """
+
+    def __init__(self, title: str, on: float, off: float) -> None:
+        self.title, self.on, self.off = title, on, off
+        self._lock = threading.Lock()
+        self._scores: deque[Mapping[str, Any]] = deque(maxlen=_POINTS)
+        self._alarms: dict[int, Mapping[str, Any]] = {}
+        self._notes: deque[str] = deque(maxlen=_NOTES)
+        self._frame: av.VideoFrame | None = None
+
+    def look(self, picture: Picture) -> None:
+        """The last picture is this one; it becomes a JPEG when somebody looks."""
+        self._frame = picture.frame
+
+    def score(self, event: Mapping[str, Any]) -> None:
+        """A snippet was scored."""
+        with self._lock:
+            self._scores.append(rounded(event))
+
+    def alarm(self, event: Mapping[str, Any]) -> None:
+        """An alarm was raised, or has ended."""
+        with self._lock:
+            self._alarms[event["alarm"]] = rounded(event)
+            while len(self._alarms) > _ALARMS:
+                del self._alarms[next(iter(self._alarms))]
+
+    def note(self, text: str) -> None:
+        """Something was said."""
+        with self._lock:
+            self._notes.append(text)
+
+    def as_json(self) -> bytes:
+        """All but the picture."""
+        with self._lock:
+            content = {"scores": list(self._scores), "alarms": list(self._alarms.values()), "notes": list(self._notes)}
+        return json.dumps(content, allow_nan=False).encode()
+
+    def jpeg(self) -> bytes | None:
+        """The last picture; None before there is one."""
+        frame = self._frame
+        if frame is None:
+            return None
+        width = min(frame.width, _WIDTH)
+        small = frame.reformat(width, max(1, round(frame.height * width / frame.width)), format="rgb24")
+        file = io.BytesIO()
+        Image.fromarray(upright(small.to_ndarray(), frame.rotation)).save(file, "JPEG", quality=80)
+        return file.getvalue()
+
+
+def page_address(text: str) -> tuple[str, int]:
+    """Host and port of `--page`: PORT alone is of this machine. Raises UserError for anything else."""
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise UserError(f"--page: {text}", "is no port", expected="PORT, or ADDRESS:PORT; port 0 is any that is free")
+    return host.strip("[]") or LOCAL, int(port)
+
+
+class Page:
+    """The page's server, in threads of its own. Whoever asks from elsewhere needs the token.
+
+    Attributes:
+        url: where the page is, with the token where one is needed.
+
+    Raises UserError where the address cannot be had.
+    """
+
+    def __init__(self, address: tuple[str, int], state: PageState) -> None:
+        host, port = address
+        self.token = None if _is_local(host) else secrets.token_urlsafe(16)
+        try:
+            self._server = _Server((host, port), _Handler)
+        except OSError as error:
+            where = f"--page: {host}:{port}"
+            raise UserError(where, f"cannot be had ({error.strerror})", fix="choose another port; 0 is any") from error
+        self._server.state, self._server.token = state, self.token
+        token = f"?token={self.token}" if self.token else ""
+        self.url = f"http://{host}:{self._server.server_port}/{token}"
+        threading.Thread(target=self._server.serve_forever, name="page", daemon=True).start()
+
+    def close(self) -> None:
+        """Serves no more."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    state: PageState
+    token: str | None
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = 10
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        if not self._may(asked.query):
+            self._answer(403, "text/plain", b"the address needs its token, or another name was asked for\n")
+        elif asked.path == "/":
+            self._answer(
+                200, "text/html; charset=utf-8", render("mmvad.live", "live.html", page=self.server.state).encode()
+            )
+        elif asked.path == "/state.json":
+            self._answer(200, "application/json", self.server.state.as_json())
+        elif asked.path == "/picture.jpg" and (picture := self.server.state.jpeg()) is not None:
+            self._answer(200, "image/jpeg", picture)
+        else:
+            self._answer(404, "text/plain", b"not here\n")
+
+    def _may(self, query: str) -> bool:
+        """Whether the token is right; without one, whether the page was asked for by this machine's own names.
+
+        Another site's name that leads to this machine would let that site's scripts read the page.
+        """
+        if self.server.token is not None:
+            given = parse_qs(query).get("token", [""])[0]
+            return hmac.compare_digest(given.encode(), self.server.token.encode())
+        host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
+        return _is_local(host)
+
+    def _answer(self, code: int, kind: str, content: bytes) -> None:
+        self.send_response(code)
+        for name, value in {
+            "Content-Type": kind,
+            "Content-Length": str(len(content)),
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": _POLICY,
+            "X-Content-Type-Options": "nosniff",
+            "Referrer-Policy": "no-referrer",
+        }.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Says nothing: a page that asks every second would fill the terminal."""
+
+
+def _is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,109 @@
+"""Clips: packets as they came, from a key frame before the alarm on; disks that are full."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("av", reason="the extra `video` is not installed")
+
+import itertools
+
+import av
+
+from mmvad.extraction.media import frames, probe
+from mmvad.live.clips import Clip, Kept, PacketRing, Restamped
+from tests.extraction.videos import joined
+from tests.live.streams import RATE, bright_clip, watched
+
+
+def bright_seconds(path: Path) -> tuple[float, float]:
+    """When a clip's picture is bright."""
+    seconds = [second for second, picture in frames(path) if picture.mean() > 128]
+    return seconds[0], seconds[-1] + 1 / RATE
+
+
+@pytest.mark.parametrize(("suffix", "written"), [(".mp4", ".mp4"), (".ts", ".mkv"), (".mov", ".mkv")])
+def test_a_clip_begins_before_its_alarm_and_is_not_encoded_again(tmp_path: Path, suffix: str, written: str) -> None:
+    path = bright_clip(tmp_path / f"long{suffix}", 9.5, (5, 8))
+    _, events, said = watched(str(path), clips=tmp_path / "clips", before=2.0)
+    (alarm,) = events.of("alarm_end")
+    clip = Path(alarm["clip"])
+    assert clip.suffix == written
+    assert said == []
+    info = probe(clip)
+    assert info.audio_tracks == 1
+    begin, end = bright_seconds(clip)
+    assert 2 <= begin <= 4.3, "two seconds, a snippet, the slack, and back to the last key frame"
+    assert end - begin == pytest.approx(3, abs=0.1)
+    assert info.duration_seconds is None or info.duration_seconds < 8.5, "it ends with its alarm"
+    with av.open(str(path)) as source, av.open(str(clip)) as copy:
+        packets = {bytes(packet)[-8:] for packet in source.demux(video=0) if packet.size}
+        assert all(bytes(packet)[-8:] in packets for packet in copy.demux(video=0) if packet.size)
+
+
+def test_stamps_that_begin_again_within_a_clip(tmp_path: Path) -> None:
+    one, two = bright_clip(tmp_path / "1.ts", 6, (4, 6)), bright_clip(tmp_path / "2.ts", 6, (0, 2))
+    _, events, _ = watched(str(joined(tmp_path / "both.ts", one, two)), clips=tmp_path / "clips", before=1.0)
+    (alarm,) = events.of("alarm_end")
+    begin, end = bright_seconds(Path(alarm["clip"]))
+    assert end - begin == pytest.approx(4, abs=0.3)
+
+
+def test_a_full_disk_costs_the_clip_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(self: Clip) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Clip, "_write", full)
+    path = bright_clip(tmp_path / "clip.ts", 8, (3, 6))
+    _, events, said = watched(str(path), clips=tmp_path / "clips")
+    assert len(events.of("alarm_end")) == 1
+    (line,) = said
+    assert "no clip: " in line
+    assert "No space left" in line or "full" in line
+
+
+def test_a_folder_that_cannot_be_made_is_said_once_for_each_alarm(tmp_path: Path) -> None:
+    (tmp_path / "clips").write_text("a file")
+    path = bright_clip(tmp_path / "clip.ts", 8, (3, 6))
+    _, events, said = watched(str(path), clips=tmp_path / "clips")
+    assert len(events.of("alarm_end")) == 1
+    assert len(said) == 1
+    assert "no clip" in said[0]
+
+
+def test_the_ring_keeps_whole_groups_of_pictures(tmp_path: Path) -> None:
+    path, ring = bright_clip(tmp_path / "long.ts", 20), PacketRing(4.0)
+    keys = 0
+    with av.open(str(path)) as source:
+        begin = source.start_time / av.time_base
+        for packet in source.demux():
+            if packet.size:
+                keys += packet.stream.type == "video" and packet.is_keyframe
+                ring.keep(packet, float(packet.dts * packet.time_base) - begin)
+    kept, following = ring.take(ring.place_before(18.0), 19.0)
+    assert kept[0].key
+    assert 16.3 <= kept[0].second <= 17.5
+    assert kept[-1].second <= 19.0
+    every, _ = ring.take(0, 99.0)
+    assert 14.5 <= every[0].second <= 16
+    assert keys > 15, "so that there was something to drop"
+    again, _ = ring.take(following, 99.0)
+    assert kept + again == every[every.index(kept[0]) :]
+    ring.clear()
+    assert ring.take(0, 99.0)[0] == []
+
+
+def test_stamps_rise_whatever_those_of_the_stream_do(tmp_path: Path) -> None:
+    with av.open(str(bright_clip(tmp_path / "clip.ts", 2))) as source:
+        packets = [packet for packet in source.demux(video=0) if packet.size]
+    unit = float(packets[0].time_base)
+    packets[10].dts = packets[10].pts = packets[3].dts  # back
+    packets[20].dts = packets[20].pts = None
+    packets[30].dts = packets[30].pts = packets[30].dts + round(5e5 / unit)  # a leap
+    clock = Restamped()
+    stamps = [clock.copy(Kept(packet, 0, False, 0.0)).dts * unit for packet in packets]
+    assert stamps[0] == 0
+    assert all(0 < later - earlier < 0.5 for earlier, later in itertools.pairwise(stamps))

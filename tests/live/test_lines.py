@@ -1,0 +1,52 @@
+"""JSON lines on standard output and in a file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mmvad.errors import UserError
+from mmvad.live.lines import Lines
+
+
+def test_both_get_each_line_and_the_file_the_notes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "deep" / "a.jsonl"
+    for event in ({"event": "alarm", "start": 1 / 3}, {"event": "alarm_end"}):
+        lines = Lines(path, print)
+        lines.write(event)
+        lines.note("lost")
+        lines.close()
+    out = capsys.readouterr().out.splitlines()
+    assert [json.loads(line) for line in out] == [{"event": "alarm", "start": 0.3333}, {"event": "alarm_end"}]
+    kept = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [event["event"] for event in kept] == ["alarm", "note", "alarm_end", "note"], "appended, never replaced"
+
+
+def test_a_full_disk_is_said_once_and_stdout_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    said: list[str] = []
+    lines = Lines(Path("/dev/full"), said.append)
+    for number in range(3):
+        lines.write({"event": "score", "start": number})
+    lines.close()
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    (line,) = said
+    assert line.startswith("/dev/full: ")
+    assert line.endswith("lines are lost until it can be written again")
+
+
+def test_a_line_that_was_cut_is_followed_by_a_whole_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = Lines(path, print)
+    lines._cut = True  # as a disk leaves it that has taken a part
+    path.write_text('{"event": "sco')
+    lines.note("again")
+    lines.close()
+    assert json.loads(path.read_text().splitlines()[1]) == {"event": "note", "text": "again"}
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"a\.jsonl"):
+        Lines(tmp_path / "file" / "a.jsonl", print)
