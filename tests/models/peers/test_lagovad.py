@@ -16,7 +16,6 @@ from mmvad.models.peers.lagovad.network import ClassTexts, LaGoVad, Reading, bui
 from mmvad.models.peers.lagovad.settings import LaGoVadSettings
 from mmvad.models.peers.lagovad.synthesis import synthesised
 from mmvad.models.peers.lagovad.temporal import RotaryLayer
-from mmvad.models.setting import Setting
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -28,7 +27,7 @@ from tests.models.peers.properties import (
 from tests.plain import network as plain
 from tests.plain.objectives import number
 from tests.plain.peers.ur_dmu import gelu
-from tests.small import PROMPTS, batch, full_encoder
+from tests.small import PROMPTS, batch
 
 DROPOUT = {f"temporal.layers.{i}.{name}dropout": 0.1 for i in range(2) for name in ("weights_", "")} | {
     f"fusion.{i}.{name}.ffn.{place}": 0.1 for i in range(2) for name in ("texts", "video") for place in (2, 4)
@@ -191,11 +190,14 @@ def test_pseudo_losses_against_loops() -> None:
     torch.testing.assert_close(found["pseudo_bag"], bag)
 
 
+def parameters_of(width: int) -> int:
+    """Two temporal layers, two of fusion, prompts, two scorers and two numbers."""
+    attention, ffn, norms = 4 * width**2 + 4 * width, 8 * width**2 + 5 * width, 4 * width
+    return 6 * (attention + ffn + norms) + 32 * width + 2 * (9 * width + 1) + 2
+
+
 def test_parameters() -> None:
-    """What the public constructor makes: temporal layers, fusion, prompts, two scorers, two numbers."""
-    d = 512
-    norms, ffn = 4 * d, 8 * d * d + 5 * d
-    attention = 4 * d * d + 4 * d
-    layer = attention + ffn + norms
-    model = build(Setting(d, None, 512, ("normal", "riot"), full_encoder()), LaGoVadSettings())
-    assert trainable_parameters(model) == 2 * layer + 2 * 2 * layer + 32 * d + 2 * (9 * d + 1) + 2 == 18_939_908
+    """As many as the public constructor makes."""
+    model = build(small_setting(visual=64), LaGoVadSettings())
+    assert trainable_parameters(model) == parameters_of(64)
+    assert parameters_of(512) == 18_939_908
