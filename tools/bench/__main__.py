@@ -24,6 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             repeats=options.repeats,
             public=options.public,
             methods=options.methods,
+            videos=options.videos,
         )
     except UserError as error:
         print(f"bench: error: {error}", file=sys.stderr)
@@ -50,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="checkouts of public code (DIR/VadCLIP, DIR/RTFM, ..) beside peers",
     )
     parser.add_argument("--methods", type=_methods, default=(), metavar="NAME,..", help=f"peers: {', '.join(METHODS)}")
+    parser.add_argument("--videos", type=int, default=0, metavar="N", help="peers: of a step (default: as published)")
     parser.add_argument("--out", type=Path, default=Path("bench"), help="folder of the results (default: %(default)s)")
     return parser
 

@@ -85,23 +85,26 @@ class Step:
         return total.item()
 
 
-def peer_rows(quick: bool, repeats: int, public: Path | None = None, methods: Collection[str] = ()) -> Iterator[Row]:
+def peer_rows(
+    quick: bool, repeats: int, public: Path | None = None, methods: Collection[str] = (), videos: int = 0
+) -> Iterator[Row]:
     """A row a peer beside its step over padding; with a folder of checkouts one more beside public code.
 
     Args:
         methods: those of `METHODS` that are timed; all without any.
+        videos: of a step; as published without.
     """
     for case in CASES:
         if not methods or case.method in methods:
-            yield from _rows(
-                replace(case, size=4, crops=min(case.crops, 2), wanted=None) if quick else case, repeats, public
-            )
+            own = replace(case, size=videos or case.size)
+            small = replace(own, size=4, crops=min(case.crops, 2), wanted=None)
+            yield from _rows(small if quick else own, repeats, public)
 
 
 def _rows(case: Case, repeats: int, public: Path | None) -> Iterator[Row]:
     model, prompts = built(case)
     beside = public_step(case, model, prompts, public) if public else None
-    inputs = videos(case, len(prompts))
+    inputs = drawn_videos(case, len(prompts))
     ours = Step(lambda b: model.losses(model(b), b)["total"], list(model.parameters()), inputs, fused=True)
     flops = count_flops(ours)
 
@@ -152,7 +155,7 @@ def public_step(case: Case, model: Model[Any], prompts: list[str], folder: Path)
     return found
 
 
-def videos(case: Case, classes: int) -> Batch:
+def drawn_videos(case: Case, classes: int) -> Batch:
     """The batch, normal videos first."""
     config = configuration(f"peers/{case.method}_{case.file}")
     length = config.data.segment_length

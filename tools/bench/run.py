@@ -50,15 +50,16 @@ def run_bench(
     repeats: int,
     public: Path | None = None,
     methods: Sequence[str] = (),
+    videos: int = 0,
 ) -> list[Row]:
     """Runs the parts, prints the table, and leaves `bench.json` and `bench.md` in `out`.
 
     Args:
-        public, methods: of the part `peers`, as `peer_rows` takes them.
+        public, methods, videos: of the part `peers`, as `peer_rows` takes them.
     """
     position = training_device("cpu", "auto", threads)
     peak = peak_rate(256 if quick else 2048, 0.1 if quick else 2.0)
-    known = ROWS | {"peers": partial(peer_rows, public=public, methods=methods)}
+    known = ROWS | {"peers": partial(peer_rows, public=public, methods=methods, videos=videos)}
     chosen = [part for part in known if part in parts]
     rows = [row for part in track(chosen, "bench", len(chosen)) for row in known[part](quick, repeats)]
     grown = list(growths(quick)) if "growth" in parts else []

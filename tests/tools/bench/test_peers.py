@@ -12,7 +12,7 @@ import torch
 from mmvad.models.peers.registry import PEERS
 from tools.bench.__main__ import main
 from tools.bench.checkouts import cuda_is_the_cpu, modules
-from tools.bench.peers import CASES, METHODS, peer_rows, videos
+from tools.bench.peers import CASES, METHODS, drawn_videos, peer_rows
 from tools.bench.public import PUBLIC
 
 
@@ -32,7 +32,7 @@ def test_every_case_is_a_peer_with_a_checkout() -> None:
 
 def test_normal_videos_come_first_with_their_crops() -> None:
     case = replace(next(case for case in CASES if case.crops > 1), size=4, crops=2, visual=8)
-    made = videos(case, 3)
+    made = drawn_videos(case, 3)
     assert made.visual.shape == (8, 32, 8)
     assert made.abnormal.tolist() == 4 * [False] + 4 * [True]
     assert bool(made.mask.all())
