@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -123,7 +124,7 @@ def test_a_whole_video_in_so_many_rows(tmp_path: Path) -> None:
     change(file, "row: 8", "row: {video: 32}")
     assert read(file)["v13"].timing == Timing(frames=read(file)["v13"].timing.frames)
     change(tmp_path / "videos.csv", ",frames", ",length_in_km")
-    with pytest.raises(UserError, match=r"videos.csv, line 2: frames of v00 are not said"):
+    with pytest.raises(UserError, match=r"18 lines are wrong\n  line 2: frames of v00 are not said"):
         read(file)
 
 
@@ -168,11 +169,37 @@ def test_training_videos_of_one_kind(tmp_path: Path) -> None:
 
 def test_events_of_unlisted_videos_are_noted(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     file = write_own(tmp_path)
+    known = (tmp_path / "videos.csv").read_text().splitlines()[1].split(",")[0]
     with (tmp_path / "events.csv").open("a") as table:
-        table.write("elsewhere,brawl,1,2\nelsewhere,brawl,5,9\n")
+        table.write(f"{known}x,brawl,1,2\n{known}x,brawl,5,9\n")
     with caplog.at_level("WARNING", logger="mmvad"):
         read(file)
-    assert "events of 1 videos that no table lists are left out, such as elsewhere" in caplog.text
+    said = f"events of 1 video that no table lists are left out, {known}x (did you mean {known}?)"
+    assert said in caplog.text
+
+
+def test_all_lines_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    table = tmp_path / "videos.csv"
+    table.write_text(table.read_text().replace(",train,", ",trian,").replace("test,brawl", "test,brawel"))
+    with pytest.raises(UserError) as found:
+        read(file)
+    said = str(found.value)
+    assert said.startswith(f"{tmp_path / 'videos.csv'}: ")
+    assert re.search(
+        r"line 2, line 3, .* and \d+ more: split 'trian' \(did you mean train\?\)\n    expected: train or", said
+    )
+    assert re.search(r"line \d+.*: unknown class 'brawel' \(did you mean brawl\?\)", said)
+    assert len(said.splitlines()) == 5
+
+
+def test_events_that_are_wrong_are_named_at_once(tmp_path: Path) -> None:
+    file = write_own(tmp_path)
+    with (tmp_path / "events.csv").open("a") as table:
+        first = (tmp_path / "events.csv").read_text().splitlines()[1].split(",")[0]
+        table.write(f"{first},brawl,9,2\n{first},brawl,x,9\n")
+    with pytest.raises(UserError, match=r"2 lines are wrong\n(.|\n)*from 9 to 2(.|\n)*start = 'x'"):
+        read(file)
 
 
 def test_a_real_users_files_as_they_are(field_data: Path, tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def test_a_name_alone_means_the_file_in_the_folder_of_that_name(
     assert benchmark("yard").folder == file.parent
     (tmp_path / "yard.yaml").write_text("optim: {epochs: 2}\n")  # a configuration of that name is no benchmark
     assert benchmark("yard").folder == file.parent
-    file.unlink()
     monkeypatch.setattr(registry, "_own", {})
+    with pytest.raises(UserError, match="did you mean: yard"):
+        benchmark("yrad")
+    file.unlink()
     with pytest.raises(UserError, match="unknown benchmark 'yard'"):
         benchmark("yard")

@@ -51,10 +51,17 @@ def files_of(features: Path) -> list[Path]:
 
 
 def test_feature_files_give_the_scores_of_the_runs_test(
-    trained: RunFolder, features: Path, tested: dict[str, ScoredVideo], tmp_path: Path, bank: Bank
+    trained: RunFolder,
+    features: Path,
+    tested: dict[str, ScoredVideo],
+    tmp_path: Path,
+    bank: Bank,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     out = tmp_path / "out"
-    assert predict(trained, out, "--features", *files_of(features), "--audio", features) == 0
+    with caplog.at_level("WARNING", logger="mmvad"):
+        assert predict(trained, out, "--features", *files_of(features), "--audio", features) == 0
+    assert "note: times count 24 frames a second, as Planted says; --fps F for others" in caplog.text
     for name in ("test01", "test02", "test03"):
         with open(out / name / "scores.csv", newline="") as lines:
             rows = list(csv.DictReader(lines))

@@ -191,6 +191,7 @@ def test_several_towers_from_the_command_line(clip: Path, tmp_path: Path) -> Non
         (["--visual-tower", "ViT-L-14", "--visual-weights", "openai"], "did you mean: ViT-L-14-quickgelu?"),
         (["--visual-tower", "tiny", "--visual-tower", "tiny", "--visual-weights", "random"], "is named twice"),
         (["--audio-tower", "vgish"], "did you mean: vggish?"),
+        (["--audio-tower", "tiny", "--audio-weights", "published"], "has random weights"),
         (["--audio-tower", f"{MODULE}:loudness", "--audio-window", "tick"], "is the grid of vggish"),
     ],
 )

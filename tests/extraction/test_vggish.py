@@ -13,6 +13,8 @@ import torch
 from torchvggish import torchvggish
 
 from mmvad.errors import UserError
+from mmvad.extraction.extractor import Extractor
+from mmvad.extraction.settings import ExtractionSettings
 from mmvad.extraction.towers import rows_of
 from mmvad.extraction.vggish import AudioEncoder, build_audio_encoder, postprocess
 
@@ -135,3 +137,15 @@ def test_mixed_precision_stays_close(random: AudioEncoder) -> None:
     assert found.dtype == np.float32
     assert not np.array_equal(found, wanted)
     np.testing.assert_allclose(found, wanted, atol=0.05 * np.abs(wanted).max())
+
+
+def test_the_tiny_tower_hears_what_vggish_hears_and_says_what_it_is() -> None:
+    first, second = (Extractor(ExtractionSettings("tiny", "random", audio_tower="tiny")) for _ in range(2))
+    assert first.sound is not None
+    loud, quiet = (scale * np.random.default_rng(0).normal(size=15_600).astype(np.float32) for scale in (0.1, 0.001))
+    rows = first.sound.encode(np.stack([first.sound.prepare(window) for window in (loud, quiet)]))
+    assert rows.shape == (2, 128)
+    assert (rows[0] - rows[1]).norm() > 0.1 * rows[0].norm()
+    told = first.describe()["audio"]
+    assert told == second.describe()["audio"]
+    assert (told["tower"], told["weights"], told["window_seconds"]) == ("tiny", "random", 0.96)

@@ -46,9 +46,10 @@ def plain_loop(path: str, architecture: str) -> None:
     from open_clip import image_transform
 
     from mmvad.extraction.extractor import small_extractor
+    from mmvad.extraction.settings import VGGISH
     from tests.plain import extraction as plain
 
-    extractor = small_extractor(visual_tower=architecture)
+    extractor = small_extractor(visual_tower=architecture, audio_tower=VGGISH)
     assert extractor.sound is not None
     transform, ends, frames, began, network = image_transform(224, is_train=False), [], 0, time.perf_counter(), 0.0
     with torch.no_grad(), av.open(path) as container:

@@ -52,6 +52,14 @@ def test_the_full_list_is_written_only_where_files_are_left_out(tmp_path: Path) 
     assert "could not be written" in keep_full_list(tmp_path / "no" / "list.txt", [finding(n) for n in range(9)])
 
 
+def test_a_list_that_no_longer_holds_goes_and_no_other_file(tmp_path: Path) -> None:
+    kept, path = tmp_path / "notes.txt", tmp_path / "list.txt"
+    kept.write_text("kind of a note\n")
+    keep_full_list(path, [finding(n) for n in range(9)])
+    assert keep_full_list(path, []) == keep_full_list(kept, []) == keep_full_list(tmp_path, []) == ""
+    assert list(tmp_path.iterdir()) == [kept]
+
+
 def test_what_most_have() -> None:
     assert prevailing([]) is None
     assert prevailing(["a", "b", "b"]) == "b"

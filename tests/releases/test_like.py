@@ -121,7 +121,7 @@ def test_a_table_is_written_where_no_list_is_published(tmp_path: Path) -> None:
     tad(tmp_path)
     file, table = write_like(tmp_path, "tad")
     assert table.read_text().splitlines()[:2] == ["video,split,frames", f"01_Accident_001,{TODO},{TODO}"]
-    with pytest.raises(UserError, match=r"videos.csv, line 2: split 'TODO'"):
+    with pytest.raises(UserError, match=r"4 lines are wrong\n  line 2, .*: split 'TODO'"):
         imported(tmp_path, "tad")
     for i, name in enumerate(["Normal_001", "01_Accident_001", "Normal_259", "07_RoadSpills_004"]):
         change(table, f"{name},{TODO},{TODO}", f"{name},{('train', 'test')[i // 2]},160")

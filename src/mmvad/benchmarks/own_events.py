@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mmvad.benchmarks import ucf_crime, xd_violence
@@ -12,7 +12,7 @@ from mmvad.benchmarks.definition import FRAME_FORMS, Definition, Events, Table
 from mmvad.benchmarks.frame_files import read_frame_files
 from mmvad.benchmarks.own_fields import Listed, OwnTables, in_fold, number
 from mmvad.benchmarks.records import Record, nested, read_records
-from mmvad.errors import UserError
+from mmvad.errors import UserError, nearest_name
 from mmvad.system.log import LOG
 
 
@@ -46,20 +46,34 @@ def _take_records(
 ) -> None:
     unlisted: list[str] = []
     for record in read_records(table, tables.place(table.file)):
-        name = tables.name(record)
-        if name not in listed:
-            unlisted.append(name)
-            continue
-        frames = number(record, "frames", whole=True)
-        if frames is not None:
-            found.lengths[name] = int(frames)
-        inner = nested(table, record)
-        flat = [record] if record.text("start") is not None or record.text("end") is not None else []
-        video, end = listed[name].video, found.lengths.get(name, listed[name].video.timing.frames)
-        found.events.setdefault(name, []).extend(_event(tables, e, video, spec, end) for e in flat + inner)
+        with tables.faults.line():
+            name = tables.name(record)
+            if name in listed:
+                _take_record(tables, table, record, listed[name].video, spec, found)
+            else:
+                unlisted.append(name)
     if unlisted:
-        first = ", ".join(dict.fromkeys(unlisted[:3]))
-        LOG.warning(f"note: events of {len(set(unlisted))} videos that no table lists are left out, such as {first}")
+        _note_unlisted(sorted(set(unlisted)), listed)
+
+
+def _take_record(tables: OwnTables, table: Table, record: Record, video: Video, spec: Events, found: OwnEvents) -> None:
+    frames = number(record, "frames", whole=True)
+    if frames is not None:
+        found.lengths[video.name] = int(frames)
+    flat = [record] if record.text("start") is not None or record.text("end") is not None else []
+    end = found.lengths.get(video.name, video.timing.frames)
+    events = found.events.setdefault(video.name, [])
+    for one in flat + nested(table, record):
+        with tables.faults.line():
+            events.append(_event(tables, one, video, spec, end))
+
+
+def _note_unlisted(names: Sequence[str], listed: Iterable[str]) -> None:
+    """Says that events are left out, and which listed video a name is like."""
+    nearest = next((f" (did you mean {near}?)" for near in (nearest_name(names[0], listed),) if near), "")
+    what = "events of 1 video" if len(names) == 1 else f"events of {len(names)} videos"
+    such = f"such as {names[0]}" if len(names) > 1 else names[0]
+    LOG.warning(f"note: {what} that no table lists are left out, {such}{nearest}")
 
 
 def _take_public(tables: OwnTables, table: Table, listed: Mapping[str, Listed], found: OwnEvents) -> None:

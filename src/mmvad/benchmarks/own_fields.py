@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmvad.benchmarks.benchmark import Benchmark, Video
 from mmvad.benchmarks.definition import Definition
+from mmvad.benchmarks.faults import Faults
 from mmvad.benchmarks.records import Record
 from mmvad.errors import UserError, nearest_name
 
@@ -25,11 +26,12 @@ class Listed:
 
 @dataclass(frozen=True)
 class OwnTables:
-    """A user's benchmark and the folder from which its tables are seen."""
+    """A user's benchmark, the folder from which its tables are seen, and what was found wrong in their lines."""
 
     benchmark: Benchmark
     definition: Definition
     root: Path
+    faults: Faults = field(default_factory=Faults)
 
     def place(self, written: str) -> Path:
         """A file that the benchmark's file names. Raises UserError, with the nearest name, where it is not there."""

@@ -28,7 +28,7 @@ def read_own_videos(benchmark: Benchmark, folder: Path | None = None) -> dict[Sp
     Args:
         folder: from where the places in the benchmark's file are seen; the file's own folder if None.
 
-    Raises UserError, naming file and line, for whatever is missing, malformed or contradictory.
+    Raises UserError, naming file and line, for whatever is missing, malformed or contradictory: for all lines at once.
     """
     definition, root = benchmark.definition, folder or benchmark.folder
     assert definition is not None
@@ -44,7 +44,9 @@ def read_own_videos(benchmark: Benchmark, folder: Path | None = None) -> dict[Sp
     videos: dict[str, Listed] = {}
     for table in definition.videos:
         for listed in reader.listed(table):
-            _keep(videos, listed)
+            with reader.faults.line():
+                _keep(videos, listed)
+    reader.faults.check()
     _check_splits(benchmark, videos, root)
     return reader.with_events(videos)
 
@@ -92,11 +94,15 @@ class _Reader(OwnTables):
             return
         said = {"split": table.split, "class": table.label}
         for record in read_records(table, path, ("video", *(name for name in ("class", "split") if not said[name]))):
-            name = self.name(record)
-            split = self._split(table, record)
-            if table.label is not None:
-                record = replace(record, fields={**record.fields, "class": class_told(table.label, name, record.where)})
-            yield Listed(record.where, Video(name, split, self._labels(record), timing=self._timing(record, name)))
+            with self.faults.line():
+                yield self._of_record(table, record)
+
+    def _of_record(self, table: Table, record: Record) -> Listed:
+        name = self.name(record)
+        split = self._split(table, record)
+        if table.label is not None:
+            record = replace(record, fields={**record.fields, "class": class_told(table.label, name, record.where)})
+        return Listed(record.where, Video(name, split, self._labels(record), timing=self._timing(record, name)))
 
     def _of_public_form(self, table: Table, path: Path) -> Iterator[Listed]:
         if table.split is None:
@@ -104,14 +110,16 @@ class _Reader(OwnTables):
             raise UserError(path, f"a list in the form of {table.form} says no split", fix=fix)
         if table.form == "xd_violence":
             records = read_records(table, path)
-            labels = {
-                self.name(r): xd_violence.parse_label(r.text("class") or "", r.where, self.benchmark) for r in records
-            }
+            labels = {}
+            for r in records:
+                with self.faults.line():
+                    labels[self.name(r)] = xd_violence.parse_label(r.text("class") or "", r.where, self.benchmark)
         elif table.form == "names":
-            names = ((str(line), own_name(name)) for line, name in read_names(path, table.line))
-            labels = {
-                name: (self.class_key(class_told(table.label or "", name, where), where),) for where, name in names
-            }
+            labels = {}
+            for line, written in read_names(path, table.line):
+                with self.faults.line():
+                    name, where = own_name(written), str(line)
+                    labels[name] = (self.class_key(class_told(table.label or "", name, where), where),)
         else:
             labels = ucf_crime.read_split(path, self.benchmark)
         for name, keys in labels.items():
@@ -160,23 +168,26 @@ class _Reader(OwnTables):
         events, lengths = said.events, said.lengths
         annotators = self.definition.annotators.items()
         further = {name: read_own_events(self, listed, spec).events for name, spec in annotators}
+        self.faults.check()
         videos: dict[Split, list[Video]] = {"train": [], "test": []}
         for entry in listed.values():
             video = entry.video
             if video.timing.frames is None and video.name in lengths and self.definition.frames == "raw":
                 video = replace(video, timing=replace(video.timing, frames=lengths[video.name]))
-            if self.definition.row.video is not None and video.timing.frames is None:
-                fix = "add the column `frames`: a row stands for a share of the whole video"
-                raise UserError(entry.where, f"frames of {video.name} are not said", fix=fix)
             own = tuple(events.get(video.name, ())) if video.split == "test" else ()
-            self._check_video(entry, video, own)
+            with self.faults.line():
+                self._check_video(entry, video, own)
             spans = _spans(own)
             seen = tuple((name, _spans(by_video.get(video.name, ()))) for name, by_video in further.items())
             seen = seen if video.split == "test" else ()
             videos[video.split].append(replace(video, events=own, intervals=spans, annotators=seen))
+        self.faults.check()
         return videos
 
     def _check_video(self, entry: Listed, video: Video, events: Sequence[Event]) -> None:
+        if self.definition.row.video is not None and video.timing.frames is None:
+            fix = "add the column `frames`: a row stands for a share of the whole video"
+            raise UserError(entry.where, f"frames of {video.name} are not said", fix=fix)
         if video.split != "test":
             return
         normal = video.labels == (self.benchmark.normal,)

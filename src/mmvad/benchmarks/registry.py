@@ -140,9 +140,11 @@ def _unknown(name: str) -> UserError:
     key = name.lower().replace("-", "_")
     known = [*BENCHMARKS, *_own]
     by_start = next((b for b in known if key and b.startswith(key)), None)
+    files = {str(file) for file in Path().glob("*.yaml") if _is_definition(file)}
+    files |= {path.name for path in Path().iterdir() if _meant_by(path.name) == path / f"{path.name}.yaml"}
     return UserError(
         "benchmark",
         f"unknown benchmark {name!r}",
         expected=f"one of {', '.join(known)}, or the path of a benchmark's file",
-        nearest=by_start or nearest_name(key, known),
+        nearest=by_start or nearest_name(name, files) or nearest_name(key, known),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,18 @@ def run_show(args: argparse.Namespace) -> int:
         videos = f"{part['videos']} videos ({part['with_sound']} with sound)"
         print(f"  {split}: {videos}, {part['snippets']} snippets, crops {crops}")
     print("  dtype: " + ", ".join(f"{modality} {dtype}" for modality, dtype in manifest.get("dtype", {}).items()))
-    for key, value in manifest.get("how", {}).items():
-        print(f"  {key}: {value}")
+    for line in _lines(manifest.get("how", {})):
+        print(f"  {line}")
     return 0
+
+
+def _lines(how: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """`key: value` lines; what stands inside of a value as `key, inner: value`."""
+    for key, value in how.items():
+        if isinstance(value, dict):
+            yield from _lines(value, f"{prefix}{key}, ")
+        elif value is not None:
+            yield f"{prefix}{key}: {value}"
 
 
 def _common(args: argparse.Namespace) -> dict[str, Any]:

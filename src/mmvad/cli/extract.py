@@ -89,9 +89,9 @@ def _folder(settings: Any, with_sound: bool) -> str:
 def _way(benchmark: dict[str, Any], out: Path, extractor: Any) -> Any:
     from mmvad.extraction.folder import FeatureFolder, FeaturePaths
     from mmvad.extraction.run import Way
-    from mmvad.extraction.settings import VGGISH
+    from mmvad.extraction.settings import VGGISH_WINDOWS
 
-    vggish = extractor.settings.audio_tower == VGGISH
+    vggish = extractor.settings.audio_tower in VGGISH_WINDOWS
     return Way(extractor, FeatureFolder(FeaturePaths(out, **benchmark, vggish=vggish), extractor.describe()))
 
 

@@ -43,7 +43,7 @@ def add_extraction_options(parser: argparse.ArgumentParser, *, like_bank: bool =
         "--audio-tower",
         action="append",
         metavar="T",
-        help=f"vggish, or MODULE:FACTORY; one for all, or one for each tower of pictures {usual('vggish')}",
+        help=f"vggish, tiny, or MODULE:FACTORY; one for all, or one for each tower of pictures {usual('vggish')}",
     )
     group.add_argument(
         "--audio-weights",

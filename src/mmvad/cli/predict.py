@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmvad.cli.extraction_options import add_extraction_options, given_settings, require_packages
 from mmvad.errors import UserError
+from mmvad.system.log import LOG
 
 if TYPE_CHECKING:
     from mmvad.predict.job import Predictor
@@ -119,6 +120,8 @@ def _predict_features(options: argparse.Namespace, run: Any) -> int:
     videos, usual = by_video(options.features), run.benchmark.frames_per_second
     _check_sole("--audio", options.audio, len(videos), "a folder that holds NAME__vggish.npy for each video")
     _check_truth(options, len(videos))
+    if options.fps is None and run.benchmark.row.seconds is None and not media.keys() >= videos.keys():
+        LOG.warning(f"note: times count {usual:g} frames a second, as {run.benchmark.title} says; --fps F for others")
     requests = [
         request_files(name, visual, options.audio, media.get(name), usual, options.fps, run.benchmark.row)
         for name, visual in videos.items()

@@ -138,8 +138,9 @@ def _reads_as_itself(text: str) -> bool:
         return False
 
 
+@functools.cache
 def leaf_keys(section: type[BaseModel] = Config, prefix: str = "") -> dict[str, Any]:
-    """Every dotted key with its pydantic field."""
+    """Every dotted key with its pydantic field. Callers only read it."""
     keys: dict[str, Any] = {}
     for name, field in section.model_fields.items():
         inner = _section_of(field.annotation)

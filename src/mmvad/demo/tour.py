@@ -50,7 +50,7 @@ def tour(root: Path, seed: int) -> None:
     unseen = [script for script in scripts if script.video.split == "test"]
     print(f"1. rendering {len(scripts)} clips with picture and sound: {root / 'clips'}", flush=True)
     clips = [render(script, root / "clips") for script in track(scripts, "rendering", len(scripts))]
-    print("2. extracting with a small CLIP and VGGish whose weights are RANDOM: they have learned nothing", flush=True)
+    print("2. extracting with small networks whose weights are RANDOM: they have learned nothing", flush=True)
     extractor = small_extractor()
     write_bank(root / "bank", scripts, clips, extractor)
     print(f"3. training on {len(scripts) - len(unseen)} clips, of which only the class is known", flush=True)

@@ -15,7 +15,7 @@ from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.extraction.container import decoder_version
 from mmvad.extraction.crops import Preprocessing, crop_policy
 from mmvad.extraction.loading import PUBLISHED, visual_weights
-from mmvad.extraction.settings import VGGISH, ExtractionSettings
+from mmvad.extraction.settings import TINY, VGGISH, ExtractionSettings
 from mmvad.extraction.towers import AudioTower, VisualTower
 from mmvad.models.open_clip_models import network_name
 
@@ -61,7 +61,7 @@ def _audio(settings: ExtractionSettings, sound: AudioTower, precision: str) -> d
     return {
         "network": sound.name,
         "width": sound.width,
-        "weights": Path(settings.audio_weights or PUBLISHED).name,
+        "weights": "random" if settings.audio_tower == TINY else Path(settings.audio_weights or PUBLISHED).name,
         "weights_sha256": sound.weights_sha256,
         **facts,
         "precision": precision,

@@ -16,7 +16,7 @@ from mmvad.extraction.audio import Listener
 from mmvad.extraction.describing import describe
 from mmvad.extraction.loading import audio_tower, visual_tower
 from mmvad.extraction.media import probe
-from mmvad.extraction.settings import ExtractionSettings
+from mmvad.extraction.settings import TINY, ExtractionSettings
 from mmvad.extraction.snippets import Snippets
 from mmvad.extraction.towers import AudioTower, Tower, VisualTower, rows_of
 from mmvad.extraction.visual import View, Viewer, see
@@ -187,9 +187,9 @@ def _part(advance: Callable[[float], object], nth: int, count: int) -> Callable[
 
 
 def small_extractor(**changes: Any) -> Extractor:
-    """An extractor that needs no download: a small CLIP and the real VGGish, both with random weights.
+    """An extractor that needs no download: a small CLIP, and a small network on VGGish's windows, of random weights.
 
     The weights are the same everywhere. `changes` replace fields of `ExtractionSettings`.
     """
-    small = ExtractionSettings(visual_tower="tiny", visual_weights="random", audio_weights="random")
+    small = ExtractionSettings(visual_tower="tiny", visual_weights="random", audio_tower=TINY, audio_weights="random")
     return Extractor(replace(small, **changes))

@@ -8,7 +8,7 @@ import torch
 
 from mmvad.errors import UserError, nearest_name
 from mmvad.extraction.clip import build_image_encoder, usual_tag
-from mmvad.extraction.settings import VGGISH, ExtractionSettings
+from mmvad.extraction.settings import TINY, VGGISH, VGGISH_WINDOWS, ExtractionSettings
 from mmvad.extraction.towers import AudioTower, VisualTower, check_tower
 from mmvad.system.own_code import own_module
 
@@ -42,18 +42,23 @@ def visual_tower(settings: ExtractionSettings, device: torch.device) -> VisualTo
 def audio_tower(settings: ExtractionSettings, device: torch.device) -> AudioTower:
     """The tower of sound. Raises UserError where there is none of that name or its weights cannot be had."""
     named = settings.audio_tower
-    if named != VGGISH and settings.audio_window == "tick":
+    if named not in VGGISH_WINDOWS and settings.audio_window == "tick":
         raise UserError("--audio-window: tick", f"is the grid of {VGGISH}, not of {named}", expected="end")
     if named != VGGISH and settings.vggish_pca:
         raise UserError("--vggish-pca", f"is the post-processing of {VGGISH}, not of {named}")
     if is_own(named):
         tower: AudioTower = _own(named, settings.audio_weights, device, "audio")
         return tower
-    if named != VGGISH:
-        expected, near = f"{VGGISH}, or MODULE:FACTORY", nearest_name(named, [VGGISH])
+    if named not in VGGISH_WINDOWS:
+        expected, near = f"{VGGISH}, {TINY}, or MODULE:FACTORY", nearest_name(named, VGGISH_WINDOWS)
         raise UserError(f"{AUDIO}: {named}", "no such tower", expected=expected, nearest=near)
-    from mmvad.extraction.vggish import build_audio_encoder
+    from mmvad.extraction.vggish import build_audio_encoder, build_tiny_encoder
 
+    if named == TINY:
+        if settings.audio_weights not in (None, "random"):
+            problem = f"has random weights; {settings.audio_weights!r} were named for it"
+            raise UserError(f"{AUDIO}: {named}", problem, fix="leave out --audio-weights")
+        return build_tiny_encoder(device)
     return build_audio_encoder(settings.audio_weights or PUBLISHED, settings.vggish_pca, device)
 
 

@@ -8,7 +8,9 @@ from typing import Literal
 from mmvad.extraction.snippets import Sampling
 
 AudioWindow = Literal["end", "tick"]
-VGGISH = "vggish"
+VGGISH, TINY = "vggish", "tiny"
+VGGISH_WINDOWS = (VGGISH, TINY)
+"""Towers of VGGish's windows, spectrograms and width."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class ExtractionSettings:
             videos), or `module:factory`.
         visual_weights: `random`, a local file, or a published name: of open_clip a tag (`openai`), of the others
             `published`; None for `openai` or `published`. One's own tower brings its own.
-        audio_tower: `vggish`, or `module:factory`.
+        audio_tower: `vggish`, `tiny` (two convolutions with random weights on what VGGish sees), or `module:factory`.
         audio_weights: `published`, a local file, or `random`; None for `published`.
         vggish_pca: `published` or a local file for AudioSet's post-processing; None for VGGish's own output.
         sampling: a snippet's centre frame, or the mean over its 16 frames; a network of videos takes all 16.

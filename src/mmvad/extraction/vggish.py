@@ -31,7 +31,10 @@ class AudioEncoder:
 
     name, width, rate, window = "VGGish (torchvggish)", WIDTH, RATE, WINDOW
 
-    def __init__(self, network: nn.Module, pca: dict[str, Tensor] | None, device: torch.device) -> None:
+    def __init__(
+        self, network: nn.Module, pca: dict[str, Tensor] | None, device: torch.device, name: str | None = None
+    ) -> None:
+        self.name = name or self.name
         self.network: Any = network.float().requires_grad_(False).eval()
         self.weights_sha256 = state_hash(self.network)
         self.facts = {"pca_sha256": None if pca is None else _hash(pca), "window_seconds": 0.96}
@@ -83,6 +86,21 @@ def build_audio_encoder(weights: str, pca: str | None, device: torch.device) -> 
     if weights != "random":
         network.load_state_dict(_load("--vggish-weights", weights, network.state_dict()))
     return AudioEncoder(network, _load_pca(pca) if pca else None, device)
+
+
+def build_tiny_encoder(device: torch.device) -> AudioEncoder:
+    """Two convolutions in VGGish's place, on its windows and spectrograms: random weights, the same ones everywhere.
+
+    For trying things out: about a thousandth of VGGish's work.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(RANDOM_WEIGHTS_SEED)
+        layers: list[nn.Module] = []
+        for before, behind in ((1, 8), (8, 16)):
+            layers += [nn.Conv2d(before, behind, 3, padding=1), nn.ReLU(), nn.MaxPool2d(4)]
+        network = nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 6 * 4, WIDTH), nn.ReLU())
+        network.apply(_keep_the_signal)
+    return AudioEncoder(network, None, device, "tiny, on VGGish's windows")
 
 
 def _keep_the_signal(module: nn.Module) -> None:

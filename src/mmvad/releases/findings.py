@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
@@ -24,6 +25,9 @@ PARTIAL: tuple[Kind, ...] = ("missing", "misplaced", "incomplete")
 
 EXAMPLES = 3
 """How many findings of one kind are named; the others are counted."""
+
+
+HEADING = "kind\tsplit\tvideo\twhat is wrong"
 
 
 @dataclass(frozen=True)
@@ -69,21 +73,34 @@ def is_cut(findings: Sequence[Finding]) -> bool:
 
 def write_list(path: Path, findings: Sequence[Finding]) -> None:
     """Writes every finding in a line: kind, split, video, what is wrong. Raises UserError where it cannot."""
-    rows = ["\t".join(("kind", "split", "video", "what is wrong"))]
+    rows = [HEADING]
     rows += ["\t".join((finding.kind, finding.split, finding.video, finding.detail)) for finding in findings]
     text = "".join(f"{row}\n" for row in (row.replace("\n", " ") for row in rows))
     write_whole(path, text.encode("utf-8", errors="surrogateescape"))
 
 
 def keep_full_list(path: Path | None, findings: Sequence[Finding]) -> str:
-    """A sentence that says where the full list is, written to `path` if the listing leaves out files; "" if not."""
-    if path is None or not is_cut(findings):
+    """A sentence that says where the full list is, written to `path` if the listing leaves out files; "" if not.
+
+    A list that was written before and no longer holds goes.
+    """
+    if path is None:
+        return ""
+    if not is_cut(findings):
+        _forget_list(path)
         return ""
     try:
         write_list(path, findings)
     except UserError as error:
         return f"the full list could not be written: {error.where}: {error.problem}"
     return f"all {len(findings)} findings are listed in {path}"
+
+
+def _forget_list(path: Path) -> None:
+    """Removes a list of findings; nothing that is none."""
+    with suppress(OSError, UnicodeDecodeError), path.open(encoding="utf-8") as file:
+        if file.readline().rstrip("\n") == HEADING:
+            path.unlink()
 
 
 def counts_table(findings: Sequence[Finding], videos: Mapping[Split, int]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,13 @@ import yaml
 from mmvad.errors import UserError
 
 
-class UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys:
     """YAML of plain values in which a key that stands twice is an error: the second would hide the first."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         """The node's value; what looks like a date or a number and is none, as `2020-13-45`, is an error of YAML."""
         try:
-            return super().construct_object(node, deep)
+            return super().construct_object(node, deep)  # type: ignore[misc]
         except ValueError as error:
             raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
 
@@ -27,13 +28,28 @@ class UniqueKeys(yaml.SafeLoader):
         if double is not None:
             mark = node.value[double][0].start_mark
             raise yaml.constructor.ConstructorError(None, None, f"the key {keys[double]!r} stands twice", mark)
-        return super().construct_mapping(node, deep)
+        return super().construct_mapping(node, deep)  # type: ignore[misc]
+
+
+class _Python(_UniqueKeys, yaml.SafeLoader):
+    pass
+
+
+class _C(_UniqueKeys, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads eight times as fast, and has other words for what is wrong."""
+
+
+_SHORT = 8192
+"""Characters that cannot nest so deep that the C parser, which has no limit, overruns its stack (at about 40,000)."""
 
 
 def parse_yaml(text: str) -> Any:
     """What a text of plain YAML says, each key once. Raises yaml.YAMLError for whatever is wrong in it."""
+    if len(text) <= _SHORT:
+        with contextlib.suppress(yaml.YAMLError, RecursionError):
+            return yaml.load(text, _C)
     try:
-        return yaml.load(text, UniqueKeys)
+        return yaml.load(text, _Python)
     except RecursionError:
         raise yaml.YAMLError("too many brackets inside of one another") from None
 

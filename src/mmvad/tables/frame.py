@@ -22,6 +22,7 @@ from mmvad.evaluation.run_folder import remember_benchmark
 from mmvad.models.method import Method
 from mmvad.models.outside import OURS, method_told
 from mmvad.runs import RunFolder, read_json
+from mmvad.system.plain_yaml import parse_yaml
 from mmvad.system.progress import track
 from mmvad.tables.report_values import FIGURE_COLUMNS, figures_of
 from mmvad.tables.scored import Truths
@@ -216,7 +217,7 @@ def _frame(kept: dict[str, list[dict[str, Any]]]) -> pd.DataFrame:
 
 def _config(path: Path) -> dict[str, Any] | None:
     try:
-        content = yaml.safe_load(RunFolder(path).config.read_text(encoding="utf-8"))
+        content = parse_yaml(RunFolder(path).config.read_text(encoding="utf-8"))
         told = content["benchmark"]  # a user's is written out, so that its file is not needed
         name = told["name"] if isinstance(told, dict) else told
         return settings_of({**content, "benchmark": name}) if "seed" in content else None

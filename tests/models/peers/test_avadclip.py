@@ -29,6 +29,8 @@ from tests.plain.peers import avadclip as plain
 from tests.plain.peers import vadclip
 from tests.small import PROMPTS, batch, full_encoder, gradients, write_bank
 
+DROPOUT = {f"teacher.audio.blocks.{i}.dropout": 0.1 for i in range(3)}
+
 
 def avadclip(network: str = "teacher", **changes: object) -> AVadCLIP:
     torch.manual_seed(0)

@@ -20,6 +20,11 @@ from tests.models.peers.properties import (
 from tests.plain.peers import avvd as plain
 from tests.small import CLASSES, batch
 
+DROPOUT = {
+    f"trunk.{place}": 0.6 for place in ("fuse.2", "fuse.5", "similarity.dropout", "distance.dropout", "score.dropout")
+}
+XAVIER = "uniform"
+
 LENGTHS = [1, 4, 17, 20]
 
 

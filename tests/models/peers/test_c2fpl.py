@@ -26,6 +26,10 @@ from tests.models.peers.properties import (
     small_setting,
 )
 
+DROPOUT = {"layers.2": 0.6}
+XAVIER = "uniform"
+BIASES = False
+
 LENGTHS = (24, 5, 11, 30, 7, 13, 20, 9)
 
 

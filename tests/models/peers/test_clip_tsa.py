@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,8 +11,9 @@ from hypothesis import strategies as st
 
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.clip_tsa import network as clip_tsa
-from mmvad.models.peers.clip_tsa.network import PerturbedTopK
+from mmvad.models.peers.clip_tsa.network import PerturbedTopK, build
 from mmvad.models.peers.clip_tsa.settings import ClipTsaSettings
+from tests.models.peers.drawn import xavier_scale
 from tests.models.peers.properties import (
     STRANGE,
     TOGETHER,
@@ -19,12 +22,17 @@ from tests.models.peers.properties import (
     assert_trains,
     awake,
     bags,
+    small_setting,
     valid_rows,
 )
 from tests.plain.network import linear
 from tests.plain.peers import clip_tsa as plain
 from tests.plain.peers import rtfm as plain_rtfm
 from tests.small import WIDTH
+
+DROPOUT = {"dropout": 0.7, "head.2": 0.7, "head.5": 0.7}
+XAVIER = "uniform"
+BIASES = False
 
 
 def network(**changes: object) -> clip_tsa.ClipTsa:
@@ -150,3 +158,18 @@ def test_wide_features_are_narrowed() -> None:
     batch = bags((3, 3), crops=1)
     wide = batch._replace(visual=batch.visual.repeat(1, 1, 64))
     assert model(wide).features.shape == (2, 1, 3, 512)
+
+
+@pytest.mark.parametrize(("narrowing", "bias"), [("published", True), ("xavier", False)])
+def test_narrowing_layers_are_drawn(narrowing: str, bias: bool) -> None:
+    """The public code draws them as torch does: uniform up to 1 / sqrt(fan in), which xavier does for the others."""
+    torch.manual_seed(0)
+    model = build(small_setting(visual=1024), ClipTsaSettings(narrowing=narrowing))
+    for layer in (model.narrow[0], model.narrow[2]):
+        bound = 1 / math.sqrt(layer.in_features) if bias else math.sqrt(3) * xavier_scale(layer)
+        assert 0.99 * bound < layer.weight.abs().max() <= bound
+        assert bool(layer.bias.any()) is bias
+    torch.manual_seed(0)
+    other = build(small_setting(visual=1024), ClipTsaSettings(narrowing="xavier"))
+    same = [bool((a == b).all()) for a, b in zip(model.temporal.parameters(), other.temporal.parameters(), strict=True)]
+    assert all(same), "what else is drawn does not depend on it"

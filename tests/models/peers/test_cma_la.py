@@ -16,6 +16,9 @@ from tests.models.peers.properties import (
 from tests.plain.peers import cma_la as plain
 from tests.small import batch
 
+DROPOUT = {"ffn.2": 0.1, "ffn.4": 0.1}
+XAVIER = "uniform"
+
 LENGTHS = [1, 4, 17, 20]
 
 

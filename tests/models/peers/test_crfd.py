@@ -19,6 +19,9 @@ from tests.models.peers.properties import (
 from tests.plain.network import layer_norm, linear, unit
 from tests.small import batch
 
+DROPOUT = {"wide.2": 0.6, "narrow.2": 0.6}
+XAVIER = "uniform"
+
 LENGTHS = [1, 4, 17, 20]
 
 

@@ -18,6 +18,9 @@ from tests.models.peers.properties import (
 )
 from tests.small import batch
 
+DROPOUT = {f"heads.{i}.{place}": 0.6 for i in range(2) for place in (2, 4)} | {"last.2": 0.8, "last.4": 0.8}
+ONE_GRAPH = False  # linear layers, a segment at a time
+
 LENGTHS = [1, 4, 17, 20]
 
 

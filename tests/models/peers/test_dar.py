@@ -15,6 +15,13 @@ from tests.models.peers.properties import (
 )
 from tests.small import batch
 
+DROPOUT = {
+    f"{part}.layers.{i}.{place}": 0.1
+    for part in ("whole", "past")
+    for i in range(2)
+    for place in ("self_attn", "dropout", "dropout1", "dropout2")
+}
+
 LENGTHS = [1, 4, 17, 20]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from mmvad.models.peers.graphs import GraphBranch, lineage_similarity, normalised_distance, score_graph
+from tests.models.peers.drawn import made as drawn
+from tests.models.peers.drawn import xavier_scale
 from tests.plain.peers import graphs as plain
 
 LENGTHS = [1, 3, 12]
@@ -87,3 +91,15 @@ def test_padding_changes_nothing(lengths: list[int], more: int) -> None:
         for b, n in enumerate(lengths):
             torch.testing.assert_close(again[b, :n, :n], graph[b, :n, :n], msg=name)
             torch.testing.assert_close(longer_rows[b, :n], rows[b, :n], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["vadclip", "avadclip"])
+def test_graphs_are_xavier_and_learned_vectors_small(name: str) -> None:
+    model = drawn(name).eval()
+    own = model.teacher if name == "avadclip" else model
+    for branch in (own.visual.similarity, own.visual.distance):
+        weight = branch.layers[0].weight
+        bound = math.sqrt(3) * xavier_scale(weight)
+        assert 0.9 * bound < weight.weight.abs().max() <= bound  # torch's own draws end at 0.71 of it
+    for vectors in (own.visual.positions, own.branches.texts.rows):
+        assert vectors.std().item() == pytest.approx(0.01, rel=0.1)

@@ -16,6 +16,8 @@ from tests.models.peers.properties import (
 from tests.plain.network import linear
 from tests.small import batch
 
+ONE_GRAPH = False  # linear layers, a segment at a time
+
 LENGTHS = [1, 4, 17, 20]
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.hl_net.network import HlNet, build
 from mmvad.models.peers.hl_net.settings import HlNetSettings
+from tests.models.peers.drawn import chain
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.joined import rows
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
@@ -19,6 +21,11 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import hl_net as plain
 from tests.small import batch
+
+DROPOUT = {
+    f"trunk.{place}": 0.6 for place in ("fuse.2", "fuse.5", "similarity.dropout", "distance.dropout", "score.dropout")
+}
+XAVIER = "uniform"
 
 LENGTHS = [1, 4, 17, 20]
 
@@ -78,3 +85,7 @@ def test_the_teacher_is_not_taught() -> None:
     model.losses(model(data), data)["distillation"].backward()
     assert model.head.weight.grad is None
     assert model.trunk.online.causal.weight.grad.any()
+
+
+def test_dropout_lies_behind_the_activation() -> None:
+    assert chain(drawn("hl_net"), "trunk.fuse") == ["Linear", "ReLU", "Dropout"] * 2

@@ -20,6 +20,9 @@ from tests.models.peers.properties import (
 from tests.plain.peers import hyper_vd as plain
 from tests.small import batch
 
+GRAPHS = ("similarity.linear.dropout", "similarity.dropout", "distance.linear.dropout", "distance.dropout")
+DROPOUT = dict.fromkeys(("narrow.2", "narrow.5", *GRAPHS), 0.6)
+
 LENGTHS = [1, 4, 17, 20]
 
 

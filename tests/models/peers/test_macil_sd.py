@@ -13,6 +13,8 @@ from mmvad.models.losses.pooling import top_mean
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.macil_sd.network import MacilSd, build
 from mmvad.models.peers.macil_sd.settings import MacilSdSettings
+from tests.models.peers.drawn import chain
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -21,6 +23,13 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import macil_sd as plain
 from tests.small import batch
+
+DROPOUT = {
+    f"{network}.attend.{place}": 0.1
+    for network in ("both", "alone")
+    for place in ("attention", "dropout", "ffn.2", "ffn.4")
+}
+TRACED_BACK = True
 
 LENGTHS = [1, 16, 33, 7, 20]
 
@@ -122,3 +131,26 @@ def test_contrast_gains_a_tenth_an_epoch_up_to_its_limit() -> None:
         model.start_epoch(epoch, 50)
         weights.append(model.weight.item())
     assert weights == pytest.approx([0, 0.1, 0.2, 0.3, 0.4, 0.45, 0.45])
+
+
+def test_dropout_lies_behind_the_activation() -> None:
+    assert chain(drawn("macil_sd"), "both.attend.ffn") == ["Linear", "ReLU", "Dropout", "Linear", "Dropout"]
+
+
+@pytest.mark.parametrize("initialisation", ["published", "xavier"])
+def test_attention_is_drawn(initialisation: str) -> None:
+    """Public: one linear layer, copied four times, with its biases."""
+    torch.manual_seed(0)
+    model = build(small_setting(visual=128), MacilSdSettings(initialisation=initialisation))
+    published = initialisation == "published"
+    for network in (model.both, model.alone):
+        attention = network.attend.attention
+        parts = [*attention.in_proj_weight.chunk(3), attention.out_proj.weight]
+        biases = [*attention.in_proj_bias.chunk(3), attention.out_proj.bias]
+        for found in (parts, biases):
+            assert all(torch.equal(part, found[0]) for part in found) is (published or found is biases)
+        assert bool(biases[0].any()) is published
+        bound = 1 / math.sqrt(128) if published else math.sqrt(6 / (128 + 384))
+        assert 0.99 * bound < parts[0].abs().max() <= bound
+    first, second = (network.attend.attention.in_proj_weight for network in (model.both, model.alone))
+    assert not torch.equal(first, second)

@@ -19,6 +19,9 @@ from tests.models.peers.properties import (
 from tests.plain.network import linear
 from tests.small import batch
 
+DROPOUT = {f"modalities.{i}.{place}": 0.6 for i in range(2) for place in ("refine.2", "embed.2")} | {"fuse.2": 0.6}
+ONE_GRAPH = False  # linear layers, a segment at a time
+
 LENGTHS = [1, 4, 17, 20]
 
 

@@ -18,6 +18,18 @@ from tests.models.peers.properties import (
 from tests.plain.peers import msbt as plain
 from tests.small import AUDIO_WIDTH, WIDTH, batch
 
+LAYERS = (
+    "within",
+    "among",
+    "fusion.decoder",
+    *(f"fusion.layers.{i}" for i in range(5)),
+    *(f"joined.{i}" for i in range(4)),
+)
+DROPOUT = {"weigh.2": 0.3, "weigh.4": 0.3, "score.2": 0.6, "score.4": 0.6} | {
+    f"{layer}.{place}": p for layer in LAYERS for place, p in (("attention", 0.1), ("ffn.2", 0.1), ("dropout", 0.2))
+}
+SMALL_GRAPH = ["peers.msbt.bottlenecks=1", "peers.msbt.layers=1"]
+
 LENGTHS = [1, 4, 17, 20]
 SMALL = MsbtSettings(width=8, bottlenecks=4, layers=2)
 

@@ -19,6 +19,8 @@ from tests.models.peers.properties import (
 from tests.plain.network import linear
 from tests.small import batch
 
+DROPOUT = {"dropout": 0.1} | {f"layers.{i}.{place}": 0.1 for i in range(2) for place in ("dropout", "ffn.2")}
+
 LENGTHS = [1, 4, 17, 20]
 
 

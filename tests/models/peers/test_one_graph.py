@@ -15,29 +15,18 @@ from mmvad.models.model import Batch, Model
 from mmvad.models.peers.registry import PEERS
 from mmvad.training.build import Widths, build_model, build_text
 from mmvad.training.compiling import batch_losses
+from tests.models.peers.drawn import said
 from tests.models.peers.properties import awake, bags
 from tests.small import AUDIO_WIDTH, WIDTH, batch, gradients
 
 EXPERIMENTS = Path(__file__).resolve().parents[3] / "experiments"
 UNTRAINED = {"random_scores", "one_class_svm"}
-FORWARD = (
-    *("w_talc", "three_c_net", "wsal", "bn_wvad", "dsanet", "c2fpl", "plovad", "anomaly_clip"),
-    *("cma_la", "hyper_vd", "msbt", "hasan", "gcl", "msl", "crfd", "ovvad"),
-)
-BACKENDS = {"pel4vad": "aot_eager_decomp_partition"} | dict.fromkeys(FORWARD, "eager")
-"""aot_eager traces backward steps too; `eager`, three times as quick, says that forward steps are one graph.
-
-Behind a convolution aot_eager expects a layout of GELU's gradient that torch's CPU does not give.
-"""
-CHAINS = {"hasan", "gcl", "cu_net", "msaf"}
-"""Linear layers, a segment at a time: compiled once by hand, and left out here for the minute that it takes."""
-SMALLER = {"msbt": ["peers.msbt.bottlenecks=1", "peers.msbt.layers=1"]}
 
 
 def step_of(name: str) -> tuple[Model[Any], Batch]:
     """A small peer as it is shipped, and a batch of it: of both kinds, more of one, with padding."""
     config = load_config(
-        [EXPERIMENTS / "planted.yaml", EXPERIMENTS / "peers" / f"{name}_planted.yaml"], SMALLER.get(name, [])
+        [EXPERIMENTS / "planted.yaml", EXPERIMENTS / "peers" / f"{name}_planted.yaml"], said(name, "SMALL_GRAPH", [])
     )
     widths, kinds = Widths(2 * WIDTH, AUDIO_WIDTH), [[0], [2], [3], [0], [1]]
     torch.manual_seed(0)
@@ -71,16 +60,21 @@ def numbers(function: Any, model: Model[Any], videos: Batch) -> dict[str, torch.
     return found | {f"gradient of {name}": g for name, g in gradients(model).items()} | after
 
 
-@pytest.mark.parametrize("name", [name for name in PEERS if name not in UNTRAINED | CHAINS])
+@pytest.mark.parametrize("name", [name for name in PEERS if name not in UNTRAINED and said(name, "ONE_GRAPH", True)])
 def test_a_step_is_one_graph_with_the_same_numbers(name: str) -> None:
-    """`fullgraph` refuses whatever waits for a value or has shapes that depend on one."""
+    """`fullgraph` refuses whatever waits for a value or has shapes that depend on one.
+
+    `eager` says that the forward step is one graph, which is what a peer decides, and runs its backward step as it is.
+    Peers that say `TRACED_BACK` (attention, convolutions, graphs of texts) have that traced: all would take minutes.
+    """
     model, videos = step_of(name)
     if not model.one_graph:
         pytest.skip(f"{name} does not say that it is one graph")
     still(model)
     model.start_epoch(3, 10)
     torch.compiler.reset()
-    graph = torch.compile(batch_losses, backend=BACKENDS.get(name, "aot_eager"), fullgraph=True, dynamic=False)
+    backend = "aot_eager" if said(name, "TRACED_BACK") else "eager"
+    graph = torch.compile(batch_losses, backend=backend, fullgraph=True, dynamic=False)
     plain, compiled = (numbers(function, model, videos) for function in (batch_losses, graph))
     for key, value in plain.items():
         scale = value.abs().max().clamp(min=1).item() if value.is_floating_point() and value.numel() else 1

@@ -18,6 +18,7 @@ from mmvad.models.peers.pel4vad.concepts import OURS, words_of
 from mmvad.models.peers.pel4vad.network import PEL4VAD, build, class_texts
 from mmvad.models.peers.pel4vad.settings import Pel4VadSettings
 from mmvad.models.setting import Setting
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
     assert_strange_bags_are_finite,
@@ -27,6 +28,9 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import pel4vad as plain
 from tests.small import PROMPTS, batch, full_encoder, tiny_encoder
+
+DROPOUT = {"dropout": 0.1}
+XAVIER = "uniform"
 
 
 def pel4vad(**changes: object) -> PEL4VAD:
@@ -170,3 +174,10 @@ def test_number_of_trainable_parameters() -> None:
     for width, kernel, wanted in ((1024, 9, 1_209_149), (1024, 3, 1_207_349), (512, 9, 683_325), (512, 3, 681_525)):
         setting = Setting(width, None, 200, tuple(PROMPTS), encoder)
         assert trainable_parameters(build(setting, Pel4VadSettings(kernel=kernel))) == wanted
+
+
+def test_what_is_set_by_hand() -> None:
+    model = drawn("pel4vad")
+    learned = model.attention.distance_weight, model.attention.distance_bias, model.attention.balance
+    assert [p.item() for p in learned] == pytest.approx([0.06, 0.02, 0])
+    assert model.log_temperature.exp().item() == pytest.approx(0.05)

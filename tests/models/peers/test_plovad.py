@@ -29,6 +29,8 @@ from tests.plain.peers.ur_dmu import gelu
 from tests.plain.peers.vadclip import class_texts
 from tests.small import PROMPTS, batch, full_encoder
 
+DROPOUT = {"temporal.attention.dropout": 0.6}
+
 LENGTHS = [1, 5, 40]
 
 

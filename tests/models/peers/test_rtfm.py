@@ -14,6 +14,8 @@ from mmvad.models.peers.magnitude import margin_loss, select
 from mmvad.models.peers.rtfm import network as rtfm
 from mmvad.models.peers.rtfm.settings import RtfmSettings
 from mmvad.models.setting import Setting
+from tests.models.peers.drawn import chain
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.properties import (
     LENGTHS,
     STRANGE,
@@ -27,6 +29,10 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import rtfm as plain
 from tests.small import WIDTH
+
+DROPOUT = {"dropout": 0.7, "head.2": 0.7, "head.5": 0.7}
+XAVIER = "uniform"
+BIASES = False
 
 
 def network(**changes: object) -> rtfm.Rtfm:
@@ -137,3 +143,7 @@ def test_a_width_that_cannot_be_halved_is_refused() -> None:
 def test_scores_are_one_row_a_video() -> None:
     model, batch = network(), bags()
     assert model.scores(model(batch)).coarse.shape == (len(LENGTHS), max(LENGTHS))
+
+
+def test_dropout_lies_behind_the_activation() -> None:
+    assert chain(drawn("rtfm"), "head") == ["Linear", "ReLU", "Dropout"] * 2 + ["Linear"]

@@ -31,6 +31,11 @@ from tests.models.peers.properties import (
 from tests.plain.peers import rtfm as plain_rtfm
 from tests.plain.peers import s3r as plain
 
+DROPOUT = {"dropout": 0.7, "rest.2": 0.7, "rest.5": 0.7, "head.2": 0.7, "head.5": 0.7}
+XAVIER = "uniform"
+BIASES = False
+TRACED_BACK = True
+
 WIDTH = 32
 
 

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.sultani import network as sultani
 from mmvad.models.peers.sultani.settings import SultaniSettings
+from tests.models.peers.drawn import chain
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.properties import (
     TOGETHER,
     assert_padding_changes_nothing,
@@ -21,6 +23,10 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import sultani as plain
 from tests.small import WIDTH
+
+DROPOUT = {"layers.2": 0.6, "layers.4": 0.6}
+XAVIER = "normal"
+BIASES = False
 
 
 def network(dropout: float = 0.0) -> sultani.Sultani:
@@ -96,3 +102,7 @@ def test_it_learns() -> None:
 def test_as_many_parameters_as_published(width: int, count: int) -> None:
     with torch.device("meta"):
         assert trainable_parameters(sultani.Sultani(width, SultaniSettings())) == count
+
+
+def test_dropout_lies_behind_the_activation_and_behind_the_linear_second_layer() -> None:
+    assert chain(drawn("sultani"), "layers") == ["Linear", "ReLU", "Dropout", "Linear", "Dropout", "Linear"]

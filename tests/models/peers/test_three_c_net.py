@@ -21,6 +21,10 @@ from tests.plain.network import linear
 from tests.plain.peers import class_activations as plain
 from tests.small import batch
 
+DROPOUT = {f"streams.{i}.hidden.4": 0.7 for i in range(2)}
+XAVIER = "uniform"
+BIASES = False
+
 LENGTHS = [1, 4, 17, 20, 9]
 LABELS = [[0], [2], [2, 3], [3], [0]]
 

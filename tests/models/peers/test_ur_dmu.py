@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -10,6 +12,8 @@ from hypothesis import strategies as st
 from mmvad.models.model import trainable_parameters
 from mmvad.models.peers.ur_dmu.network import UrDmu, build, separation_losses
 from mmvad.models.peers.ur_dmu.settings import UrDmuSettings
+from tests.models.peers.drawn import chain
+from tests.models.peers.drawn import made as drawn
 from tests.models.peers.joined import rows
 from tests.models.peers.properties import (
     assert_padding_changes_nothing,
@@ -19,6 +23,8 @@ from tests.models.peers.properties import (
 )
 from tests.plain.peers import ur_dmu as plain
 from tests.small import batch
+
+DROPOUT = {f"blocks.{i}.{place}": 0.5 for i in range(2) for place in ("attention.output.1", "ffn.2", "ffn.4")}
 
 LENGTHS = [1, 16, 33, 7]
 
@@ -84,3 +90,12 @@ def test_parameters(visual: int, count: int) -> None:
 def test_edges_and_learning() -> None:
     assert_strange_bags_are_finite(made().train())
     assert_trains(made(), batch([12, 16, 9, 20]))
+
+
+def test_dropout_lies_behind_the_activation_and_the_memory_is_drawn() -> None:
+    model = drawn("ur_dmu")
+    assert chain(model, "blocks.0.ffn") == ["Linear", "GELU", "Dropout", "Linear", "Dropout"]
+    memory = model.abnormal.slots
+    bound = 1 / math.sqrt(memory.shape[1])
+    assert memory.shape == (60, 512)
+    assert 0.99 * bound < memory.abs().max() <= bound

@@ -24,6 +24,8 @@ from tests.models.peers.properties import (
 from tests.plain.peers import vadclip as plain
 from tests.small import PROMPTS, batch, full_encoder
 
+TRACED_BACK = True
+
 
 def vadclip(**changes: object) -> VadCLIP:
     torch.manual_seed(0)

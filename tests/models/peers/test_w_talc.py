@@ -22,6 +22,10 @@ from tests.plain.network import linear
 from tests.plain.peers import class_activations as plain
 from tests.small import batch
 
+DROPOUT = {"hidden.2": 0.7}
+XAVIER = "uniform"
+BIASES = False
+
 LENGTHS = [1, 4, 17, 20, 9]
 LABELS = [[0], [2], [2, 3], [3, 2], [0]]
 

@@ -20,6 +20,8 @@ from tests.models.peers.properties import (
 from tests.plain.peers import wsal as plain
 from tests.small import batch
 
+DROPOUT = dict.fromkeys(("embed.2", "semantic.2", "dynamic.2"), 0.8)
+
 LENGTHS = [1, 16, 9, 2, 5]
 
 
