@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from mmvad.bank.bank import Bank, open_bank
+from mmvad.data.look_ahead import Span
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.predict.exported import load_model
@@ -73,16 +74,16 @@ def test_scores_are_the_runs(exported: Path, bank: Bank, tested: dict[str, Score
     assert model.note(source(bank, "test03")) == (SILENT,)
 
 
-@pytest.mark.parametrize("length", [1, 2, 7, 31, 200])
-@pytest.mark.parametrize("sound", [True, False])
-def test_random_videos_of_any_length(exported: Path, trained: RunFolder, length: int, sound: bool) -> None:
-    draw, model, run = np.random.default_rng(length), load_model(exported), load_run(trained.path)
-    visual = draw.normal(size=(length, run.widths.visual)).astype(np.float32)
-    audio = draw.normal(size=(length, run.widths.audio)).astype(np.float32) if sound else None
-    span, networks = model.file.chunks.span, (model.network, torch_network(run))
-    found, wanted = (scored_rows(network, span, visual, audio) for network in networks)
-    np.testing.assert_allclose(found.coarse, wanted.coarse, atol=1e-5)
-    np.testing.assert_allclose(found.classes, wanted.classes, atol=1e-5)
+def test_random_videos_of_any_length(exported: Path, trained: RunFolder) -> None:
+    draw, model, run = np.random.default_rng(0), load_model(exported), load_run(trained.path)
+    networks, span = (model.network, torch_network(run)), model.file.chunks.span
+    for length in (1, 2, 7, 31, 200):
+        visual = draw.normal(size=(length, run.widths.visual)).astype(np.float32)
+        audio = draw.normal(size=(length, run.widths.audio)).astype(np.float32)
+        for sound in (audio, None):
+            found, wanted = (scored_rows(network, span, visual, sound) for network in networks)
+            np.testing.assert_allclose(found.coarse, wanted.coarse, atol=1e-5)
+            np.testing.assert_allclose(found.classes, wanted.classes, atol=1e-5)
 
 
 def test_its_look_ahead_is_the_runs(copy: Path, trained: RunFolder, bank: Bank) -> None:
@@ -108,6 +109,25 @@ def test_whole_videos_and_texts_as_vectors(trained: RunFolder, bank: Bank, tmp_p
             found = model.score(source(bank, video.name))
             np.testing.assert_allclose(found.coarse, scores[f"{video.name}/coarse"], atol=1e-5)
             np.testing.assert_allclose(found.class_probabilities, scores[f"{video.name}/classes"], atol=1e-5)
+
+
+def test_the_example_without_mmvad(
+    exported: Path, bank: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "DEPLOY.md").read_text()
+    example = text.split("```python\n")[1].split("```")[0]
+    assert example.startswith("import json")
+    shutil.copytree(exported, tmp_path / "model")
+    video = source(bank, "test02", audio=None)
+    rows = video.crops[0][:16]
+    np.save(tmp_path / "video__0.npy", rows)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "DEPLOY.md", "exec"), {})
+    wanted = scored_rows(load_model(exported).network, Span(16), rows, None)
+    assert wanted.coarse is not None
+    assert wanted.classes is not None
+    named = [*load_model(exported).benchmark.class_keys][wanted.classes.max(axis=0).argmax()]
+    assert capsys.readouterr().out.split() == [str(wanted.coarse.max()), named]
 
 
 WITHOUT_TORCH = """
