@@ -109,7 +109,7 @@ def test_a_signal_ends_it_with_the_last_alarm_closed(
     first = [json.loads(process.stdout.readline()) for _ in range(2)]
     assert [event["event"] for event in first] == ["start", "alarm"]
     process.send_signal(number)
-    out, err = process.communicate(20)
+    out, err = process.communicate(60)
     os.close(write)
     assert process.returncode == code
     (last,) = lines(out)

@@ -149,7 +149,7 @@ def test_a_file_that_grows(clip: Path, tmp_path: Path) -> None:
     path.touch()
     thread = threading.Thread(target=grow, daemon=True)
     thread.start()
-    _, events, said = watched(str(path), timeout=0.6)
+    _, events, said = watched(str(path), timeout=1.5)
     thread.join(5)
     assert fits(spans(events), [(3, 6)])
     assert len(events.of("score")) == 13
@@ -158,13 +158,14 @@ def test_a_file_that_grows(clip: Path, tmp_path: Path) -> None:
 
 def test_a_machine_that_is_too_slow_drops_the_oldest_and_says_so(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mmvad.live.reading._ROOM", (3, 3))
-    monkeypatch.setattr(Brightness, "seconds", 0.04)
+    monkeypatch.setattr(Brightness, "seconds", 0.1)
     extractor = light_extractor(batch=1)
     watch, events, said = watched(str(clip), extractor=extractor, drop=True)
     scored = len(events.of("score"))
     assert 0 < watch.counts.dropped == 13 - scored
     lines = [line for line in said if line.startswith("the machine is too slow: snippets dropped")]
     assert sum(int(line.rpartition(": ")[2]) for line in lines) == watch.counts.dropped
+    monkeypatch.setattr(Brightness, "seconds", 0.0)
     watch, events, said = watched(str(clip), extractor=extractor, drop=False)
     assert (watch.counts.dropped, len(events.of("score"))) == (0, 13)
 
