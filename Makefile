@@ -12,7 +12,7 @@ BENCHMARK ?= planted
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 WORKERS ?= 2
 SWEEP ?= modalities
-ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings)
+ABLATIONS := $(addprefix ablation-,modalities components acp losses lambdas segments batch prompts readings online)
 # what a target runs: sweeps by name, one after the other
 SWEEPS_ablation-modalities := modalities
 SWEEPS_ablation-components := components
@@ -23,6 +23,7 @@ SWEEPS_ablation-segments := segments learning_rate
 SWEEPS_ablation-batch := batch_size
 SWEEPS_ablation-prompts := prompts
 SWEEPS_ablation-readings := temporal fusion contrast weighting
+SWEEPS_ablation-online := look_ahead
 SWEEPS_ablations := $(foreach target,$(ABLATIONS),$(SWEEPS_$(target)))
 SWEEPS_search := search
 
@@ -80,6 +81,7 @@ ablation-segments: ## Table XI: segments, and the learning rate
 ablation-batch: ## Table XII: videos of a step
 ablation-prompts: ## Figure 5: learned prompt vectors
 ablation-readings: ## what the paper leaves open: temporal unit, fusion, contrast, weighting
+ablation-online: ## the figures by look-ahead, as on a stream
 ablations: ## all of them
 search: ## Optuna's search over learning rate, lambdas, prompts and dropout, on held-out videos
 $(ABLATIONS) ablations search: $(READY) $(SWEEP_BANK)

@@ -13,7 +13,7 @@ from mmvad.tables.sidecar import tables
 
 ROOT = Path(__file__).resolve().parents[1]
 SWEEPS = {file.stem for file in (ROOT / "sweeps").glob("*.yaml")}
-ABLATED = ("modalities", "components", "acp", "losses", "lambdas", "segments", "batch", "prompts", "readings")
+ABLATED = ("modalities", "components", "acp", "losses", "lambdas", "segments", "batch", "prompts", "readings", "online")
 ABLATIONS = [f"ablation-{name}" for name in ABLATED]
 TARGETS = [*ABLATIONS, "ablations", "compare", "search"]
 
