@@ -26,7 +26,7 @@ from tests import forked
 from tests.extraction.videos import Track, moving_pictures, noise, write_video
 from tests.releases.by_hand import snapshot
 
-OPTIONS = ["--clip-architecture", "tiny", "--clip-weights", "random", "--vggish-weights", "random", "--batch", "4"]
+OPTIONS = ["--clip-architecture", "tiny", "--clip-weights", "random", "--audio-tower", "tiny", "--batch", "4"]
 # kills in the middle of the n-th video's network, of its files, between its files and its line
 KILLS = {
     "network": ("mmvad.extraction.network", "ImageNetwork", "encode"),
