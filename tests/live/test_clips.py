@@ -107,3 +107,27 @@ def test_stamps_rise_whatever_those_of_the_stream_do(tmp_path: Path) -> None:
     stamps = [clock.copy(Kept(packet, 0, False, 0.0)).dts * unit for packet in packets]
     assert stamps[0] == 0
     assert all(0 < later - earlier < 0.5 for earlier, later in itertools.pairwise(stamps))
+
+
+def test_a_clip_whose_packets_are_gone_says_so(tmp_path: Path) -> None:
+    path, ring, said = bright_clip(tmp_path / "long.ts", 20), PacketRing(2.0), list[str]()
+    with av.open(str(path)) as source:
+        for packet in source.demux():
+            if packet.size:
+                ring.keep(packet, float(packet.dts * packet.time_base) - source.start_time / av.time_base)
+        clip = Clip(tmp_path / "clip", source.streams, ring, 1.0, said.append)
+        clip.reach(4.0)
+        clip.close()
+        assert clip.wait(5)
+    (line,) = said
+    assert "no longer there" in line
+    assert not clip.path.exists()
+
+
+def test_clips_of_scores_without_a_limit(tmp_path: Path) -> None:
+    """Scores come when a chunk of 64 snippets is full: 41 s after the alarm began."""
+    path = bright_clip(tmp_path / "long.ts", 50, (3, 6), fps=25)
+    _, events, _ = watched(str(path), clips=tmp_path / "clips", look_ahead=None)
+    (alarm,) = events.of("alarm_end")
+    begin, end = bright_seconds(Path(alarm["clip"]))
+    assert end - begin == pytest.approx(3, abs=0.3)

@@ -158,12 +158,15 @@ class Clip:
         fragments = {"movflags": "frag_keyframe+empty_moov+default_base_moof"} if self.path.suffix == ".mp4" else {}
         with av.open(f"file:{self.path}", "w", options=fragments) as file:
             copies = {stream.index: file.add_stream_from_template(stream) for stream in self._streams}
-            clock = Restamped()
+            clock, empty = Restamped(), True
             while (kept := self._packets.get()) is not None:
                 self._waiting -= kept.packet.size
                 copy = clock.copy(kept)
                 copy.stream = copies[kept.stream]
                 file.mux(copy)
+                empty = False
+        if empty:
+            raise UserError(self.path, "the stream's packets of it are no longer there: it was scored too late")
 
 
 class Restamped:

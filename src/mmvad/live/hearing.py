@@ -17,8 +17,11 @@ from mmvad.extraction.waveform import RATE, resampled
 from mmvad.live.telling import Teller
 
 _BLOCK_SECONDS = 0.2
-_FRAMES = 512
-"""Frames that wait to be resampled: the reader of the stream waits where there are more."""
+_FRAMES = 64
+"""Frames that wait to be resampled, one to five seconds: the reader of the stream waits where there are more.
+
+Snippets wait for their sound: were it much later, the packets of their alarms' clips would be gone.
+"""
 _KEPT_SAMPLES = 16_000_000
 """Samples that are kept while no snippet asks for them: a quarter of an hour at 16 kHz."""
 
@@ -103,10 +106,6 @@ class Hearing:
     def idle(self) -> bool:
         """Whether all frames that came are worked through."""
         return self._done == self._given
-
-    def reached(self, end: int) -> bool:
-        """Whether all samples before this one are there, or no more will come."""
-        return self.waveform.received >= end or self.ended.is_set()
 
     def _run(self) -> None:
         try:

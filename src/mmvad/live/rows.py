@@ -84,17 +84,19 @@ class RowMaker:
     def _is_heard(self, snippet: SeenSnippet) -> bool:
         """Whether its sound is there, or waited for no longer."""
         hearing = self._hearing
-        if hearing is None or self._listener is None or hearing.reached(self._sound_end(snippet)):
+        if hearing is None or self._listener is None or hearing.waveform.received >= self._sound_end(snippet):
             self._silent = False
             return True
-        if not hearing.idle:
+        ended = hearing.ended.is_set()
+        if not (ended or hearing.idle):
             return False
-        patience = LONG_PATIENCE_SECONDS if self._whole else PATIENCE_SECONDS
-        late = self._silent or self.connection.position - snippet.end >= patience
+        since = hearing.waveform.received / hearing.rate
+        patience = LONG_PATIENCE_SECONDS if self._whole and not ended else PATIENCE_SECONDS
+        late = self._silent or self.connection.position - (since if ended else snippet.end) >= patience
         if late and not self._silent:
-            self._teller.say(f"no sound since {hearing.waveform.received / hearing.rate:.2f} s: the picture goes on")
+            self._teller.say(f"no sound since {since:.2f} s: the picture goes on")
             self._silent = True
-        return late
+        return late or ended
 
     def _sound_end(self, snippet: SeenSnippet) -> int:
         """The sample behind its window."""

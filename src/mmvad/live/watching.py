@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -146,7 +147,7 @@ class Watch:
         ahead = scores.span.look_ahead
         if self.outlets.clips is not None:
             # an alarm is known as much later than it begins as snippets may wait, be looked ahead to, and must last
-            waiting = self.reader.mailbox.room + maker.batch + max(ahead, 0)
+            waiting = self.reader.mailbox.room + maker.batch + (ahead if ahead >= 0 else scores.span.length or math.inf)
             self.ring.clear()
             self.ring.seconds = self.outlets.before + waiting * seconds + self.rule.shortest + PATIENCE_SECONDS
             connection.keep = self.ring.keep
