@@ -124,8 +124,9 @@ def test_a_clip_whose_packets_are_gone_says_so(tmp_path: Path) -> None:
     assert not clip.path.exists()
 
 
-def test_clips_of_scores_without_a_limit(tmp_path: Path) -> None:
+def test_clips_of_scores_without_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Scores come when a chunk of 64 snippets is full: 41 s after the alarm began."""
+    monkeypatch.setattr("mmvad.live.reading._ROOM", (3, 3))
     path = bright_clip(tmp_path / "long.ts", 50, (3, 6), fps=25)
     _, events, _ = watched(str(path), clips=tmp_path / "clips", look_ahead=None)
     (alarm,) = events.of("alarm_end")
