@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -10,13 +12,15 @@ import pytest
 pytest.importorskip("av", reason="the extra `video` is not installed")
 
 import itertools
+from typing import Any
 
 import av
 
 from mmvad.extraction.media import frames, probe
+from mmvad.live import watching
 from mmvad.live.clips import Clip, Kept, PacketRing, Restamped
 from tests.extraction.videos import joined
-from tests.live.streams import RATE, bright_clip, watched
+from tests.live.streams import RATE, Events, bright_clip, light_extractor, watched
 
 
 def bright_seconds(path: Path) -> tuple[float, float]:
@@ -92,8 +96,6 @@ def test_the_ring_keeps_whole_groups_of_pictures(tmp_path: Path) -> None:
     assert keys > 15, "so that there was something to drop"
     again, _ = ring.take(following, 99.0)
     assert kept + again == every[every.index(kept[0]) :]
-    ring.clear()
-    assert ring.take(0, 99.0)[0] == []
 
 
 def test_stamps_rise_whatever_those_of_the_stream_do(tmp_path: Path) -> None:
@@ -124,11 +126,63 @@ def test_a_clip_whose_packets_are_gone_says_so(tmp_path: Path) -> None:
     assert not clip.path.exists()
 
 
-def test_clips_of_scores_without_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Scores come when a chunk of 64 snippets is full: 41 s after the alarm began."""
+def test_a_clip_has_the_first_packets_however_late_the_watch_takes_up_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy(watching.StreamScores):
+        def __init__(self, *given: Any) -> None:
+            time.sleep(0.5)
+            super().__init__(*given)
+
+    monkeypatch.setattr(watching, "StreamScores", Busy)
+    path = bright_clip(tmp_path / "clip.ts", 6, (0, 3))
+    _, events, _ = watched(str(path), clips=tmp_path / "clips")
+    begin, end = bright_seconds(Path(events.of("alarm_end")[0]["clip"]))
+    assert begin <= 0.1
+    assert end - begin == pytest.approx(3, abs=0.1)
+
+
+def test_watches_that_begin_in_one_second_put_their_clips_into_one_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:
+            return datetime(2026, 1, 1, tzinfo=UTC)
+
+    monkeypatch.setattr(watching, "datetime", Stopped)
+    path = bright_clip(tmp_path / "clip.ts", 4, (0, 3))
+    clips = {watched(str(path), clips=tmp_path / "clips")[1].of("alarm_end")[0]["clip"] for _ in range(2)}
+    assert len(clips) == 2
+    assert {str(clip) for clip in (tmp_path / "clips").iterdir()} == clips
+
+
+def test_a_clip_is_whole_where_nobody_reads_the_lines_any_more(tmp_path: Path) -> None:
+    class Gone(Events):
+        def write(self, event: dict[str, Any]) -> None:
+            super().write(event)
+            if "alarm" in event:
+                raise BrokenPipeError
+
+    events = Gone()
+    path = bright_clip(tmp_path / "clip.ts", 6, (1, 4))
+    began = time.monotonic()
+    with pytest.raises(BrokenPipeError):
+        watched(str(path), clips=tmp_path / "clips", events=events)
+    assert time.monotonic() - began < 8, "nothing is waited for"
+    (clip,) = (tmp_path / "clips").iterdir()
+    assert str(clip) == events.of("alarm")[0]["clip"]
+    assert bright_seconds(clip)[1] > 1
+
+
+def test_without_a_limit_a_clip_reaches_back_over_a_whole_chunk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An alarm is known when its chunk is full: 64 snippets, 41 seconds after its first one."""
     monkeypatch.setattr("mmvad.live.reading._ROOM", (3, 3))
-    path = bright_clip(tmp_path / "long.ts", 50, (3, 6), fps=25)
-    _, events, _ = watched(str(path), clips=tmp_path / "clips", look_ahead=None)
-    (alarm,) = events.of("alarm_end")
-    begin, end = bright_seconds(Path(alarm["clip"]))
-    assert end - begin == pytest.approx(3, abs=0.3)
+    path = bright_clip(tmp_path / "long.ts", 44, (2, 5), size=(32, 32))
+    extractor = light_extractor(batch=2, audio=False)
+    _, events, _ = watched(str(path), look_ahead=None, extractor=extractor, clips=tmp_path / "clips", before=1.0)
+    begin, end = bright_seconds(Path(events.of("alarm_end")[0]["clip"]))
+    assert begin > 0.5
+    assert end - begin == pytest.approx(3, abs=0.1)

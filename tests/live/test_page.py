@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
+import struct
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -113,3 +118,86 @@ def test_where_it_is(text: str, address: tuple[str, int]) -> None:
 def test_what_is_no_port(text: str) -> None:
     with pytest.raises(UserError, match="--page"):
         page_address(text)
+
+
+def test_a_frame_is_touched_by_no_other_thread_than_the_one_that_brings_it(state: PageState) -> None:
+    """Scaling writes to a frame and to what it is scaled with: two threads at it would end the process."""
+    touched: set[int] = set()
+    frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), 200, dtype=np.uint8), format="rgb24")
+
+    class Watched:
+        width, height, rotation = 64, 48, 0
+
+        def reformat(self, *given: Any, **named: Any) -> av.VideoFrame:
+            touched.add(threading.get_ident())
+            return frame.reformat(*given, **named)
+
+    brought: Any = Picture(0.0, 0.04, Watched())  # type: ignore[arg-type]
+    found: list[bytes | None] = []
+    asks = threading.Thread(target=lambda: found.append(state.jpeg()))
+    state.look(brought)
+    asks.start()
+    while asks.is_alive():
+        state.look(brought)
+    assert found[0]
+    assert found[0][:2] == b"\xff\xd8"
+    assert touched == {threading.get_ident()}
+
+
+def test_who_asks_gets_a_new_picture(state: PageState) -> None:
+    def brought(light: int) -> Picture:
+        return Picture(0.0, 0.04, av.VideoFrame.from_ndarray(np.full((8, 8, 3), light, dtype=np.uint8), format="rgb24"))
+
+    state.look(brought(0))
+    state.look(brought(100))
+    asks = threading.Timer(0.05, lambda: state.look(brought(250)))
+    asks.start()
+    assert len(state.jpeg() or b"") > 0
+    assert state._picture is not None
+    assert state._picture.mean() > 240
+
+
+@pytest.mark.parametrize("asked", ["GET http://[/ HTTP/1.1\r\n\r\n", "GET / HTTP/1.1\r\nHost: [\r\n\r\n"])
+def test_what_is_no_request_is_no_error_of_the_watch(
+    page: Page, asked: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_connection(("127.0.0.1", urlsplit(page.url).port or 0), timeout=5) as client:
+        client.sendall(asked.encode())
+        answer = client.recv(9999)
+    assert b"400" in answer.splitlines()[0]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_browser_that_goes_away_is_no_error_of_the_watch(
+    page: Page, state: PageState, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = threading.Event()
+
+    def slow() -> bytes:
+        time.sleep(0.1)
+        return bytes(10_000_000)
+
+    monkeypatch.setattr(state, "as_json", slow)
+    monkeypatch.setattr(page._server, "shutdown_request", lambda request: (request.close(), ended.set()))
+    with socket.create_connection(("127.0.0.1", urlsplit(page.url).port or 0), timeout=5) as client:
+        client.sendall(b"GET /state.json HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert ended.wait(5)
+    assert capsys.readouterr().err == ""
+
+
+def test_nobody_fills_the_machine_with_threads(state: PageState, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmvad.live.page._AT_ONCE", 3)
+    page, before = Page(("127.0.0.1", 0), state), threading.active_count()
+    place = ("127.0.0.1", urlsplit(page.url).port or 0)
+    with ExitStack() as stack:
+        for _ in range(3):
+            stack.enter_context(socket.create_connection(place, timeout=5))
+        with suppress(ConnectionResetError):
+            assert stack.enter_context(socket.create_connection(place, timeout=5)).recv(1) == b"", "sent away"
+        assert threading.active_count() - before <= 3
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert got(page, "/")[0] == 200, "and there is room again"
+    page.close()

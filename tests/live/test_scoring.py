@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("av", reason="the extra `video` is not installed")
 
 from mmvad.errors import UserError
+from mmvad.live import scoring
 from mmvad.live.rows import Row
-from mmvad.live.scoring import StreamScores, in_snippets, look_ahead_of, seconds, usual_threshold
+from mmvad.live.scoring import StreamScores, in_snippets, look_ahead_of, run_scorer, seconds, usual_threshold
 from mmvad.predict.online import ChunkRows
 from mmvad.runs import RunFolder, write_json
 from tests.live.streams import light_scorer
@@ -88,3 +89,14 @@ def test_the_threshold_is_the_runs_own_where_it_has_one(tmp_path: Path) -> None:
     assert usual_threshold(run)[0] == 0.31
     write_json(run.folder.report, {"use": {"combined": {"held_out_threshold": None}}})
     assert usual_threshold(run)[0] == 0.5
+
+
+def test_chunks_of_a_stream_share_less_than_they_are_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that was tested with whole videos: a stream is cut into 256 snippets, however long its segments were."""
+    monkeypatch.setattr(scoring, "torch_network", lambda run: light_scorer().network)
+    run = light_scorer().run
+    run.config.data.test_span, run.config.data.segment_length = "whole", 320
+    for overlap in (256, 300):
+        with pytest.raises(UserError, match=r"--chunk-overlap(.|\n)*0 to 255"):
+            run_scorer(run, 0.0, overlap)
+    assert run_scorer(run, 0.0, 255).span(25.0).overlap == 255

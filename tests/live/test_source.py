@@ -31,6 +31,16 @@ def test_what_a_word_means(word: str, kind: str, waits: bool) -> None:
 
 def test_user_and_password_are_not_printed() -> None:
     assert stream_source("rtsp://admin:p%40ss@10.0.0.1/1").name == "rtsp://10.0.0.1/1"
+    for word, name in {
+        "rtsp://admin:p@ss@10.0.0.1/1": "rtsp://10.0.0.1/1",
+        "rtsp://admin:pa/ss@10.0.0.1/1": "rtsp://10.0.0.1/1",
+        "http://10.0.0.1:8080/a@b": "http://10.0.0.1:8080/a@b",
+        "http://[::1]:8080/a@b": "http://[::1]:8080/a@b",
+        "rtsp://10.0.0.1/1?user=admin&password=secret&channel=1": "rtsp://10.0.0.1/1?user=admin&password=...&channel=1",
+        "rtsp://10.0.0.1/user=admin_password=se_cret_channel=1": "rtsp://10.0.0.1/user=admin_password=...",
+        "udp://@239.0.0.1:1234": "udp://239.0.0.1:1234",
+    }.items():
+        assert stream_source(word).name == name
     with pytest.raises(UserError) as error:
         stream_source("rtps://admin:secret@10.0.0.1/1")
     assert "secret" not in str(error.value)
@@ -50,6 +60,12 @@ def test_what_cannot_be_watched(word: str, said: str, tmp_path: Path, monkeypatc
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=said):
         stream_source(word)
+
+
+def test_standard_input_that_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(UserError, match="standard input is closed"):
+        stream_source("-")
 
 
 @pytest.mark.parametrize("content", [b"", b"no video at all\n" * 500, b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n"])

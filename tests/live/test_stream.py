@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 import threading
 import time
 from pathlib import Path
@@ -190,3 +191,21 @@ def test_nothing_grows_with_the_stream(tmp_path: Path, monkeypatch: pytest.Monke
     assert events.all[0]["alarm"] == 30
     assert len(list((tmp_path / "clips").iterdir())) == 30
     assert objects[28] - objects[12] < 400, "of 1,024 frames, and more packets"
+
+
+def test_ctrl_c_in_the_midst_of_a_batch_loses_none_of_it(clip: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken, encode = list[int](), Brightness.encode
+
+    def interrupted(self: Brightness, pictures: np.ndarray) -> np.ndarray:
+        taken.append(len(pictures))
+        if len(taken) == 3:
+            signal.raise_signal(signal.SIGINT)
+        return encode(self, pictures)
+
+    monkeypatch.setattr(Brightness, "encode", interrupted)
+    events = Events()
+    with pytest.raises(KeyboardInterrupt):
+        watched(str(clip), extractor=light_extractor(batch=1, audio=False), events=events)
+    numbers = [round(event["start"] / SNIPPET) for event in events.of("score")]
+    assert numbers == list(range(len(numbers)))
+    assert len(numbers) == len(taken) >= 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import pytest
 pytest.importorskip("av", reason="the extra `video` is not installed")
 pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
 
+from mmvad.errors import UserError
 from mmvad.extraction.extractor import small_extractor
-from mmvad.predict.extraction import settings_for, warnings_for
+from mmvad.predict.extraction import refuse_code, settings_for, warnings_for
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +39,13 @@ def test_the_banks_track_and_postprocessing_are_taken_up(recorded: dict[str, Any
     assert (given.audio_track, given.vggish_pca) == (0, "pca.pth")
     told = warnings_for(bank, small_extractor(), uses_audio=True)
     assert "audio.pca_sha256 is ab" in told[0]
+
+
+@pytest.mark.parametrize("kind", ["visual", "audio"])
+def test_a_models_file_runs_no_code_that_the_user_does_not_name(recorded: dict[str, Any], kind: str) -> None:
+    told = {**recorded, kind: {**recorded[kind], "tower": "evil:tower"}}
+    with pytest.raises(UserError, match=rf"model.json(.|\n)*evil:tower(.|\n)*--{kind}-tower evil:tower"):
+        refuse_code(Path("model.json"), told, {f"{kind}_tower": None, "audio": True})
+    refuse_code(Path("model.json"), told, {f"{kind}_tower": "evil:tower", "audio": True})
+    refuse_code(Path("model.json"), {**told, "visual": recorded["visual"]}, {"audio": False})
+    refuse_code(Path("model.json"), None, {})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from mmvad.bank.bank import Bank, open_bank
-from mmvad.data.look_ahead import NO_LIMIT
+from mmvad.data.look_ahead import NO_LIMIT, Span
 from mmvad.errors import UserError
 from mmvad.metrics.evaluate import ScoredVideo
-from mmvad.predict.online import STREAM_CHUNK, OnlineScorer, RowScores, stream_span
+from mmvad.predict.online import STREAM_CHUNK, ChunkRows, OnlineScorer, RowScores, scored_rows, stream_span
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun, load_run
 from mmvad.runs import RunFolder
@@ -105,3 +107,16 @@ def test_rows_of_another_width(run: TrainedRun) -> None:
     scorer = OnlineScorer(torch_network(run), stream_span(run.config, 0))
     with pytest.raises(UserError, match="visual features of width 5"):
         scorer.add(np.zeros((2, 5), np.float32))
+
+
+def test_a_long_video_is_not_copied_a_chunk_a_snippet() -> None:
+    """4,000 snippets that each look ahead: all chunks at once would be 250 times the video."""
+    visual, most = np.zeros((4000, 2), np.float32), 0
+
+    def network(chunks: Sequence[ChunkRows]) -> list[tuple[np.ndarray, None]]:
+        nonlocal most
+        most = max(most, len(chunks))
+        return [(chunk.visual[:, 0], None) for chunk in chunks]
+
+    assert scored_rows(network, Span(256, 0, 4), visual, None).count == 4000
+    assert most <= 32

@@ -39,6 +39,17 @@ def test_a_report_that_is_not_the_checkpoints_is_noticed(figure: str, finished: 
     assert main(["test", str(copy.path)]) == 1
 
 
+@pytest.mark.parametrize(("by", "code"), [(4.4e-6, 0), (2e-5, 1)])
+def test_two_scores_that_trade_places_by_rounding_are_no_other_run(
+    by: float, code: int, finished: RunFolder, tmp_path: Path
+) -> None:
+    copy = RunFolder(Path(shutil.copytree(finished.path, tmp_path / "copy")))
+    content = report(copy)
+    content["scores"]["combined"]["ap"] += by
+    copy.report.write_text(json.dumps(content))
+    assert main(["test", str(copy.path)]) == code
+
+
 def test_a_report_from_before_a_metric_is_not_called_different(
     finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -131,12 +131,16 @@ def _predict_features(options: argparse.Namespace, run: Any) -> int:
 
 def _predict_videos(options: argparse.Namespace, run: Any) -> int:
     from mmvad.extraction.video_files import SUFFIXES, find_videos, video_name
-    from mmvad.predict.extraction import build_extractor
+    from mmvad.predict.extraction import build_extractor, refuse_code
+    from mmvad.predict.model_file import MODEL
     from mmvad.predict.sources import request_video
 
     videos = find_videos(options.videos) if options.videos else []
     _check_truth(options, len(videos) if not options.watch else 2)
-    extractor, warnings = build_extractor(run.extraction, _given(options, run.uses_audio), uses_audio=run.uses_audio)
+    given = _given(options, run.uses_audio)
+    if options.model:
+        refuse_code(options.model / MODEL, run.extraction, given)
+    extractor, warnings = build_extractor(run.extraction, given, uses_audio=run.uses_audio)
     predictor = _predictor(options, run, warnings, extractor.describe())
     code = _all(predictor, [request_video(path, extractor) for path in videos])
     if options.watch:

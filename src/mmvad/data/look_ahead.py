@@ -7,6 +7,7 @@ it had ended there. From A = length - 1 on nothing is cut, and the scores are th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -31,6 +32,12 @@ class Span(NamedTuple):
     length: int | None
     overlap: int = 0
     look_ahead: int = NO_LIMIT
+
+    @property
+    def behind(self) -> float:
+        """Snippets that are there, at most, before one is scored: those looked ahead to, or a chunk; else all."""
+        chunk = math.inf if self.length is None else self.length
+        return chunk if self.look_ahead < 0 else min(self.look_ahead, chunk)
 
 
 def span_of(config: Config) -> Span:

@@ -5,6 +5,7 @@ Each clip is written in a thread of its own: a slow or full disk holds up neithe
 
 from __future__ import annotations
 
+import math
 import queue
 import threading
 from collections import deque
@@ -45,10 +46,10 @@ class PacketRing:
     """The packets of the last seconds, whole groups of pictures of them. Threads may share it.
 
     Args:
-        seconds: how far back it reaches.
+        seconds: how far back it reaches; it may be said later.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float = math.inf) -> None:
         self.seconds = seconds
         self._lock = threading.Lock()
         self._packets: deque[Kept] = deque()
@@ -79,11 +80,6 @@ class PacketRing:
             place = max(place, self._first)
             found = list(takewhile(lambda kept: kept.second <= until, islice(self._packets, place - self._first, None)))
             return found, place + len(found)
-
-    def clear(self) -> None:
-        """Forgets all: another connection begins."""
-        with self._lock:
-            self._drop_until(self._first + len(self._packets))
 
     def _is_more_than_enough(self, second: float) -> bool:
         if self._bytes > _KEPT_BYTES:

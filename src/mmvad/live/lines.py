@@ -18,18 +18,19 @@ DIGITS = 4
 class Lines:
     """Writes each event as a line of JSON to standard output, and to a file where there is one.
 
-    A file that cannot be written any more, as on a full disk, is said so, and tried again with the next line.
+    What cannot be written any more, as on a full disk, is said so, and tried again with the next line.
+
     Args:
         tell: takes what goes wrong, in a line.
 
-    Raises UserError where the file cannot be written in the first place; `write` raises BrokenPipeError where nobody
-    reads any more.
+    Raises UserError where the file cannot be written in the first place; `write` raises BrokenPipeError, once, where
+    nobody reads any more.
     """
 
     def __init__(self, path: Path | None, tell: Callable[[str], object]) -> None:
         self._path, self._tell, self._stack = path, tell, ExitStack()
         self._file: BinaryIO | None = None
-        self._cut = self._fails = False
+        self._cut = self._fails = self._gone = self._is_full = False
         if path is not None:
             with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -39,8 +40,7 @@ class Lines:
         """Writes the line, to both."""
         line = json.dumps(rounded(event)) + "\n"
         self._append(line.encode())
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        self._print(line)
 
     def note(self, text: str) -> None:
         """Writes what is said on standard error to the file, too."""
@@ -49,6 +49,22 @@ class Lines:
     def close(self) -> None:
         """Closes the file."""
         self._stack.close()
+
+    def _print(self, line: str) -> None:
+        if self._gone:
+            return
+        try:
+            sys.stdout.write(line)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._gone = True
+            raise
+        except OSError as error:
+            if not self._is_full:
+                self._tell(f"standard output: {error.strerror}; lines are lost until it can be written again")
+            self._is_full = True
+        else:
+            self._is_full = False
 
     def _append(self, line: bytes) -> None:
         if self._file is None or self._path is None:

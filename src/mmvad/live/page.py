@@ -7,14 +7,18 @@ import io
 import ipaddress
 import json
 import secrets
+import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import av
+import numpy as np
 from PIL import Image
 
 from mmvad.errors import UserError
@@ -25,6 +29,10 @@ from mmvad.system.pages import render
 _POINTS, _ALARMS, _NOTES = 1000, 50, 20
 """How much of each is kept and shown."""
 _WIDTH = 640
+_PICTURE_SECONDS, _WAIT_SECONDS = 2.0, 0.2
+"""How old the picture may become while nobody looks, and how long who looks waits for one that is newer."""
+_AT_ONCE = 32
+"""Connections; who comes then is sent away, so that nobody can fill this machine with threads."""
 _POLICY = (
     "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
     "script-src 'unsafe-inline'; style-src 'unsafe-inline'"
@@ -46,11 +54,22 @@ class PageState:
         self._scores: deque[Mapping[str, Any]] = deque(maxlen=_POINTS)
         self._alarms: dict[int, Mapping[str, Any]] = {}
         self._notes: deque[str] = deque(maxlen=_NOTES)
-        self._frame: av.VideoFrame | None = None
+        self._shown = threading.Condition()
+        self._picture: np.ndarray | None = None
+        self._asked, self._taken = True, 0.0
 
     def look(self, picture: Picture) -> None:
-        """The last picture is this one; it becomes a JPEG when somebody looks."""
-        self._frame = picture.frame
+        """The last picture is this one: a small copy is taken where somebody asks for it, and now and then.
+
+        The thread that decodes it must take it: scaling writes to a frame, and no two threads may do so at once.
+        """
+        now = time.monotonic()
+        if not self._asked and now - self._taken < _PICTURE_SECONDS:
+            return
+        self._taken = now
+        with suppress(av.FFmpegError, ValueError), self._shown:
+            self._picture, self._asked = _small(picture.frame), False
+            self._shown.notify_all()
 
     def score(self, event: Mapping[str, Any]) -> None:
         """A snippet was scored."""
@@ -77,14 +96,21 @@ class PageState:
 
     def jpeg(self) -> bytes | None:
         """The last picture; None before there is one."""
-        frame = self._frame
-        if frame is None:
+        with self._shown:
+            self._asked = True
+            self._shown.wait(_WAIT_SECONDS)
+            picture = self._picture
+        if picture is None:
             return None
-        width = min(frame.width, _WIDTH)
-        small = frame.reformat(width, max(1, round(frame.height * width / frame.width)), format="rgb24")
         file = io.BytesIO()
-        Image.fromarray(upright(small.to_ndarray(), frame.rotation)).save(file, "JPEG", quality=80)
+        Image.fromarray(picture).save(file, "JPEG", quality=80)
         return file.getvalue()
+
+
+def _small(frame: av.VideoFrame) -> np.ndarray:
+    width = min(frame.width, _WIDTH)
+    small = frame.reformat(width, max(1, round(frame.height * width / frame.width)), format="rgb24")
+    return upright(small.to_ndarray(), frame.rotation)
 
 
 def page_address(text: str) -> tuple[str, int]:
@@ -109,9 +135,9 @@ class Page:
         self.token = None if _is_local(host) else secrets.token_urlsafe(16)
         try:
             self._server = _Server((host, port), _Handler)
-        except OSError as error:
-            where = f"--page: {host}:{port}"
-            raise UserError(where, f"cannot be had ({error.strerror})", fix="choose another port; 0 is any") from error
+        except (OSError, UnicodeError) as error:
+            where, reason = f"--page: {host}:{port}", getattr(error, "strerror", None) or error
+            raise UserError(where, f"cannot be had ({reason})", fix="choose another port; 0 is any") from error
         self._server.state, self._server.token = state, self.token
         token = f"?token={self.token}" if self.token else ""
         self.url = f"http://{host}:{self._server.server_port}/{token}"
@@ -128,14 +154,40 @@ class _Server(ThreadingHTTPServer):
     state: PageState
     token: str | None
 
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
+        self._room = threading.BoundedSemaphore(_AT_ONCE)
+        super().__init__(address, handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread, while there is room for one."""
+        if self._room.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._room.release()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of a browser that went away, or was too slow."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     timeout = 10
 
     def do_GET(self) -> None:
-        asked = urlsplit(self.path)
-        if not self._may(asked.query):
+        try:
+            asked, may = urlsplit(self.path), self._may(urlsplit(self.path).query)
+        except ValueError:
+            self._answer(400, "text/plain", b"no address\n")
+            return
+        if not may:
             self._answer(403, "text/plain", b"the address needs its token, or another name was asked for\n")
         elif asked.path == "/":
             self._answer(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor
 from mmvad.extraction.media import Picture
+from mmvad.live.clips import PacketRing
 from mmvad.live.connection import Connection
 from mmvad.live.mailbox import Mailbox
 from mmvad.live.seeing import SeenSnippet, whole_snippets
@@ -24,10 +25,15 @@ _ROOM_BYTES, _ROOM = 128 * 2**20, (4, 64)
 
 @dataclass(frozen=True)
 class Begun:
-    """A connection: its second 0 is so many seconds after the stream was first seen."""
+    """A connection: its second 0 is so many seconds after the stream was first seen.
+
+    Attributes:
+        ring: its packets, from the first one on; None where no clips are wanted.
+    """
 
     connection: Connection
     offset: float
+    ring: PacketRing | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,9 @@ class Reader:
         drop: whether what waits too long is dropped; else the source waits.
         look: is shown every frame, with its second.
         first_pause: seconds.
+
+    Attributes:
+        keeps: whether packets are kept, for clips; said before it starts.
     """
 
     def __init__(
@@ -70,7 +79,7 @@ class Reader:
     ) -> None:
         self.source, self.extractor, self.teller, self.timeout = source, extractor, teller, timeout
         self.mailbox: Mailbox[Event] = Mailbox(_room(extractor), drop=drop)
-        self.connections = 0
+        self.connections, self.keeps = 0, False
         self._look, self._first_pause = look, first_pause
         self._stop = threading.Event()
         self._first_seen: float | None = None
@@ -139,7 +148,10 @@ class Reader:
         if self._first_seen is None:
             self._first_seen = time.monotonic()
         offset = max(self._end, time.monotonic() - self._first_seen) if self.connections > 1 else 0.0
-        self.mailbox.put(Begun(connection, offset))
+        ring = PacketRing() if self.keeps else None
+        if ring is not None:
+            connection.keep = ring.keep  # before a packet is read: a clip may need the first key frame
+        self.mailbox.put(Begun(connection, offset, ring))
         count = 0  # nobody closes its container: clips that are still written know its streams
         for snippet in whole_snippets(self._looked_at(connection.pictures()), self.extractor.viewer()):
             self._end = offset + snippet.end

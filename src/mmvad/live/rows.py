@@ -45,6 +45,7 @@ class RowMaker:
 
     Attributes:
         batch: snippets that are worked on at once, at most.
+        patience: seconds that a snippet waits for its sound.
     """
 
     def __init__(self, extractor: Extractor, connection: Connection, teller: Teller, *, whole: bool = False) -> None:
@@ -53,6 +54,7 @@ class RowMaker:
         self._hearing, self.batch = connection.hearing, self._viewer.size
         self._waiting: deque[SeenSnippet] = deque()
         self._silent = False
+        self.patience = LONG_PATIENCE_SECONDS if whole else PATIENCE_SECONDS
 
     def take(self, snippets: Sequence[SeenSnippet]) -> list[Row]:
         """The rows that are due, now that these snippets were seen."""
@@ -64,7 +66,7 @@ class RowMaker:
 
     def rest(self) -> list[Row]:
         """All that is left: the connection has ended."""
-        self._whole = False
+        self._whole, self.patience = False, PATIENCE_SECONDS
         return self.take(())
 
     def _due(self) -> list[SeenSnippet]:
@@ -91,7 +93,7 @@ class RowMaker:
         if not (ended or hearing.idle):
             return False
         since = hearing.waveform.received / hearing.rate
-        patience = LONG_PATIENCE_SECONDS if self._whole and not ended else PATIENCE_SECONDS
+        patience = PATIENCE_SECONDS if ended else self.patience
         late = self._silent or self.connection.position - (since if ended else snippet.end) >= patience
         if late and not self._silent:
             self._teller.say(f"no sound since {since:.2f} s: the picture goes on")

@@ -19,8 +19,8 @@ from mmvad.live.alarms import ScoredSnippet
 from mmvad.live.rows import Row
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.postprocessing import averaged
-from mmvad.predict.online import Network, OnlineScorer, RowScores, stream_span
-from mmvad.predict.scorer import check_width, scored_crops
+from mmvad.predict.online import STREAM_CHUNK, Network, OnlineScorer, RowScores, stream_span
+from mmvad.predict.scorer import check_width, chosen_overlap, scored_crops
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun
 from mmvad.runs import read_json
@@ -84,7 +84,8 @@ class RunScorer:
 
 def run_scorer(run: TrainedRun, look_ahead: float | None, overlap: int | None = None) -> RunScorer:
     """The scorer of a run. Raises UserError for an overlap that leaves chunks nothing new."""
-    run.overlap(overlap)
+    in_chunks = run.config.data.test_span == "chunks"
+    chosen_overlap(overlap, run.config.data.segment_length if in_chunks else STREAM_CHUNK, 0)
     return RunScorer(run, torch_network(run), look_ahead, overlap)
 
 

@@ -33,7 +33,10 @@ _OPTIONS = {"rtsp": {"rtsp_flags": "prefer_tcp"}, "rtsps": {"rtsp_flags": "prefe
 _UNPACED = {"http", "https", "tcp"}
 """Schemes whose sender waits for a reader that is slow."""
 _ADDRESS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*)://")
-_PASSWORD = re.compile(r"(?<=://)[^/@]*@")
+_USER = re.compile(r"(?<=://)(?:[^/\s]*|[^/\s:\[]+:(?!\d+/)\S*)@")
+"""Up to the last @, as FFmpeg reads it: passwords have @ in them, and slashes, whether they may or not."""
+_SECRET = re.compile(r"(?i)(?<![a-z])(pass|passwd|password|pwd|token|secret)=[^&\s]*")
+"""What cameras take behind the address in place of a user."""
 _LOOK_SECONDS = 0.1
 EXPECTED = "rtsp://..., http://..., udp://..., tcp://..., a device (/dev/video0), a file, or - for a pipe"
 
@@ -65,8 +68,9 @@ def stream_source(word: str) -> StreamSource:
     if scheme := _ADDRESS.match(word):
         return _address(word, scheme[1].lower())
     if word == "-":
-        if sys.stdin.isatty():
-            raise UserError("-", "standard input is a terminal", expected="a pipe that brings a video")
+        if sys.stdin is None or sys.stdin.isatty():
+            problem = f"standard input is {'closed' if sys.stdin is None else 'a terminal'}"
+            raise UserError("-", problem, expected="a pipe that brings a video")
         return StreamSource(word, "standard input", "pipe", waits=True)
     path = Path(word)
     if path.is_dir():
@@ -94,7 +98,7 @@ def _address(word: str, scheme: str) -> StreamSource:
 
 def without_password(text: str) -> str:
     """The text with addresses that name no user and no password."""
-    return _PASSWORD.sub("", text)
+    return _SECRET.sub(r"\1=...", _USER.sub("", text))
 
 
 def _videos() -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import secrets
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -16,15 +16,16 @@ import numpy as np
 
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
 from mmvad.live.alarms import Alarm, AlarmState, Hysteresis, ScoredSnippet
-from mmvad.live.clips import Clip, PacketRing
+from mmvad.live.clips import Clip
 from mmvad.live.commands import AlarmCommand
 from mmvad.live.lines import Lines
 from mmvad.live.page import PageState
 from mmvad.live.reading import Begun, Ended, Reader, Refused
-from mmvad.live.rows import PATIENCE_SECONDS, Row, RowMaker
+from mmvad.live.rows import Row, RowMaker
 from mmvad.live.scoring import RunScorer, StreamScores
 from mmvad.live.seeing import SeenSnippet
 from mmvad.live.telling import Teller
+from mmvad.system.stopping import interrupts_wait
 
 _LOOK_SECONDS = 0.05
 _DELAYS = 10_000
@@ -77,8 +78,11 @@ class _Connected:
 
     def __init__(self, begun: Begun, maker: RowMaker, scores: StreamScores, alarms: AlarmState) -> None:
         self.connection, self.offset, self.maker, self.scores = begun.connection, begun.offset, maker, scores
-        self.alarms = alarms
+        self.alarms, self.ring = alarms, begun.ring
         self.wall = datetime.now(UTC)
+        # of clips; the token keeps apart what several watches put into one folder
+        self.stem = f"{self.wall:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+        self.found: deque[tuple[Row, ScoredSnippet]] = deque()  # scored, and not told yet
         self.clip: Clip | None = None
 
 
@@ -94,7 +98,7 @@ class Watch:
     ) -> None:
         self.reader, self.scorer, self.rule, self.outlets, self.teller = reader, scorer, rule, outlets, teller
         self.live, self.counts = live, Counts()
-        self.ring = PacketRing(outlets.before)
+        reader.keeps = outlets.clips is not None
         self.lost: str | None = None  # why the source broke off
         self._raised = 0
         self._now: _Connected | None = None
@@ -129,7 +133,14 @@ class Watch:
     def finish(self) -> None:
         """Reads no more, closes alarms and clips, and waits for what is still written."""
         self.reader.stop()
-        self._end()
+        try:
+            self._end()
+        finally:  # clips and commands end well where nobody reads the lines any more, too
+            self._wait()
+
+    def _wait(self) -> None:
+        for clip in self._clips:
+            clip.close()
         if self.outlets.command:
             self.outlets.command.end()
         deadline = time.monotonic() + _WRITING_SECONDS
@@ -145,12 +156,10 @@ class Watch:
         self._now = _Connected(begun, maker, scores, AlarmState(self.rule, self._raised))
         seconds = SNIPPET_FRAMES / connection.frames_per_second
         ahead = scores.span.look_ahead
-        if self.outlets.clips is not None:
+        if begun.ring is not None:
             # an alarm is known as much later than it begins as snippets may wait, be looked ahead to, and must last
-            waiting = self.reader.mailbox.room + maker.batch + (ahead if ahead >= 0 else scores.span.length or math.inf)
-            self.ring.clear()
-            self.ring.seconds = self.outlets.before + waiting * seconds + self.rule.shortest + PATIENCE_SECONDS
-            connection.keep = self.ring.keep
+            waiting = self.reader.mailbox.room + maker.batch + scores.span.behind
+            begun.ring.seconds = self.outlets.before + waiting * seconds + self.rule.shortest + maker.patience
         self._line(
             {
                 "event": "start",
@@ -167,20 +176,24 @@ class Watch:
 
     def _seen(self, snippets: Sequence[SeenSnippet]) -> None:
         if self._now is not None:
-            self._scored(self._now, self._now.scores.take(self._now.maker.take(snippets)))
+            with interrupts_wait():  # in the midst of a batch its snippets would be lost
+                self._now.found += self._now.scores.take(self._now.maker.take(snippets))
+            self._scored(self._now)
 
     def _end(self) -> None:
         """The connection has ended: all that is left of it is scored, and its alarm closed."""
         now, self._now = self._now, None
         if now is None:
             return
-        self._scored(now, now.scores.take(now.maker.rest()))
-        self._scored(now, now.scores.rest())
+        now.found += now.scores.take(now.maker.rest())
+        now.found += now.scores.rest()
+        self._scored(now)
         self._alarms(now, now.alarms.close())
 
-    def _scored(self, now: _Connected, found: Sequence[tuple[Row, ScoredSnippet]]) -> None:
+    def _scored(self, now: _Connected) -> None:
         passed = time.monotonic()
-        for row, snippet in found:
+        while now.found:
+            row, snippet = now.found.popleft()
             self.counts.snippets += 1
             self.counts.delays.append(passed - row.read)
             event = {"event": "score", **self._when(now, snippet), "score": snippet.score}
@@ -211,14 +224,13 @@ class Watch:
                 now.clip = None
 
     def _begin_clip(self, now: _Connected, alarm: Alarm) -> Clip | None:
-        if self.outlets.clips is None:
+        if self.outlets.clips is None or now.ring is None:
             return None
         self._clips = [clip for clip in self._clips if not clip.wait(0)]
-        stamp = now.wall.strftime("%Y%m%dT%H%M%SZ")
-        path = self.outlets.clips / f"{stamp}-{alarm.number:04d}"
+        path = self.outlets.clips / f"{now.stem}-{alarm.number:04d}"
         connection = now.connection
         streams = [connection.picture, *([connection.sound] if connection.sound else [])]
-        clip = Clip(path, streams, self.ring, alarm.start - self.outlets.before, self.teller.say)
+        clip = Clip(path, streams, now.ring, alarm.start - self.outlets.before, self.teller.say)
         clip.reach(alarm.end)
         self._clips.append(clip)
         return clip

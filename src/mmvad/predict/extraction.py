@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor
 from mmvad.extraction.folder import differences
 from mmvad.extraction.loading import is_own, visual_weights
@@ -25,6 +27,20 @@ def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> Extr
         if wanted.get(f"{kind}_tower", as_before.get(f"{kind}_tower")) != as_before.get(f"{kind}_tower"):
             as_before.pop(f"{kind}_weights", None)  # which are of the other tower
     return ExtractionSettings(**{**as_before, **wanted})
+
+
+def refuse_code(where: Path, recorded: dict[str, Any] | None, given: dict[str, Any]) -> None:
+    """Raises UserError for a file that names code of this machine, `module:factory`, which the user does not name.
+
+    An exported model comes from elsewhere: what it says of its towers shall not decide what is run here.
+    """
+    settings = settings_for(recorded, given)
+    kinds = {"visual": settings.visual_tower, **({"audio": settings.audio_tower} if settings.audio else {})}
+    for kind, named in kinds.items():
+        if is_own(named) and given.get(f"{kind}_tower") is None:
+            problem = f"its {kind} tower is code, {named}, and a model's file runs none"
+            fix = f"if you trust it, name it: --{kind}-tower {named}"
+            raise UserError(where, problem, expected="a tower that mmvad has", fix=fix)
 
 
 def warnings_for(recorded: dict[str, Any] | None, extractor: Extractor, *, uses_audio: bool) -> tuple[str, ...]:

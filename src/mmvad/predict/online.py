@@ -21,6 +21,8 @@ from mmvad.config.schema import Config
 from mmvad.data.look_ahead import NO_LIMIT, Span, View, joined, ready, views
 from mmvad.data.segments import Chunk
 
+CHUNKS_AT_ONCE = 32
+"""Whose rows are copied out at once: with a look-ahead a long video has a chunk a snippet."""
 STREAM_CHUNK = 256
 """Snippets of a chunk where the network was tested with whole videos, which a stream never is; half of it is shared."""
 
@@ -113,8 +115,9 @@ class OnlineScorer:
     def _score(self, snippets: range) -> RowScores:
         found = list(views(snippets, self.seen, self.span))
         wanted = list(dict.fromkeys(chunk for view in found for chunk in view.chunks if chunk not in self._known))
-        if wanted:
-            self._known |= zip(wanted, self.network([self._chunk(chunk) for chunk in wanted]), strict=True)
+        for start in range(0, len(wanted), CHUNKS_AT_ONCE):
+            some = wanted[start : start + CHUNKS_AT_ONCE]
+            self._known |= zip(some, self.network([self._chunk(chunk) for chunk in some]), strict=True)
         coarse, classes = (self._joined(found, branch) for branch in (0, 1))
         self.scored = snippets.stop
         self._forget()
