@@ -53,7 +53,7 @@ class RowMaker:
         self._viewer, self._listener = extractor.viewer(), extractor.listener()
         self._hearing, self.batch = connection.hearing, self._viewer.size
         self._waiting: deque[SeenSnippet] = deque()
-        self._silent = False
+        self._silent_at: int | None = None  # samples that were there when no more were waited for
         self.patience = LONG_PATIENCE_SECONDS if whole else PATIENCE_SECONDS
 
     def take(self, snippets: Sequence[SeenSnippet]) -> list[Row]:
@@ -84,21 +84,28 @@ class RowMaker:
         return found
 
     def _is_heard(self, snippet: SeenSnippet) -> bool:
-        """Whether its sound is there, or waited for no longer."""
+        """Whether its sound is there, or waited for no longer.
+
+        Sound that has stopped is waited for once; when it goes on, each snippet waits for its own again. It is said anew
+        where there were some seconds of sound since.
+        """
         hearing = self._hearing
         if hearing is None or self._listener is None or hearing.waveform.received >= self._sound_end(snippet):
-            self._silent = False
             return True
         ended = hearing.ended.is_set()
         if not (ended or hearing.idle):
             return False
-        since = hearing.waveform.received / hearing.rate
+        received = hearing.waveform.received
+        since = received / hearing.rate
         patience = PATIENCE_SECONDS if ended else self.patience
-        late = self._silent or self.connection.position - (since if ended else snippet.end) >= patience
-        if late and not self._silent:
+        if received == self._silent_at:
+            return True
+        if self.connection.position - (since if ended else snippet.end) < patience:
+            return ended
+        if self._silent_at is None or received - self._silent_at >= PATIENCE_SECONDS * hearing.rate:
             self._teller.say(f"no sound since {since:.2f} s: the picture goes on")
-            self._silent = True
-        return late or ended
+        self._silent_at = received
+        return True
 
     def _sound_end(self, snippet: SeenSnippet) -> int:
         """The sample behind its window."""
