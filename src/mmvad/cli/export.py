@@ -20,10 +20,10 @@ def add_export_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    from mmvad.runs import RunFolder, run_config
+    from mmvad.runs import run_config, run_folder_of
 
     path = options.checkpoint
-    run_config(RunFolder(path.parent.parent if path.is_file() else path), options.overrides)  # before torch
+    run_config(run_folder_of(path), options.overrides)  # before torch
 
     from mmvad.predict.export import export_run
 
