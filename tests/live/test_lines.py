@@ -50,3 +50,5 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"a\.jsonl"):
         Lines(tmp_path / "file" / "a.jsonl", print)
+    with pytest.raises(UserError, match="is a folder"):
+        Lines(tmp_path, print)

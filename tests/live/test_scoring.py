@@ -14,7 +14,7 @@ pytest.importorskip("av", reason="the extra `video` is not installed")
 
 from mmvad.errors import UserError
 from mmvad.live.rows import Row
-from mmvad.live.scoring import StreamScores, in_snippets, look_ahead_of, seconds, usual_threshold
+from mmvad.live.scoring import StreamScores, in_snippets, look_ahead_of, run_scorer, seconds, usual_threshold
 from mmvad.predict.online import ChunkRows
 from mmvad.runs import RunFolder, write_json
 from tests.live.streams import light_scorer
@@ -61,6 +61,14 @@ def test_every_snippet_is_scored_once_in_order(look_ahead: float | None, by: int
     found = scored(150, by, look_ahead, sound=range(20, 90))
     assert [number for number, _ in found] == list(range(150))
     np.testing.assert_allclose([score for _, score in found], np.arange(150) / 100, atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [32, 512])
+def test_chunks_that_share_too_much_are_refused_by_the_length_of_the_streams_own(length: int) -> None:
+    data = SimpleNamespace(test_span="whole", segment_length=length, chunk_overlap=0)
+    run = SimpleNamespace(config=SimpleNamespace(data=data))
+    with pytest.raises(UserError, match="0 to 255"):
+        run_scorer(run, 2.0, 256)
 
 
 def test_crops_are_averaged_where_the_run_was_tested_with_all() -> None:

@@ -20,7 +20,7 @@ from mmvad.live.rows import Row
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.postprocessing import averaged
 from mmvad.predict.online import Network, OnlineScorer, RowScores, stream_span
-from mmvad.predict.scorer import check_width, scored_crops
+from mmvad.predict.scorer import check_width, chosen_overlap, scored_crops
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun
 from mmvad.runs import read_json
@@ -84,7 +84,9 @@ class RunScorer:
 
 def run_scorer(run: TrainedRun, look_ahead: float | None, overlap: int | None = None) -> RunScorer:
     """The scorer of a run. Raises UserError for an overlap that leaves chunks nothing new."""
-    run.overlap(overlap)
+    longest = stream_span(run.config).length
+    assert longest is not None  # a stream is always cut
+    chosen_overlap(overlap, longest, 0)
     return RunScorer(run, torch_network(run), look_ahead, overlap)
 
 
