@@ -126,8 +126,9 @@ def test_the_example_without_mmvad(
     wanted = scored_rows(load_model(exported).network, Span(16), rows, None)
     assert wanted.coarse is not None
     assert wanted.classes is not None
-    named = [*load_model(exported).benchmark.class_keys][wanted.classes.max(axis=0).argmax()]
-    assert capsys.readouterr().out.split() == [str(wanted.coarse.max()), named]
+    peak = wanted.coarse.argmax()
+    named = load_model(exported).benchmark.class_keys[wanted.classes[peak].argmax()]
+    assert capsys.readouterr().out.splitlines() == [f"{wanted.coarse[peak]:.4f} at row {peak}", named]
 
 
 WITHOUT_TORCH = """
