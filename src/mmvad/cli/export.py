@@ -35,7 +35,8 @@ def run_export(options: argparse.Namespace) -> int:
     print(f"  outputs  {_shapes(model.network.outputs)}")
     rows = ", ".join(map(str, model.checked.lengths))
     print(f"  checked  {model.checked.largest_difference:.1g} from torch's scores at most, on {rows} rows")
-    print(f"  mmvad predict --model {options.out} --features FILE.npy")
+    sound = " --audio FILE.npy" if "audio" in model.network.inputs else ""
+    print(f"  mmvad predict --model {options.out} --features FILE.npy{sound}")
     return 0
 
 
