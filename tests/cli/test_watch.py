@@ -160,6 +160,7 @@ def test_a_page_for_which_there_is_no_port(trained: RunFolder, clip: Path, capsy
         (["CLIP", "--shortest=-1s"], "--shortest: -1s: is no length of time"),
         (["CLIP", "--timeout", "0"], "--timeout: 0"),
         (["CLIP", "--on", "0.4", "--off", "0.6"], "--off: 0.6 is above --on 0.4"),
+        (["CLIP", "--audio-track", "7", "--timeout", "50ms"], "has no audio track 7"),
         (["CLIP", "--clips", "CLIP"], "is a file"),
         (["CLIP", "--clips", "CLIP/clips"], "cannot be made"),
         (["CLIP", "--on-alarm", ""], "--on-alarm: : is empty"),

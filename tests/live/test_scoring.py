@@ -25,7 +25,7 @@ def test_lengths_of_time(text: str, value: float) -> None:
     assert seconds(text, "--x") == value == look_ahead_of(text)
 
 
-@pytest.mark.parametrize("text", ["", "-1s", "2 s", "1h", "nan", "1e3"])
+@pytest.mark.parametrize("text", ["", "-1s", "2 s", "1h", "nan", "1e3", "1441m", "9" * 400])
 def test_what_is_no_length_of_time(text: str) -> None:
     with pytest.raises(UserError, match="--before"):
         seconds(text, "--before")

@@ -27,6 +27,7 @@ from mmvad.runs import read_json
 
 _SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|)")
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
+_LONGEST_SECONDS = 86_400.0
 USUAL_THRESHOLD = 0.5
 
 
@@ -35,7 +36,10 @@ def seconds(text: str, option: str) -> float:
     found = _SECONDS.fullmatch(text.strip())
     if not found:
         raise UserError(f"{option}: {text}", "is no length of time", expected="such as 2s, 500ms, 1m or 0")
-    return float(found[1]) * _UNITS[found[2]]
+    length = float(found[1]) * _UNITS[found[2]]
+    if length > _LONGEST_SECONDS:  # more than the system's clocks take is a mistake anyhow
+        raise UserError(f"{option}: {text}", "is too long", expected=f"at most {_LONGEST_SECONDS:g}s, a day")
+    return length
 
 
 def look_ahead_of(text: str) -> float | None:
