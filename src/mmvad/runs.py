@@ -27,7 +27,7 @@ from mmvad.config.files import read_yaml
 from mmvad.config.identity import lacking_keys
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
-from mmvad.errors import UserError
+from mmvad.errors import UserError, nearest_name
 from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.system.disk import write_whole
 
@@ -37,6 +37,11 @@ class RunFolder:
     """Paths of one run."""
 
     path: Path
+
+    @property
+    def name(self) -> str:
+        """What the folder is called, also where it is given as `.`."""
+        return self.path.resolve().name
 
     @property
     def config(self) -> Path:
@@ -113,17 +118,50 @@ def run_config(folder: RunFolder, overrides: Sequence[str] = ()) -> Config:
         problem = "holds scores that another program wrote: there is no network in it"
         raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
     if not folder.config.is_file():
-        problem = "is no run folder (config.yaml is missing)"
-        raise UserError(folder.path, problem, expected="a folder that `mmvad train` made")
+        raise _no_run(folder.path)
     before = [f"{key}={json.dumps(value)}" for key, value in lacking_keys(read_yaml(folder.config)).items()]
     return load_config([folder.config], overrides, settings=(folder.config, before))
 
 
+def run_folder_of(path: Path) -> RunFolder:
+    """The run folder of a path: the folder itself, or the one that a checkpoint file lies in.
+
+    Raises UserError for a file that lies in none.
+    """
+    if not path.is_file():
+        return RunFolder(path)
+    folder = RunFolder(path.absolute().parent.parent)
+    if not folder.config.is_file():
+        expected = "a folder that `mmvad train` made, or a file in its checkpoints/"
+        raise UserError(path, "is a file that lies in no run folder", expected=expected)
+    return folder
+
+
+def _no_run(path: Path) -> UserError:
+    """Says what a folder is instead, and which run may be meant."""
+    expected = "a folder that `mmvad train` made"
+    if (path / "model.json").is_file():
+        fix = "give the run that was exported; `mmvad predict --model` scores videos with the model"
+        return UserError(path, "is no run folder, but a model that was exported", expected=expected, fix=fix)
+    inside = sorted(file.parent.name for file in path.glob("*/config.yaml"))
+    if inside:
+        some = f"one of the {len(inside)} in it, such as {path / inside[0]}" if len(inside) > 1 else None
+        near = str(path / inside[0]) if len(inside) == 1 else None
+        return UserError(path, "is a folder of runs", expected=some or expected, nearest=near)
+    beside = sorted(file.parent.name for file in path.parent.glob("*/config.yaml"))
+    near = nearest_name(path.name, beside)
+    problem = f"is no run folder ({'config.yaml is missing' if path.exists() else 'there is nothing'})"
+    return UserError(path, problem, expected=expected, nearest=near and str(path.parent / near))
+
+
 def require_finished(folder: RunFolder) -> None:
-    """Raises UserError for a run whose training or test has not come to its end."""
-    if not folder.finished:
-        fix = "the same `mmvad train` command goes on with it"
-        raise UserError(folder.path, "the run is not finished (report.json is missing)", fix=fix)
+    """Raises UserError for what is no run, and for one whose training or test has not come to its end."""
+    if folder.finished:
+        return
+    if not folder.config.is_file():
+        raise _no_run(folder.path)
+    fix = "the same `mmvad train` command goes on with it"
+    raise UserError(folder.path, "the run is not finished (report.json is missing)", fix=fix)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

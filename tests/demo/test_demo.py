@@ -94,8 +94,9 @@ def test_the_demo_finds_the_events_of_clips_that_it_has_not_seen(
     assert str(tmp_path / "seed-0" / "predictions" / "test-00-fighting" / "page.html") in said
 
 
-def test_a_negative_seed(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seed", ["-1", str(2**32)])
+def test_a_seed_that_is_none(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip("av", reason="the extra `video` is not installed")
     pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
-    assert main(["demo-video", "--seed", "-1"]) == 2
-    assert "negative" in capsys.readouterr().err
+    assert main(["demo-video", "--seed", seed]) == 2
+    assert "is no seed" in capsys.readouterr().err

@@ -65,6 +65,8 @@ def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"a\.jsonl"):
         Lines(tmp_path / "file" / "a.jsonl", print)
+    with pytest.raises(UserError, match="is a folder"):
+        Lines(tmp_path, print)
 
 
 def test_standard_output_on_a_full_disk_is_said_once_and_the_file_goes_on(

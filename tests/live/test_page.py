@@ -107,6 +107,12 @@ def test_a_port_that_is_taken(state: PageState) -> None:
             Page(("127.0.0.1", taken.getsockname()[1]), state)
 
 
+def test_an_address_that_is_not_of_this_machine(state: PageState) -> None:
+    for host in ("192.0.2.1", "::1"):  # nobody's; and IPv6, which the page does not speak
+        with pytest.raises(UserError, match=r"cannot be had(.|\n)*address of this machine"):
+            Page((host, 0), state)
+
+
 @pytest.mark.parametrize(
     ("text", "address"), [("8080", ("127.0.0.1", 8080)), ("0.0.0.0:80", ("0.0.0.0", 80)), ("0", ("127.0.0.1", 0))]
 )
@@ -114,7 +120,7 @@ def test_where_it_is(text: str, address: tuple[str, int]) -> None:
     assert page_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["http", "127.0.0.1", "70000", "1.2.3.4:"])
+@pytest.mark.parametrize("text", ["", "http", "127.0.0.1", "70000", "1.2.3.4:"])
 def test_what_is_no_port(text: str) -> None:
     with pytest.raises(UserError, match="--page"):
         page_address(text)

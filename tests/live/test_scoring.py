@@ -26,7 +26,7 @@ def test_lengths_of_time(text: str, value: float) -> None:
     assert seconds(text, "--x") == value == look_ahead_of(text)
 
 
-@pytest.mark.parametrize("text", ["", "-1s", "2 s", "1h", "nan", "1e3"])
+@pytest.mark.parametrize("text", ["", "-1s", "2 s", "1h", "nan", "1e3", "1441m", "9" * 400])
 def test_what_is_no_length_of_time(text: str) -> None:
     with pytest.raises(UserError, match="--before"):
         seconds(text, "--before")
@@ -62,6 +62,14 @@ def test_every_snippet_is_scored_once_in_order(look_ahead: float | None, by: int
     found = scored(150, by, look_ahead, sound=range(20, 90))
     assert [number for number, _ in found] == list(range(150))
     np.testing.assert_allclose([score for _, score in found], np.arange(150) / 100, atol=1e-7)
+
+
+@pytest.mark.parametrize("length", [32, 512])
+def test_chunks_that_share_too_much_are_refused_by_the_length_of_the_streams_own(length: int) -> None:
+    data = SimpleNamespace(test_span="whole", segment_length=length, chunk_overlap=0)
+    run = SimpleNamespace(config=SimpleNamespace(data=data))
+    with pytest.raises(UserError, match="0 to 255"):
+        run_scorer(run, 2.0, 256)
 
 
 def test_crops_are_averaged_where_the_run_was_tested_with_all() -> None:

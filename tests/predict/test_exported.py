@@ -126,8 +126,9 @@ def test_the_example_without_mmvad(
     wanted = scored_rows(load_model(exported).network, Span(16), rows, None)
     assert wanted.coarse is not None
     assert wanted.classes is not None
-    named = [*load_model(exported).benchmark.class_keys][wanted.classes.max(axis=0).argmax()]
-    assert capsys.readouterr().out.split() == [str(wanted.coarse.max()), named]
+    peak = wanted.coarse.argmax()
+    named = load_model(exported).benchmark.class_keys[wanted.classes[peak].argmax()]
+    assert capsys.readouterr().out.splitlines() == [f"{wanted.coarse[peak]:.4f} at row {peak}", named]
 
 
 WITHOUT_TORCH = """
@@ -170,6 +171,11 @@ def test_what_is_no_model_is_refused(
     np.save(rows, np.zeros((3, 16), np.float32))
     monkeypatch.chdir(tmp_path)
     assert "model.json is missing" in refused(capsys, tmp_path, rows)
+    assert "there is no such folder" in refused(capsys, tmp_path / "gone", rows)
+    assert f"did you mean: {copy}?" in refused(capsys, copy / "model.onnx", rows)
+    (tmp_path / "config.yaml").write_text("")
+    assert f"--checkpoint {tmp_path}" in refused(capsys, tmp_path, rows)
+    assert f"{rows}: is a file" in refused(capsys, copy, rows, "--out", rows)
     kept = (copy / "model.json").read_text()
     for content, told in (
         (kept[:100], "cannot be read as JSON"),

@@ -95,6 +95,18 @@ def test_features_of_another_width(alone: Path, bank: Bank) -> None:
         load_run(alone).score(wide)
 
 
+def test_a_run_is_known_by_its_name_from_inside_its_folder_too(
+    alone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(alone)
+    assert load_run(Path(".")).name == alone.name
+    monkeypatch.chdir(alone / "checkpoints")
+    assert load_run(Path("last.ckpt")).name == alone.name
+    shutil.copy("last.ckpt", tmp_path / "mine.ckpt")
+    with pytest.raises(UserError, match=r"mine\.ckpt: is a file that lies in no run folder"):
+        load_run(tmp_path / "mine.ckpt")
+
+
 def test_what_is_no_run(alone: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no run folder"):
         load_run(tmp_path)

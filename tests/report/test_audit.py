@@ -297,7 +297,7 @@ def test_exact_resamples_are_those_on_all_thresholds(results_bank: Path, metric:
 def test_what_cannot_be_audited_is_refused(
     results_bank: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "is no finished run" in refusal(capsys, ["audit", str(tmp_path)])
+    assert "is no run folder" in refusal(capsys, ["audit", str(tmp_path)])
     chosen = make_run(tmp_path, results_bank, ["select=best_test"])
     assert "runtime.audit" in refusal(capsys, ["audit", str(chosen.path)])
     reloaded = make_run(tmp_path, results_bank, ["select=best_test", "quirks.reload_best=on"])

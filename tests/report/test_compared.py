@@ -142,7 +142,7 @@ def test_runs_of_different_test_sets_are_not_laid_over_one_another(
     assert main(["curves", pair[0], str(other.path), "--out", str(tmp_path / "o")]) == 2
     assert "another bank" in capsys.readouterr().err
     assert main(["curves", str(tmp_path), "--out", str(tmp_path / "o")]) == 2
-    assert "no finished run" in capsys.readouterr().err
+    assert "is no run folder" in capsys.readouterr().err
 
 
 def test_frames_are_taken_at_the_peak_and_at_even_times() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from mmvad.system.disk import whole_set
+from mmvad.errors import UserError
+from mmvad.system.disk import sole_writer, whole_set
 
 
 def test_a_set_of_files_is_there_whole_while_its_last_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,3 +40,10 @@ def test_a_set_of_files_is_there_whole_while_its_last_one_is(tmp_path: Path, mon
     (folder / ".new" / "of one that was killed").touch()
     write("newest")
     assert {file.name: file.read_text() for file in folder.iterdir()} == dict.fromkeys(names, "newest")
+
+
+def test_a_file_where_a_folder_must_be_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "a"):
+        with pytest.raises(UserError, match=r"file is a file, where a folder must be"), sole_writer(place / "b"):
+            pass

@@ -69,7 +69,27 @@ def test_testing_with_other_settings_is_refused(
     assert "identity" in refusal(capsys, ["test", str(finished.path), "--seed=1"])
     other = write_bank(tmp_path / "other", train=12)
     assert "not the run's" in refusal(capsys, ["test", str(finished.path), f"--data.bank={other}"])
-    assert "is no run folder" in refusal(capsys, ["test", str(tmp_path)])
+
+
+def test_what_is_no_run_is_told_with_the_run_that_may_be_meant(
+    finished: RunFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(path: Path) -> str:
+        return refusal(capsys, ["test", str(path)])
+
+    own = Path(shutil.copytree(finished.path, tmp_path / "runs" / finished.name))
+    assert "is no run folder (config.yaml is missing)" in told(tmp_path)
+    assert f"did you mean: {own}?" in told(own.parent)
+    wrong = told(own.with_name(own.name[:-1]))
+    assert "there is nothing" in wrong
+    assert f"did you mean: {own}?" in wrong
+    shutil.copytree(own, own.with_name("other"))
+    assert "one of the 2 in it" in told(own.parent)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    assert "a model that was exported" in told(tmp_path / "model")
+    (own / "report.json").unlink()
+    assert "is not finished" in told(own)
 
 
 def test_a_checkpoint_of_another_run_is_refused(

@@ -22,13 +22,13 @@ def add_demo_parser(subparsers: Any) -> None:
 
 
 def run_demo(options: argparse.Namespace) -> int:
-    """Runs the demo. Raises UserError for a negative seed."""
+    """Runs the demo. Raises UserError for a seed that is none."""
     from mmvad.cli.extract import require_packages
     from mmvad.errors import UserError
 
     require_packages()
-    if options.seed < 0:
-        raise UserError("--seed", f"{options.seed} is negative", expected="0, 1, 2, ...")
+    if not 0 <= options.seed < 2**32:  # as a configuration has it
+        raise UserError("--seed", f"{options.seed} is no seed", expected=f"0, 1, 2, ... to {2**32 - 1}")
     from mmvad.demo.tour import tour
 
     tour(options.out / f"seed-{options.seed}", options.seed)

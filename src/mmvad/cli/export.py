@@ -20,10 +20,10 @@ def add_export_parser(verbs: argparse._SubParsersAction) -> None:
 
 
 def run_export(options: argparse.Namespace) -> int:
-    from mmvad.runs import RunFolder, run_config
+    from mmvad.runs import run_config, run_folder_of
 
     path = options.checkpoint
-    run_config(RunFolder(path.parent.parent if path.is_file() else path), options.overrides)  # before torch
+    run_config(run_folder_of(path), options.overrides)  # before torch
 
     from mmvad.predict.export import export_run
 
@@ -35,7 +35,8 @@ def run_export(options: argparse.Namespace) -> int:
     print(f"  outputs  {_shapes(model.network.outputs)}")
     rows = ", ".join(map(str, model.checked.lengths))
     print(f"  checked  {model.checked.largest_difference:.1g} from torch's scores at most, on {rows} rows")
-    print(f"  mmvad predict --model {options.out} --features FILE.npy")
+    sound = " --audio FILE.npy" if "audio" in model.network.inputs else ""
+    print(f"  mmvad predict --model {options.out} --features FILE.npy{sound}")
     return 0
 
 

@@ -91,6 +91,8 @@ def _check_words(options: argparse.Namespace) -> None:
         raise UserError("--watch", "videos are watched for, not feature files", fix="leave out --features or --watch")
     if options.watch and not options.watch.is_dir():
         raise UserError(options.watch, "is no folder", expected="the folder to watch")
+    if options.out.exists() and not options.out.is_dir():
+        raise UserError(options.out, "is a file", expected="a folder for the results", fix="give another --out")
     for word in ("audio", "fps"):
         if getattr(options, word) is not None and not options.features:
             problem = "is of feature files; a video file brings its own"

@@ -95,6 +95,7 @@ def run_watch(options: argparse.Namespace) -> int:
 def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, float]) -> int:
     """All that can be refused is refused before the stream is opened."""
     from mmvad.live.alarms import Hysteresis
+    from mmvad.live.clips import require_folder
     from mmvad.live.commands import AlarmCommand
     from mmvad.live.hearing import warm_up
     from mmvad.live.lines import Lines
@@ -109,8 +110,10 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
     from mmvad.system.device import torch_device
 
     source, look_ahead = stream_source(options.source), look_ahead_of(options.look_ahead)
-    address = page_address(options.page) if options.page else None
+    address = None if options.page is None else page_address(options.page)
     torch_device(options.device, "--device")
+    if options.clips is not None:
+        require_folder(options.clips)
     run = load_run(options.checkpoint, [*options.overrides, f"runtime.device={options.device.partition(':')[0]}"])
     on, reason = usual_threshold(run) if options.on is None else (options.on, "--on")
     rule = Hysteresis(on, 0.8 * on if options.off is None else options.off, times["shortest"])
@@ -125,7 +128,9 @@ def _watch(options: argparse.Namespace, given: dict[str, Any], times: dict[str, 
             state.note(text)
 
     teller = Teller(tell)
-    command = AlarmCommand(options.on_alarm, times["command_timeout"], teller.say) if options.on_alarm else None
+    command = None
+    if options.on_alarm is not None:
+        command = AlarmCommand(options.on_alarm, times["command_timeout"], teller.say)
     scorer = run_scorer(run, look_ahead, options.chunk_overlap)
     audio = run.uses_audio and given["audio"]
     extractor, _ = build_extractor(run.extraction, {**given, "audio": audio}, uses_audio=run.uses_audio)

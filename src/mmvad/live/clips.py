@@ -6,6 +6,7 @@ Each clip is written in a thread of its own: a slow or full disk holds up neithe
 from __future__ import annotations
 
 import math
+import os
 import queue
 import threading
 from collections import deque
@@ -27,6 +28,16 @@ _KEPT_BYTES = 256 * 2**20
 """Of packets in the ring, and of those that wait for a disk."""
 _IN_MP4 = {"h264", "hevc", "av1", "mpeg4"}, {"aac", "mp3", "opus"}
 """Codecs of picture and sound that browsers play from an MP4."""
+
+
+def require_folder(folder: Path) -> None:
+    """Raises UserError where there can be no folder of clips: at once, not with the first alarm."""
+    there = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    if not there.is_dir():
+        problem = "is a file" if there == folder else f"cannot be made: {there} is a file"
+        raise UserError(f"--clips: {folder}", problem, expected="a folder, which need not be there yet")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--clips: {folder}", f"no permission to write in {there}", fix="choose another folder")
 
 
 class Kept(NamedTuple):

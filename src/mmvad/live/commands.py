@@ -15,6 +15,7 @@ from shutil import which
 from typing import Any
 
 from mmvad.errors import UserError
+from mmvad.live.lines import rounded
 
 AT_ONCE = 4
 """Commands that may run at one time; an alarm that comes then has none."""
@@ -43,7 +44,7 @@ class AlarmCommand:
         if len(self._running) >= AT_ONCE:
             self._tell(f"--on-alarm: not run for alarm {alarm['alarm']}: {AT_ONCE} are still running")
             return
-        content = json.dumps(alarm).encode() + b"\n"
+        content = json.dumps(rounded(alarm)).encode() + b"\n"
         thread = threading.Thread(target=self._run, args=(content, alarm["alarm"]), name="command", daemon=True)
         self._running.append(thread)
         thread.start()

@@ -9,6 +9,7 @@ from typing import Any
 import av
 from av.container import InputContainer
 
+from mmvad.errors import UserError
 from mmvad.extraction.container import begin_of
 from mmvad.extraction.media import USUAL_RATE, Picture, declared_rate, on_one_clock
 from mmvad.extraction.missing import said_late
@@ -32,7 +33,7 @@ class Connection:
         lost: why reading ended, where it was not the end.
         position: the second of the last frame that was shown.
 
-    Raises UserError where there is no picture.
+    Raises UserError where there is no picture, or sound but no such track of it.
     """
 
     def __init__(
@@ -54,7 +55,10 @@ class Connection:
         self.position = 0.0
         self.keep: Callable[[av.Packet, float], object] = lambda packet, second: None
         tracks = [stream for stream in container.streams.audio if stream.codec_context is not None]
-        self.sound: Any = tracks[track] if track < len(tracks) and sound_rate else None
+        if sound_rate and tracks and track >= len(tracks):
+            expected = f"0 to {len(tracks) - 1}" if len(tracks) > 1 else "0, its only one"
+            raise UserError(name, f"has no audio track {track}", expected=expected, fix="choose with --audio-track N")
+        self.sound: Any = tracks[track] if tracks and sound_rate else None
         self.hearing = Hearing(sound_rate, begin_of(container), teller) if self.sound and sound_rate else None
         self._shape: tuple[int, int] | None = None
 

@@ -31,6 +31,8 @@ class Lines:
         self._path, self._tell, self._stack = path, tell, ExitStack()
         self._file: BinaryIO | None = None
         self._cut = self._fails = self._gone = self._is_full = False
+        if path is not None and path.is_dir():
+            raise UserError(path, "is a folder", expected="a file, to which lines are appended")
         if path is not None:
             with disk_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)

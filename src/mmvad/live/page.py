@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hmac
 import io
 import ipaddress
@@ -136,8 +137,10 @@ class Page:
         try:
             self._server = _Server((host, port), _Handler)
         except (OSError, UnicodeError) as error:
-            where, reason = f"--page: {host}:{port}", getattr(error, "strerror", None) or error
-            raise UserError(where, f"cannot be had ({reason})", fix="choose another port; 0 is any") from error
+            of_port = isinstance(error, OSError) and error.errno in {errno.EADDRINUSE, errno.EACCES}
+            fix = "choose another port; 0 is any" if of_port else "give an IPv4 address of this machine; 0.0.0.0 is all"
+            reason = getattr(error, "strerror", None) or error
+            raise UserError(f"--page: {host}:{port}", f"cannot be had ({reason})", fix=fix) from error
         self._server.state, self._server.token = state, self.token
         token = f"?token={self.token}" if self.token else ""
         self.url = f"http://{host}:{self._server.server_port}/{token}"

@@ -19,7 +19,7 @@ from mmvad.live.alarms import ScoredSnippet
 from mmvad.live.rows import Row
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.metrics.postprocessing import averaged
-from mmvad.predict.online import STREAM_CHUNK, Network, OnlineScorer, RowScores, stream_span
+from mmvad.predict.online import Network, OnlineScorer, RowScores, stream_span
 from mmvad.predict.scorer import check_width, chosen_overlap, scored_crops
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun
@@ -27,6 +27,7 @@ from mmvad.runs import read_json
 
 _SECONDS = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|m|)")
 _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0}
+_LONGEST_SECONDS = 86_400.0
 USUAL_THRESHOLD = 0.5
 
 
@@ -35,7 +36,10 @@ def seconds(text: str, option: str) -> float:
     found = _SECONDS.fullmatch(text.strip())
     if not found:
         raise UserError(f"{option}: {text}", "is no length of time", expected="such as 2s, 500ms, 1m or 0")
-    return float(found[1]) * _UNITS[found[2]]
+    length = float(found[1]) * _UNITS[found[2]]
+    if length > _LONGEST_SECONDS:  # more than the system's clocks take is a mistake anyhow
+        raise UserError(f"{option}: {text}", "is too long", expected=f"at most {_LONGEST_SECONDS:g}s, a day")
+    return length
 
 
 def look_ahead_of(text: str) -> float | None:
@@ -84,8 +88,9 @@ class RunScorer:
 
 def run_scorer(run: TrainedRun, look_ahead: float | None, overlap: int | None = None) -> RunScorer:
     """The scorer of a run. Raises UserError for an overlap that leaves chunks nothing new."""
-    in_chunks = run.config.data.test_span == "chunks"
-    chosen_overlap(overlap, run.config.data.segment_length if in_chunks else STREAM_CHUNK, 0)
+    longest = stream_span(run.config).length
+    assert longest is not None  # a stream is always cut
+    chosen_overlap(overlap, longest, 0)
     return RunScorer(run, torch_network(run), look_ahead, overlap)
 
 

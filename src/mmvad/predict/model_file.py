@@ -117,7 +117,7 @@ def read_model_file(folder: Path) -> ModelFile:
     """What an exported model's folder says. Raises UserError for what is none, damaged, or of a later format."""
     path = folder / MODEL
     if not path.is_file():
-        raise UserError(folder, f"is no exported model ({MODEL} is missing)", expected=EXPECTED, fix=AGAIN)
+        raise _no_model(folder)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -135,6 +135,16 @@ def read_model_file(folder: Path) -> ModelFile:
         if each is not None:
             check_file(folder / each.file, each.sha256)
     return found
+
+
+def _no_model(folder: Path) -> UserError:
+    """Says what a path is instead of a model's folder: nothing, a file in one, a run."""
+    problem = f"is no exported model ({MODEL} is missing)" if folder.exists() else "there is no such folder"
+    near = str(folder.parent) if folder.is_file() and (folder.parent / MODEL).is_file() else None
+    fix = "export a run: mmvad export RUN --out DIR"
+    if (folder / "config.yaml").is_file():
+        fix = f"it is a run: --checkpoint {folder}, or mmvad export {folder} --out DIR"
+    return UserError(folder, problem, expected=EXPECTED, nearest=near, fix=None if near else fix)
 
 
 def check_file(path: Path, sha256: str) -> None:

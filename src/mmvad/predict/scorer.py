@@ -60,7 +60,7 @@ class Scorer(Protocol):
 def chosen_overlap(wanted: int | None, length: int, own: int) -> int:
     """Snippets that chunks share: those wanted, or the run's own. Raises UserError for too many of them."""
     if wanted is not None and not 0 <= wanted < length:
-        expected = f"0 to {length - 1}, below a chunk's length"
+        expected = f"0 to {length - 1}: less than the {length} snippets of a chunk"
         raise UserError("--chunk-overlap", f"{wanted} snippets", expected=expected)
     return own if wanted is None else wanted
 

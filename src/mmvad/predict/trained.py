@@ -24,7 +24,7 @@ from mmvad.models.text_encoder import weights_hash
 from mmvad.predict.scorer import check_width, chosen_overlap, made_by, scored_crops, sound_note
 from mmvad.predict.sources import Source
 from mmvad.releases.arrays.normalise import Normalise, normalised
-from mmvad.runs import RunFolder, read_manifest, run_config
+from mmvad.runs import RunFolder, read_manifest, run_config, run_folder_of
 from mmvad.system.device import Device, training_device
 from mmvad.tables.scored import Truths
 from mmvad.training.build import Widths, build_text
@@ -65,7 +65,7 @@ class TrainedRun:
 
     @property
     def name(self) -> str:
-        return self.folder.path.name
+        return self.folder.name
 
     @property
     def weights(self) -> str:
@@ -132,7 +132,7 @@ def load_run(path: Path, overrides: Sequence[str] = ()) -> TrainedRun:
 
     Raises UserError for what is no run, and where configuration, checkpoint and text weights are not of one run.
     """
-    folder = RunFolder(path.parent.parent if path.is_file() else path)
+    folder = run_folder_of(path)
     config = run_config(folder, overrides)
     manifest = read_manifest(folder)
     benchmark, widths = benchmark_named(config.benchmark), _widths(folder, manifest)

@@ -22,7 +22,7 @@ from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.report.audit_material import Material
 from mmvad.report.audit_steps import Audited, Step, audit_run
-from mmvad.runs import RunFolder, read_json, read_report, write_json
+from mmvad.runs import RunFolder, read_json, read_report, require_finished, write_json
 from mmvad.system.disk import whole_set, write_whole
 from mmvad.system.markdown import as_text
 from mmvad.tables.frame import run_folders
@@ -50,8 +50,7 @@ def write_audit(
     """
     require_banks(banks)
     folder = RunFolder(run)
-    if not folder.finished:
-        raise UserError(run, "is no finished run", expected="a folder of `mmvad train` with report.json")
+    require_finished(folder)
     report = read_report(folder)
     remember_benchmark(folder)
     benchmark = known_benchmark(report["config"]["benchmark"])

@@ -109,7 +109,7 @@ def _begin(material: Material) -> tuple[Stage, At]:
     if view is None:
         problem = "the scores of its last epoch, in one crop and not smoothed, are not here"
         raise UserError(material.folder.path, problem, expected="select: last, or runtime.audit: on", fix=NOT_KEPT)
-    return Stage(LAST, view, f"epoch {last + 1}" + (f", {sibling.path.name}" if sibling else "")), At(view, run)
+    return Stage(LAST, view, f"epoch {last + 1}" + (f", {sibling.name}" if sibling else "")), At(view, run)
 
 
 def _chosen(material: Material, metric: Headline, at: At) -> tuple[list[Stage], At]:
@@ -163,9 +163,9 @@ def _of_run(name: str, material: Material, run: RunFolder | None, missing: str) 
     if run is None:
         return Stage(name, missing=missing), None
     try:
-        return Stage(name, View(tuple(material.own(run))), run.path.name), run
+        return Stage(name, View(tuple(material.own(run))), run.name), run
     except UserError as error:
-        return Stage(name, missing=f"of {run.path.name}: {Path(str(error.where)).name} {error.problem}"), None
+        return Stage(name, missing=f"of {run.name}: {Path(str(error.where)).name} {error.problem}"), None
 
 
 def _crops(material: Material, at: At, as_looked_at: Callable[[View], View]) -> Stage:

@@ -22,7 +22,7 @@ from mmvad.figures.run_figures import curve_on, frame_rate, row_seconds
 from mmvad.figures.strip import Shot, frames_above, shots_of
 from mmvad.metrics.evaluate import ScoredVideo, frame_scores
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
-from mmvad.runs import RunFolder, read_json, read_report
+from mmvad.runs import RunFolder, read_json, read_report, require_finished
 from mmvad.system.disk import disk_errors
 from mmvad.system.log import LOG
 from mmvad.tables.notes import chosen_notes
@@ -101,8 +101,7 @@ def _save(figure: Figure, out: Path) -> tuple[Path, ...]:
 
 def _run_scores(path: Path, truths: Truths) -> RunScores:
     folder = RunFolder(path)
-    if not folder.finished:
-        raise UserError(path, "is no finished run", expected="a folder of `mmvad train` with report.json")
+    require_finished(folder)
     report = read_report(folder)
     remember_benchmark(folder)
     recorded = read_json(folder.manifest).get("bank", {}).get("path") if folder.manifest.is_file() else None

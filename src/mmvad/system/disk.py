@@ -14,6 +14,7 @@ from typing import BinaryIO
 from mmvad.errors import UserError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NO_FOLDER = {errno.ENOTDIR, errno.EEXIST}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -34,6 +35,10 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in _FORBIDDEN:
             fix = f"choose another place, or give yourself write permission on {path.parent}"
             raise UserError(path, f"no permission to write ({error.strerror})", fix=fix) from error
+        in_the_way = next((place for place in (path, *path.parents) if place.is_file()), None)
+        if error.errno in _NO_FOLDER and in_the_way:
+            problem = f"cannot be written: {in_the_way} is a file, where a folder must be"
+            raise UserError(path, problem, fix="choose another place") from error
         raise UserError(path, f"cannot be written: {error.strerror or error}") from error
 
 

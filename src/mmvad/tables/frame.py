@@ -188,7 +188,7 @@ def _origin(folder: RunFolder, report: dict[str, Any], manifest: dict[str, Any])
     """Who ran: what is the same in every row of a run."""
     noted = report.get("foreign") or manifest.get("code", {}).get("facts")
     return {
-        "run": folder.path.name,
+        "run": folder.name,
         "path": str(folder.path),
         "identity": str(report["identity"]),
         "recipe": "" if "foreign" in report else recipe(report["config"]),
