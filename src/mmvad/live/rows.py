@@ -86,8 +86,8 @@ class RowMaker:
     def _is_heard(self, snippet: SeenSnippet) -> bool:
         """Whether its sound is there, or waited for no longer.
 
-        Sound that has stopped is waited for once; when it goes on, each snippet waits for its own again. It is said anew
-        where there were some seconds of sound since.
+        Sound that has stopped is waited for once; when it goes on, each snippet waits for its own again. A pause is
+        said anew where there were some seconds of sound since.
         """
         hearing = self._hearing
         if hearing is None or self._listener is None or hearing.waveform.received >= self._sound_end(snippet):
