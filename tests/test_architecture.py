@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import graphlib
 import re
 import subprocess
 import sys
@@ -120,6 +121,12 @@ def test_rooms_without_torch() -> None:
     rooms = ["benchmarks", "metrics", "evaluation", "config", "tables", "report", "errors", "runs", "cli"]
     if loaded(modules(*rooms), HEAVY):
         assert {room: heavy for room in rooms if (heavy := loaded(modules(room), HEAVY))} == {}
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    """Not for types alone either: what both need stands in a file of its own. `prepare` raises where there is one."""
+    names = {module_name(file): file for file in FILES}
+    graphlib.TopologicalSorter({name: imported(file) & names.keys() for name, file in names.items()}).prepare()
 
 
 def test_models_know_no_lightning() -> None:

@@ -28,7 +28,7 @@ from mmvad.config.identity import lacking_keys
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.errors import UserError, nearest_name
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.system.disk import write_whole
 
 

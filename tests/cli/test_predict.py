@@ -15,7 +15,7 @@ import pytest
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.cli import predict as commands
 from mmvad.cli.main import main
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.job import OutputOptions, Predictor
 from mmvad.predict.scorer import SILENT
 from mmvad.predict.sources import Request, request_files

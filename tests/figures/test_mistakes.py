@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.mistakes import class_figures, confusion, confusion_figure, error_shares
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.tables.frame import collect
 from tests.tables.made_up import scored
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.run_figures import FRAME_CURVES, draw_figures, draw_frame_curve, row_seconds
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.tables.made_up import scored
 
 

@@ -10,8 +10,8 @@ import pytest
 from mmvad.benchmarks.registry import PLANTED
 from mmvad.figures.run_figures import COLOURS
 from mmvad.figures.use_figures import use_figures
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.measures import measures
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.tables.made_up import scored
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from mmvad.benchmarks.benchmark import AnomalyClass, Benchmark, Event
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 
 
 def tiny_benchmark(keys: tuple[str, ...], normal_events: bool) -> Benchmark:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mmvad.benchmarks.timeline import frame_truth
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.metrics.field import tiny_benchmark
 from tests.plain.measures import PlainVideo
 

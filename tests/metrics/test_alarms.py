@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from mmvad.metrics.alarms import LOCALISED, RAISED, Rule, alarm_curve, alarms_at
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.rows import ScoredRows, scored_rows
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.metrics.scored import BENCHMARK, plain, random_videos
 from tests.plain import measures as loops
 

@@ -11,7 +11,8 @@ from mmvad.bank.bank import open_bank
 from mmvad.benchmarks.timeline import frame_truth
 from mmvad.cli.main import main
 from mmvad.metrics.annotators import annotator_figures, cohen_kappa, fleiss_kappa
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.report.terminal import annotator_lines
 from tests.metrics.scored import BENCHMARK, plain, random_videos
 from tests.own import change, write_own

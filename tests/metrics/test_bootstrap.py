@@ -9,8 +9,9 @@ import pytest
 
 from mmvad.metrics import bootstrap
 from mmvad.metrics.bootstrap import interval, mean_interval, resampled_metric, video_weights
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, snippet_positives
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.tables.definitions import FRAME
 from mmvad.tables.frame import collect
 from mmvad.tables.resampling import Resampler

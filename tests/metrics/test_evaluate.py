@@ -13,7 +13,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from mmvad.benchmarks.benchmark import Benchmark, Event
 from mmvad.benchmarks.timeline import frame_truth
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import SCORES, ScoredVideo, evaluate, frame_scores
+from mmvad.metrics.evaluate import SCORES, evaluate, frame_scores
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.metrics.field import field_benchmark, field_videos, reference, tiny_benchmark
 
 KEYS = ("N", "A", "B", "C")

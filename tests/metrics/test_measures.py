@@ -14,9 +14,9 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from mmvad.metrics.bootstrap import video_weights
 from mmvad.metrics.calibration import BINS
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.judged import judged_scores
 from mmvad.metrics.measures import MEASURES, allowed_alarms, measures
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.metrics.video_level import bag_size
 from tests.metrics.field import field_benchmark, field_videos
 from tests.metrics.scored import BENCHMARK, plain, random_videos

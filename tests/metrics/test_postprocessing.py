@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mmvad.config.load import load_config
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, block_mean, next_mean, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder, read_json
 from mmvad.training.checkpoints import BEST, LAST
 from mmvad.training.retest import retest

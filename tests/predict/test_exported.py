@@ -14,7 +14,7 @@ import pytest
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.data.look_ahead import Span
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.exported import load_model
 from mmvad.predict.online import scored_rows
 from mmvad.predict.scorer import SILENT

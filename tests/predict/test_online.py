@@ -10,7 +10,7 @@ import pytest
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.data.look_ahead import NO_LIMIT, Span
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.online import STREAM_CHUNK, ChunkRows, OnlineScorer, RowScores, scored_rows, stream_span
 from mmvad.predict.torch_network import torch_network
 from mmvad.predict.trained import TrainedRun, load_run

@@ -11,7 +11,7 @@ import pytest
 
 from mmvad.bank.bank import Bank, open_bank
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.scorer import SILENT
 from mmvad.predict.sources import Source
 from mmvad.predict.trained import load_run

@@ -8,7 +8,7 @@ import pytest
 
 from mmvad.bank.bank import open_bank
 from mmvad.config.load import load_config
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder
 from mmvad.tables.scored import Truths, scored_videos
 from mmvad.training.train import train

@@ -15,8 +15,8 @@ import pytest
 from mmvad.bank.bank import open_bank
 from mmvad.cli.main import main
 from mmvad.metrics.bootstrap import exactly_resampled, resampled_metric, video_weights
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.report import audit
 from mmvad.report.audit_chain import (
     AS_IT_IS,

@@ -15,8 +15,9 @@ from mmvad.benchmarks.benchmark import Event
 from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.benchmarks.registry import own_benchmark
 from mmvad.config.load import dump, load_config, plain
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.measures import USE, measures
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder, write_json, write_scores
 
 BASES = Path(__file__).resolve().parents[2] / "experiments"

@@ -17,7 +17,8 @@ from mmvad.cli.main import main
 from mmvad.config.load import load_config
 from mmvad.config.optim import Optim
 from mmvad.data.sampling import EpochSampler
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder
 from mmvad.training import module
 from mmvad.training import train as train_module

@@ -9,9 +9,10 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import benchmark
 from mmvad.metrics.bootstrap import RESAMPLES, video_weights
 from mmvad.metrics.detection import IOU_THRESHOLDS, MAP_SCORES, DetectionVideo, detection_map
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.measures import measures
 from mmvad.metrics.resampled import MAP_NAMES, RESAMPLED, Resampled
+from mmvad.metrics.scored_video import ScoredVideo
 from tests.plain.metrics import published_map
 from tools.bench.made import scored_videos
 from tools.bench.timing import Row, compare, cost

@@ -18,7 +18,7 @@ from mmvad.benchmarks.registry import benchmark
 from mmvad.config.load import load_config
 from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.models.dual_stream_model import DualStreamModel
 from mmvad.models.model import Batch
 from mmvad.synthetic.planted import write_planted

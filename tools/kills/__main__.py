@@ -171,13 +171,10 @@ def _wait(process: int, seconds: float) -> int | None:
 
 
 def _end(process: int, kind: signal.Signals, whole_group: bool) -> None:
-    if whole_group:
-        try:
-            os.killpg(process, kind)
-            return
-        except ProcessLookupError:
-            pass  # it was forked this very moment, and has no group yet
-    os.kill(process, kind)
+    try:
+        (os.killpg if whole_group else os.kill)(process, kind)
+    except ProcessLookupError:
+        os.kill(process, kind)  # it was forked this very moment, and has no group yet
 
 
 def _printed(out: Path) -> str:

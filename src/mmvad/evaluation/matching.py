@@ -12,7 +12,7 @@ from mmvad.errors import UserError, nearest_name
 from mmvad.evaluation.arrays import names_in_words
 from mmvad.evaluation.foreign_scores import ForeignScores, Per, VideoScores
 from mmvad.evaluation.truth import Truth, TruthVideo
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 
 _MOSTLY, _MANY, _FEW = 0.9, 0.5, 0.1
 Pair = tuple[TruthVideo, int]

@@ -29,8 +29,9 @@ from mmvad.evaluation.matching import Matched
 from mmvad.evaluation.truth import Truth
 from mmvad.figures.run_figures import draw_figures
 from mmvad.metrics.checks import check_outputs
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.in_use import in_use
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder, read_json, write_json, write_scores
 from mmvad.system.disk import disk_errors, sole_writer
 

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.figures.pictures import Picture, file_name, heat_on, save
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.frame import row_positives
+from mmvad.metrics.scored_video import ScoredVideo
 
 
 def confusion(benchmark: Benchmark, videos: Sequence[ScoredVideo]) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.figures.pictures import draw, file_name
 from mmvad.figures.use_figures import use_figures
-from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
+from mmvad.metrics.evaluate import abnormal_frames, frame_scores
 from mmvad.metrics.frame import (
     Curve,
     MetricValue,
@@ -24,6 +24,7 @@ from mmvad.metrics.frame import (
     roc_points,
 )
 from mmvad.metrics.rows import frame_rate
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.system.disk import disk_errors
 
 COLOURS = {"combined": "#111111", "coarse": "#1f77b4", "fine": "#d62728"}

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.alarms import alarms_at
 from mmvad.metrics.calibration import ABNORMAL, FRAMES, SCORE, expected_calibration_error
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.judged import Judged, judged_scores
 from mmvad.metrics.measures import LIMITS
+from mmvad.metrics.scored_video import ScoredVideo
 
 POINTS = 40
 """Limits of false alarms an hour at which the curves are drawn."""

@@ -17,8 +17,9 @@ from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor
 from mmvad.live.alarms import ScoredSnippet
 from mmvad.live.rows import Row
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.postprocessing import averaged
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.online import Network, OnlineScorer, RowScores, stream_span
 from mmvad.predict.scorer import check_width, chosen_overlap, scored_crops
 from mmvad.predict.torch_network import torch_network

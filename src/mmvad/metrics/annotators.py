@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from mmvad.benchmarks.timeline import frame_truth
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.frame import average_precision, rank, roc_auc, row_positives, trapezoid_precision
+from mmvad.metrics.scored_video import ScoredVideo
 
 FIRST = "events"
 """The annotator whose events decide every other figure, as a benchmark's file calls them."""

@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 
-from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
+from mmvad.metrics.evaluate import abnormal_frames, frame_scores
+from mmvad.metrics.scored_video import ScoredVideo
 
 RESAMPLES = 1000
 THRESHOLDS = 1000

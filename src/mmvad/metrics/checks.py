@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.errors import UserError
 from mmvad.metrics.frame import require_finite
-
-if TYPE_CHECKING:
-    from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 
 _NUMBERS = "fiub"
 """Kinds of numpy's types that are real numbers."""

@@ -8,62 +8,18 @@ is None, and `reasons` beside it says why.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mmvad.benchmarks.benchmark import Annotators, Benchmark, Event
+from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.checks import check_videos
 from mmvad.metrics.detection import IOU_THRESHOLDS, VARIANTS, DetectionVideo, MeanAP, detection_map
-from mmvad.metrics.frame import MetricValue, rank, row_positives, snippet_frame_edges
+from mmvad.metrics.frame import MetricValue, rank, row_positives
 from mmvad.metrics.frame_metrics import CLASS_METRICS, FRAME_METRICS, FrameMetric
+from mmvad.metrics.scored_video import ScoredVideo
 
 SCORES = ("combined", "coarse", "fine")
-
-
-@dataclass(frozen=True)
-class ScoredVideo:
-    """One test video's ground truth and its network's outputs.
-
-    Attributes:
-        labels: class keys of the video's label; the normal class alone for a normal video.
-        events: events with their class, in frames, uncut.
-        intervals: frame ground truth as (start, end) pairs in frames, end-exclusive, uncut.
-        coarse: the coarse branch's probability, float [n] over rows; None where that branch was not trained.
-        class_probabilities: softmax over classes, float [n, C], normal first; None likewise.
-        combined: the method's own score, float [n], where it is not the larger one of the two; None where it is.
-        edges: the frames at which rows begin, and the last one's end, int64 [n + 1]; None for snippets of 16 frames.
-        fps: its frames a second, where it has others than its benchmark.
-        annotators: further annotators' frame ground truth, by name.
-    """
-
-    name: str
-    labels: tuple[str, ...]
-    events: tuple[Event, ...]
-    intervals: tuple[tuple[int, int], ...]
-    coarse: np.ndarray | None
-    class_probabilities: np.ndarray | None
-    combined: np.ndarray | None = None
-    edges: np.ndarray | None = None
-    fps: float | None = None
-    annotators: Annotators = ()
-
-    @property
-    def snippets(self) -> int:
-        """Rows of scores."""
-        present = (part for part in (self.combined, self.coarse, self.class_probabilities) if part is not None)
-        return len(next(present, ()))
-
-    @property
-    def frame_edges(self) -> np.ndarray:
-        """The frames at which rows begin, and the last one's end, int64 [n + 1]."""
-        return snippet_frame_edges(self.snippets) if self.edges is None else self.edges
-
-    @property
-    def row_frames(self) -> np.ndarray:
-        """Frames of each row, int64 [n]."""
-        return np.diff(self.frame_edges)
 
 
 def evaluate(benchmark: Benchmark, videos: Sequence[ScoredVideo], *, trapezoid: bool = False) -> dict[str, Any]:

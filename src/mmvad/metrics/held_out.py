@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores, is_normal
+from mmvad.metrics.evaluate import frame_scores, is_normal
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.metrics.video_level import mil_score
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.annotators import ANNOTATORS, annotator_figures
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.judged import Thresholds
 from mmvad.metrics.measures import USE, measures
+from mmvad.metrics.scored_video import ScoredVideo
 
 
 def in_use(

@@ -12,10 +12,11 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.alarms import LOCALISED, RAISED, AlarmCurve, alarm_curve
 from mmvad.metrics.bootstrap import threshold_positions
 from mmvad.metrics.calibration import are_probabilities, calibration_sums
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
 from mmvad.metrics.latency import latency_changes
 from mmvad.metrics.operating import GridCounts, Point, best_point, grid_counts
 from mmvad.metrics.rows import ScoredRows, scored_rows
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.metrics.video_level import mil_scores, own_aucs
 
 Thresholds = Mapping[str, float]

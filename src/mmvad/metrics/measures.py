@@ -15,7 +15,7 @@ import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.calibration import brier_score, expected_calibration_error
-from mmvad.metrics.evaluate import SCORES, ScoredVideo, no_score
+from mmvad.metrics.evaluate import SCORES, no_score
 from mmvad.metrics.judged import Judged, Thresholds, judged_scores
 from mmvad.metrics.measuring import (
     Weights,
@@ -31,6 +31,7 @@ from mmvad.metrics.measuring import (
     video_ap,
     video_auc,
 )
+from mmvad.metrics.scored_video import ScoredVideo
 
 FIXED_THRESHOLD = 0.5
 LIMITS = (1, 10)

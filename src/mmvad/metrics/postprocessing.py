@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 
 NEXT, BLOCK = 7, 8
 

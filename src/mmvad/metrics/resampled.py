@@ -12,9 +12,10 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.metrics.bootstrap import Headline, resampled_metric
 from mmvad.metrics.detection import IOU_THRESHOLDS, MAP_SCORES
 from mmvad.metrics.detection_resampled import resampled_map
-from mmvad.metrics.evaluate import ScoredVideo, detection_videos, is_normal
+from mmvad.metrics.evaluate import detection_videos, is_normal
 from mmvad.metrics.judged import Judged, Thresholds, judged_scores
 from mmvad.metrics.measures import MEASURES
+from mmvad.metrics.scored_video import ScoredVideo
 
 OF_ABNORMAL = "ano_"
 """Begins the name of a frame metric over abnormal videos alone."""

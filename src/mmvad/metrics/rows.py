@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmvad.benchmarks.benchmark import Benchmark
-from mmvad.metrics.evaluate import ScoredVideo, is_normal
+from mmvad.metrics.evaluate import is_normal
 from mmvad.metrics.frame import row_positives
+from mmvad.metrics.scored_video import ScoredVideo
 
 
 @dataclass(frozen=True)

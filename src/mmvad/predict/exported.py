@@ -14,8 +14,8 @@ from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.benchmarks.registry import remember
 from mmvad.data.segments import to_segments
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.model_file import AGAIN, MODEL, NETWORK, Chunks, ModelFile, NetworkFile, read_model_file
 from mmvad.predict.online import ChunkRows, Network, scored_rows
 from mmvad.predict.scorer import check_width, chosen_overlap, made_by, scored_crops, sound_note

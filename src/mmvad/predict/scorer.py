@@ -9,7 +9,7 @@ from mmvad.bank.index import BankVideo
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.schema import CHOSEN
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.predict.sources import Source
 
 SILENT = "no sound: the audio gate is closed, the picture alone is scored"

@@ -18,8 +18,8 @@ from mmvad.data.datamodule import ScoringSet
 from mmvad.data.look_ahead import span_of
 from mmvad.data.splits import Serving, chunk_samples
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.models.text_encoder import weights_hash
 from mmvad.predict.scorer import check_width, chosen_overlap, made_by, scored_crops, sound_note
 from mmvad.predict.sources import Source

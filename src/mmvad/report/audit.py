@@ -18,8 +18,8 @@ from mmvad.evaluation.truth import Truth, TruthVideo
 from mmvad.figures.pictures import Picture
 from mmvad.figures.waterfall import Bar, waterfall_figure
 from mmvad.metrics.bootstrap import LEVEL, RESAMPLES, Headline
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.frame_metrics import HEADINGS
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.report.audit_material import Material
 from mmvad.report.audit_steps import Audited, Step, audit_run
 from mmvad.runs import RunFolder, read_json, read_report, require_finished, write_json

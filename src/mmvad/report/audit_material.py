@@ -13,9 +13,10 @@ import numpy as np
 
 from mmvad.errors import UserError
 from mmvad.metrics.bootstrap import Headline
-from mmvad.metrics.evaluate import ScoredVideo, abnormal_frames, frame_scores
+from mmvad.metrics.evaluate import abnormal_frames, frame_scores
 from mmvad.metrics.frame import rank
 from mmvad.metrics.frame_metrics import FRAME_METRICS
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder, epoch_scores
 
 

@@ -20,7 +20,8 @@ from mmvad.extraction.video_files import SUFFIXES, video_name
 from mmvad.figures.pictures import draw, save
 from mmvad.figures.run_figures import curve_on, frame_rate, row_seconds
 from mmvad.figures.strip import Shot, frames_above, shots_of
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.report.curves import MOST, WIDTH, chosen_videos, curve_panels, draw_over, name_panel, shared_legend
 from mmvad.runs import RunFolder, read_json, read_report, require_finished
 from mmvad.system.disk import disk_errors

@@ -13,7 +13,8 @@ from mmvad.benchmarks.registry import benchmark as benchmark_named
 from mmvad.errors import UserError
 from mmvad.figures.pictures import Picture, save
 from mmvad.figures.run_figures import curve_on, row_seconds, some_videos
-from mmvad.metrics.evaluate import ScoredVideo, frame_scores
+from mmvad.metrics.evaluate import frame_scores
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.tables.choosing import select
 from mmvad.tables.notes import caption_notes
 from mmvad.tables.results import Record, Results, RowRuns, Selection

@@ -16,7 +16,7 @@ from mmvad.bank.index import BankVideo, from_record
 from mmvad.errors import UserError
 from mmvad.evaluation.run_folder import foreign_videos
 from mmvad.metrics.checks import check_outputs
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder
 
 

@@ -11,7 +11,7 @@ import lightning
 from lightning.pytorch.callbacks import Callback
 
 from mmvad.data.datamodule import FeatureDataModule
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder, epoch_scores, write_scores
 from mmvad.system.disk import disk_errors
 from mmvad.training.evaluator import held_out_figure

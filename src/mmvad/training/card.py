@@ -16,10 +16,11 @@ from mmvad.config.shipped import find_file
 from mmvad.figures.pictures import file_name
 from mmvad.figures.run_figures import draw_curve
 from mmvad.metrics.bootstrap import LEVEL, RESAMPLES, Headline, mean_interval, resampled_metric, video_weights
-from mmvad.metrics.evaluate import ScoredVideo, is_normal
+from mmvad.metrics.evaluate import is_normal
 from mmvad.metrics.frame_metrics import HEADINGS
 from mmvad.metrics.judged import judged_scores
 from mmvad.metrics.measures import HELD_OUT, MEASURES, USE
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.runs import RunFolder
 from mmvad.system.disk import write_whole
 from mmvad.system.markdown import as_code, as_text

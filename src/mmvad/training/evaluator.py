@@ -13,8 +13,9 @@ from torchmetrics.classification import BinaryAUROC, BinaryAveragePrecision
 
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
-from mmvad.metrics.evaluate import ScoredVideo, evaluate, frame_scores, is_normal
+from mmvad.metrics.evaluate import evaluate, frame_scores, is_normal
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.metrics.video_level import mil_score
 from mmvad.training.run_report import report_figures
 from mmvad.training.scoring import ChunkScores, join_chunks

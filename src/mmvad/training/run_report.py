@@ -6,10 +6,11 @@ from typing import Any
 
 from mmvad.config.identity import SCHEMA_VERSION, without_later_keys, without_unread
 from mmvad.config.load import plain
-from mmvad.metrics.evaluate import ScoredVideo, evaluate
+from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.in_use import in_use
 from mmvad.metrics.judged import Thresholds
 from mmvad.metrics.measures import USE
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.training.prepare import Prepared
 
 NAMED_WEIGHTS = ("openai", "random")

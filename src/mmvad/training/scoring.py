@@ -10,7 +10,7 @@ from torch import Tensor
 
 from mmvad.data.datamodule import ScoringSet
 from mmvad.data.look_ahead import joined, views
-from mmvad.metrics.evaluate import ScoredVideo
+from mmvad.metrics.scored_video import ScoredVideo
 
 
 class ChunkScores(NamedTuple):

@@ -9,10 +9,11 @@ from typing import Any
 from mmvad.bank.bank import Bank
 from mmvad.benchmarks.benchmark import Benchmark
 from mmvad.config.schema import Config
-from mmvad.metrics.evaluate import ScoredVideo, evaluate, map_figures
+from mmvad.metrics.evaluate import evaluate, map_figures
 from mmvad.metrics.in_use import in_use
 from mmvad.metrics.judged import Thresholds
 from mmvad.metrics.measures import REASONS, USE, measures
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.training.class_map import ClassMap, mapped
 
 NONE_MAPPED = "no abnormal class of the run stands for one of this benchmark"

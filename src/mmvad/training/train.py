@@ -19,9 +19,9 @@ from mmvad.config.schema import CHOSEN, Config
 from mmvad.data.datamodule import FeatureDataModule, ScoringSet
 from mmvad.errors import UserError
 from mmvad.figures.run_figures import draw_figures
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.held_out import held_out_thresholds
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.models.model import trainable_parameters
 from mmvad.models.outside import changed_code, is_outside, outside
 from mmvad.runs import RunFolder, crop_scores, read_manifest, write_json, write_scores

@@ -21,9 +21,9 @@ from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
 from mmvad.data.opening import made_for
 from mmvad.errors import UserError
-from mmvad.metrics.evaluate import ScoredVideo
 from mmvad.metrics.measures import thresholds_in
 from mmvad.metrics.postprocessing import averaged, smoothed
+from mmvad.metrics.scored_video import ScoredVideo
 from mmvad.models.text_encoder import weights_hash
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config, write_json
 from mmvad.system.device import Device, training_device
