@@ -14,10 +14,11 @@ from mmvad.config.schema import Config
 from mmvad.data.datamodule import FeatureDataModule
 from mmvad.errors import UserError
 from mmvad.runs import RunFolder, run_config
+from mmvad.training.checkpoints import chosen_checkpoint
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.module import AnomalyModule
 from mmvad.training.prepare import prepare
-from mmvad.training.train import chosen_checkpoint, train
+from mmvad.training.train import train
 from tests.runs import MEASURED, configured, report
 
 QUIET: dict[str, Any] = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}

@@ -28,9 +28,9 @@ from mmvad.runs import RunFolder, read_manifest, run_config, run_folder_of
 from mmvad.system.device import Device, training_device
 from mmvad.tables.scored import Truths
 from mmvad.training.build import Widths, build_text
-from mmvad.training.checkpoints import read_checkpoint
+from mmvad.training.checkpoints import chosen_checkpoint, read_checkpoint
 from mmvad.training.module import AnomalyModule
-from mmvad.training.train import chosen_checkpoint, score
+from mmvad.training.train import score
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,7 @@ A look-ahead (`data.look_ahead`) changes the test alone, so a sweep over it trai
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import io
 from typing import Any
 
 import torch
@@ -19,7 +18,7 @@ from mmvad.errors import UserError
 from mmvad.runs import RunFolder, read_manifest, read_report
 from mmvad.system.disk import disk_errors, write_whole
 from mmvad.system.log import LOG
-from mmvad.training.checkpoints import BEST, LAST, read_checkpoint
+from mmvad.training.checkpoints import BEST, chosen_checkpoint, read_checkpoint
 from mmvad.training.prepare import Prepared
 
 
@@ -34,7 +33,7 @@ def trained_alike(prepared: Prepared) -> RunFolder | None:
     twin = config.model_copy(update={"data": config.data.model_copy(update={"look_ahead": NO_LIMIT})})
     identity = _identity(twin, prepared)
     folder = RunFolder(config.runtime.results / run_name(twin, identity))
-    chosen = folder.checkpoints / _chosen(config)
+    chosen = chosen_checkpoint(config, folder)
     there = folder.finished and folder.manifest.is_file() and chosen.is_file()
     return folder if there and read_manifest(folder)["identity"] == identity else None
 
@@ -45,40 +44,28 @@ def take_weights(prepared: Prepared, alike: RunFolder) -> tuple[dict[str, Any], 
     Returns: what the manifest says of the training, and the chosen epoch as `make_report` takes it; None, and nothing
     is copied, where the other's checkpoint cannot be read.
     """
-    folder, name = prepared.folder, _chosen(prepared.config)
+    target = chosen_checkpoint(prepared.config, prepared.folder)
     manifest, report = read_manifest(alike), read_report(alike)
     try:
-        content = read_checkpoint(alike.checkpoints / name, manifest["identity"])
+        content = read_checkpoint(alike.checkpoints / target.name, manifest["identity"])
     except UserError as error:
         LOG.warning(f"warning: {error}\n  trained anew")
         return None
     content["mmvad"]["identity"] = prepared.identity
     if "hyper_parameters" in content:
         content["hyper_parameters"]["config"] = whole(prepared.config)
-    _save(folder.checkpoints / name, content)
+    with disk_errors(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+    written = io.BytesIO()
+    torch.save(content, written)
+    write_whole(target, written.getvalue())
     if alike.epochs.is_file():
-        write_whole(folder.epochs, alike.epochs.read_bytes())
+        write_whole(prepared.folder.epochs, alike.epochs.read_bytes())
     LOG.info(f"weights  of {alike.path}, which was trained alike and is tested without a limit")
     told: dict[str, Any] = {key: manifest[key] for key in ("train_seconds", "compiled") if key in manifest}
-    best = report["selected_epoch"] - 1 if name == BEST and report.get("selected_epoch") else None
+    best = report["selected_epoch"] - 1 if target.name == BEST and report.get("selected_epoch") else None
     return {**told, "trained_as": alike.path.name}, best
 
 
 def _identity(config: Config, prepared: Prepared) -> str:
     return run_identity(config, prepared.bank.content_hash, prepared.text_hash, prepared.device.precision)
-
-
-def _chosen(config: Config) -> str:
-    return LAST if config.select == "last" else BEST
-
-
-def _save(target: Path, content: dict[str, Any]) -> None:
-    partial = target.with_name(target.name + ".partial")
-    with disk_errors(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.save(content, partial)
-            os.replace(partial, target)
-        except OSError:
-            partial.unlink(missing_ok=True)
-            raise

@@ -10,7 +10,9 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
 
+from mmvad.config.schema import Config
 from mmvad.errors import UserError
+from mmvad.runs import RunFolder
 from mmvad.system.disk import disk_errors
 
 LAST, BEST = "last.ckpt", "best.ckpt"
@@ -78,6 +80,11 @@ class RunCheckpoints(Checkpoint):
             except OSError:
                 partial.unlink(missing_ok=True)
                 raise
+
+
+def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
+    """The checkpoint that `select` names."""
+    return folder.checkpoints / (LAST if config.select == "last" else BEST)
 
 
 def read_checkpoint(path: Path, identity: str) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.in_use import in_use
 from mmvad.runs import RunFolder, read_manifest, require_finished, run_config, write_json
+from mmvad.training.checkpoints import chosen_checkpoint
 from mmvad.training.prepare import Prepared, prepare
-from mmvad.training.train import assemble, chosen_checkpoint, test, thresholds_of
+from mmvad.training.train import assemble, test, thresholds_of
 
 ALL = "all"
 

@@ -10,9 +10,9 @@ from mmvad.errors import UserError
 from mmvad.metrics.evaluate import evaluate
 from mmvad.metrics.in_use import in_use
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config
-from mmvad.training.checkpoints import read_checkpoint
+from mmvad.training.checkpoints import chosen_checkpoint, read_checkpoint
 from mmvad.training.prepare import prepare
-from mmvad.training.train import assemble, chosen_checkpoint, test, thresholds_of, warn_of_changed_code
+from mmvad.training.train import assemble, test, thresholds_of, warn_of_changed_code
 
 EQUAL_WITHIN = 1e-5
 """A thousandth of a point. Sums in another order move scores by 4e-7, and an AP by 4e-6 where two of them trade places.

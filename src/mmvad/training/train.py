@@ -32,7 +32,7 @@ from mmvad.training.alike import take_weights, trained_alike
 from mmvad.training.audit_scores import AuditScores, write_audited
 from mmvad.training.build import Widths
 from mmvad.training.card import write_card
-from mmvad.training.checkpoints import BEST, LAST, RunCheckpoints, read_checkpoint
+from mmvad.training.checkpoints import LAST, RunCheckpoints, chosen_checkpoint, read_checkpoint
 from mmvad.training.evaluator import Evaluator
 from mmvad.training.history import EpochHistory
 from mmvad.training.module import AnomalyModule
@@ -190,11 +190,6 @@ class _Watching(Callback):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         self.watch(trainer.current_epoch, {name: float(value) for name, value in trainer.callback_metrics.items()})
-
-
-def chosen_checkpoint(config: Config, folder: RunFolder) -> Path:
-    """The checkpoint that `select` names."""
-    return folder.checkpoints / (LAST if config.select == "last" else BEST)
 
 
 def test(prepared: Prepared, data: FeatureDataModule, module: AnomalyModule, checkpoint: Path) -> list[ScoredVideo]:

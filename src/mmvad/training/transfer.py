@@ -28,11 +28,11 @@ from mmvad.models.text_encoder import weights_hash
 from mmvad.runs import RunFolder, read_manifest, read_report, require_finished, run_config, write_json
 from mmvad.system.device import Device, training_device
 from mmvad.training.build import Widths, build_text
-from mmvad.training.checkpoints import read_checkpoint
+from mmvad.training.checkpoints import chosen_checkpoint, read_checkpoint
 from mmvad.training.class_map import ClassMap, alike_classes, read_class_map
 from mmvad.training.module import AnomalyModule
 from mmvad.training.target import Target, figures
-from mmvad.training.train import chosen_checkpoint, score
+from mmvad.training.train import score
 
 
 @dataclass(frozen=True)
