@@ -48,9 +48,15 @@ def modules(folder: Path, *names: str) -> list[ModuleType]:
         try:
             return [importlib.import_module(name) for name in names]
         finally:
-            own = [n for n in set(sys.modules) - before if str(folder) in str(getattr(sys.modules[n], "__file__", ""))]
+            own = [name for name in set(sys.modules) - before if _lies_in(sys.modules[name], folder)]
             for name in {*own, *stubs}:
                 del sys.modules[name]
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    """Whether it is of the checkout; a folder without `__init__.py` is a module without a file."""
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(place is not None and Path(place).is_relative_to(folder) for place in places)
 
 
 def clip_text(clip: ModuleType, source: ModuleType, model: Model[Any]) -> None:

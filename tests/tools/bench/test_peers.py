@@ -43,16 +43,22 @@ def test_modules_of_a_checkout_see_each_other_and_no_one_else_them(tmp_path: Pat
     for name in ("first", "second"):
         folder = tmp_path / name
         folder.mkdir()
+        helpers = (
+            folder / "helpers.py" if name == "second" else folder / "helpers" / "sizes.py"
+        )  # a module, or a bare folder
+        helpers.parent.mkdir(exist_ok=True)
+        helpers.write_text("def size(): return 2\n")
         (folder / "layers.py").write_text(f"NAME = {name!r}\n")
         (folder / "model.py").write_text(
-            "import ipdb\nfrom layers import NAME\ndef moved(x): return x.cuda().to('cuda')\n"
+            "import ipdb\nfrom layers import NAME\n"
+            f"from helpers{'.sizes' if name == 'first' else ''} import size\ndef moved(x): return x.cuda().to('cuda')\n"
         )
     with cuda_is_the_cpu():
         found = [modules(tmp_path / name, "model")[0] for name in ("first", "second")]
         assert found[0].moved(torch.ones(1)).device.type == "cpu"
         assert torch.ones(1).to(torch.float64).dtype == torch.float64
     assert [module.NAME for module in found] == ["first", "second"]
-    assert not {"model", "layers", "ipdb"} & set(sys.modules)
+    assert not {"model", "layers", "ipdb", "helpers"} & set(sys.modules)
 
 
 def test_a_missing_folder_and_an_unknown_method_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
