@@ -20,6 +20,7 @@ from tools.bench.figures import metric_rows
 from tools.bench.files import gather_rows, import_rows, startup_rows
 from tools.bench.gpu import gpu_rows
 from tools.bench.growth import Growth, growths
+from tools.bench.live import watch_rows
 from tools.bench.peers import peer_rows
 from tools.bench.savings import savings_rows
 from tools.bench.steps import objective_rows, step_rows, test_rows, text_rows
@@ -37,6 +38,7 @@ ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "gather": gather_rows,
     "startup": startup_rows,
     "peers": peer_rows,
+    "watch": watch_rows,
 }
 PARTS = (*ROWS, "growth", "gpu")
 

@@ -19,6 +19,9 @@ BLOCK = 1024
 _QUALITY = {"preset": "veryfast", "crf": "26", "g": "24", "x264-params": "threads=1:mbtree=0:rc-lookahead=0"}
 """One thread and no look ahead: with them x264 writes other bytes now and then."""
 
+_ORDER = {"movflags": "faststart", "max_interleave_delta": "0"}
+"""The index first, and sound beside its picture however late it is written: a pipe reads from front to back."""
+
 
 def render(script: Script, folder: Path) -> Path:
     """Writes the clip `<name>.mp4`; one that is there is left alone. Gives its path."""
@@ -28,7 +31,7 @@ def render(script: Script, folder: Path) -> Path:
     partial = path.with_suffix(".partial")
     with disk_errors(path):
         folder.mkdir(parents=True, exist_ok=True)
-        with av.open(str(partial), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        with av.open(str(partial), "w", format="mp4", options=_ORDER) as container:
             picture = container.add_stream("libx264", rate=Fraction(RATE), options=_QUALITY)
             picture.width, picture.height, picture.pix_fmt = WIDTH, HEIGHT, "yuv420p"
             picture.codec_context.thread_count = 1

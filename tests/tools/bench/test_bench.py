@@ -122,3 +122,15 @@ def test_what_is_made_is_as_large_as_said() -> None:
     assert sum(v.labels != ("A",) for v in made) == 500
     assert abs(sum(v.snippets for v in made) - 145_649) < 30_000
     assert configuration("xd_violence").model.text.weights == "random"
+
+
+def test_a_stream_is_timed_as_it_comes_and_as_fast_as_it_goes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
+    file, camera = run_bench(("watch",), tmp_path, quick=True, threads=1, repeats=1)
+    assert file.amount == camera.amount == 48
+    assert camera.seconds >= 1.9, "two seconds of a clip, at its pace"
+    assert 0 < float(camera.notes["delay s"]) <= float(camera.notes["95 % s"]) < 10
+    assert "delay s" in capsys.readouterr().out
