@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mmvad.models.layout import Layout, Packed, mix, packs
+from mmvad.models.winograd import three_taps
 
 
 def rows_along_time(
@@ -19,11 +20,16 @@ def rows_along_time(
 
     Taps lie `dilation` segments apart, around the segment itself (an odd number of them), or `causal` up to it.
     Of packed rows in single precision as products along one line of all videos: many short convolutions are slower.
+    Those of three taps go by minimal filtering, for which videos of about one length stand beside each other.
     """
     if not isinstance(layout, Packed) or torch.is_autocast_enabled("cpu"):
         grids = layout.windows(0)
         return mix(lambda x, mask: along_time(x, kernel, bias, dilation=dilation, causal=causal), rows, grids)
     offsets = _offsets(kernel.shape[-1], dilation, causal)
+    if len(offsets) == 3:
+        videos = layout.windows(0)
+        grid = videos[0] if len(videos) == 1 else layout.line(-offsets[0])
+        return grid.collect(three_taps(grid.spread(rows), kernel, bias, dilation, -offsets[0]))
     line = layout.line(-offsets[0])
     return line.collect(_AlongLine.apply(line.spread(rows)[0], kernel, bias, offsets).unsqueeze(0))
 

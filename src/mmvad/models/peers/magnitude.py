@@ -35,7 +35,14 @@ class MaskedBatchNorm(nn.Module):
         self.norm = nn.BatchNorm1d(width, momentum=MOMENTUM)
 
     def forward(self, x: Tensor, layout: Layout) -> Tensor:
-        return self.norm(x) if isinstance(layout, Packed) else self._in_place(x, layout.mask)
+        if not isinstance(layout, Packed):
+            return self._in_place(x, layout.mask)
+        normed = self.norm(x)
+        if (
+            normed.requires_grad
+        ):  # of joined parts it has columns of their gradient, which take torch four times as long
+            normed.register_hook(Tensor.contiguous)
+        return normed
 
     def _in_place(self, x: Tensor, mask: Tensor) -> Tensor:
         """The same in fixed shapes, zero on padding; bool [B, L]."""
@@ -114,7 +121,10 @@ class NonLocal(nn.Module):
     def _found(self, inputs: Tensor, mask: Tensor) -> Tensor:
         """theta, phi and g [N, n, 3 d / 2], bool [N, n] -> [N, n, d / 2]; zero on padding."""
         theta, phi, g = inputs.chunk(3, dim=-1)
-        return theta @ (phi.transpose(1, 2) @ (g / mask.sum(dim=1)[:, None, None]))
+        g = g / mask.sum(dim=1)[:, None, None]
+        if mask.shape[1] < g.shape[-1]:
+            return (theta @ phi.transpose(1, 2)) @ g
+        return theta @ (phi.transpose(1, 2) @ g)
 
 
 class MultiScaleTemporal(nn.Module):
