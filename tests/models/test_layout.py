@@ -106,6 +106,17 @@ def test_dropout_draws_what_torch_draws_for_the_padded_batch() -> None:
     assert not Packed(mask).dropout(x[mask], nn.Dropout(1.0)).any()
 
 
+def test_of_dropout_a_byte_an_entry_is_held() -> None:
+    """Not the product that it multiplies with: four times as much, of every dropout at once."""
+    layout, held = Packed(torch.ones(2, 8, dtype=torch.bool)), list[Tensor]()
+    rows = torch.randn(16, 32, requires_grad=True)
+    with torch.autograd.graph.saved_tensors_hooks(lambda x: held.append(x) or x, lambda x: x):
+        found = layout.dropout(rows, nn.Dropout(0.25))
+    assert [x.dtype for x in held] == [torch.bool]
+    found.sum().backward()
+    torch.testing.assert_close(found, rows * rows.grad)
+
+
 def test_the_cpu_packs_and_a_compiler_gets_fixed_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     mask = mask_of([3, 9], 12)
     assert isinstance(choose_layout(mask), Packed)
