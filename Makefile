@@ -119,7 +119,7 @@ format: $(READY) ## let ruff rewrite the sources
 	$(BIN)/ruff check --fix src tests tools notebooks
 
 lock: ## resolve the newest dependencies into requirements.lock (needs uv)
-	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --extra onnx --extra peers --extra postgres --extra tensorboard --extra video --extra wandb \
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra clap --extra dev --extra onnx --extra peers --extra postgres --extra tensorboard --extra video --extra wandb \
 	  --custom-compile-command "make lock" pyproject.toml -o requirements.lock --upgrade
 
 clean: ## remove the environment and caches; banks/ and runs/ stay

@@ -127,4 +127,5 @@ def _import(args: argparse.Namespace, extractor: Any, release: Path, bank: Path)
         audio=None if benchmark(args.benchmark).own else "optional" if extractor.sound else "none",
         subset=args.subset,
         visual_width=extractor.image.width,
+        audio_width=extractor.sound.width if extractor.sound else None,
     )

@@ -43,15 +43,16 @@ def add_extraction_options(parser: argparse.ArgumentParser, *, like_bank: bool =
         "--audio-tower",
         action="append",
         metavar="T",
-        help=f"vggish, tiny, or MODULE:FACTORY; one for all, or one for each tower of pictures {usual('vggish')}",
+        help=f"vggish, clap, tiny, or MODULE:FACTORY; one for all, or one for each tower of pictures {usual('vggish')}",
     )
     group.add_argument(
         "--audio-weights",
         "--vggish-weights",
         action="append",
         metavar="W",
-        help=f"published, a file, or random {usual('published')}",
+        help=f"published, a file, or random; of CLAP also a folder or OWNER/NAME at Hugging Face {usual('published')}",
     )
+    group.add_argument("--audio-seconds", type=float, metavar="S", help=f"of CLAP's windows {usual(10)}")
     group.add_argument(
         "--vggish-pca", metavar="W", help=f"AudioSet's post-processing: published or a file {usual('without it')}"
     )
@@ -105,8 +106,9 @@ def given_settings(args: argparse.Namespace) -> list[dict[str, Any]]:
         "audio_tower": _for_each("--audio-tower", args.audio_tower, count),
         "audio_weights": _for_each("--audio-weights", args.audio_weights, count),
     }
-    names = ("vggish_pca", "sampling", "crops", "audio_window", "audio_track", "device", "precision", "batch")
-    shared = {name: getattr(args, name) for name in names} | {"audio": not args.no_audio}
+    sound = ("audio_seconds", "vggish_pca", "audio_window", "audio_track")
+    names = ("sampling", "crops", "device", "precision", "batch")
+    shared = {name: getattr(args, name) for name in (*sound, *names)} | {"audio": not args.no_audio}
     return [{**{name: values[nth] for name, values in each.items()}, **shared} for nth in range(count)]
 
 

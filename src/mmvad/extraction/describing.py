@@ -12,10 +12,11 @@ from typing import Any
 
 import mmvad
 from mmvad.benchmarks.timeline import SNIPPET_FRAMES
+from mmvad.extraction.clap import is_hub_name
 from mmvad.extraction.container import decoder_version
 from mmvad.extraction.crops import Preprocessing, crop_policy
 from mmvad.extraction.loading import PUBLISHED, visual_weights
-from mmvad.extraction.settings import TINY, VGGISH, ExtractionSettings
+from mmvad.extraction.settings import CLAP, TINY, VGGISH, ExtractionSettings
 from mmvad.extraction.towers import AudioTower, VisualTower
 from mmvad.models.open_clip_models import network_name
 
@@ -28,7 +29,8 @@ def describe(
 ) -> dict[str, Any]:
     """Plain JSON values: what decides the features, and the versions of what computes them."""
     family = settings.visual_tower.partition("/")[0]
-    packages = (*_PACKAGES, *({family} & {"timm", "torchvision"}))
+    packages = [*_PACKAGES, *({family} & {"timm", "torchvision"})]
+    packages += ["transformers"] if sound and settings.audio_tower == CLAP else []
     return {
         "visual": _visual(settings, image, precision),
         "audio": sound and _audio(settings, sound, precision),
@@ -61,7 +63,7 @@ def _audio(settings: ExtractionSettings, sound: AudioTower, precision: str) -> d
     return {
         "network": sound.name,
         "width": sound.width,
-        "weights": "random" if settings.audio_tower == TINY else Path(settings.audio_weights or PUBLISHED).name,
+        "weights": _sound_weights(settings),
         "weights_sha256": sound.weights_sha256,
         **facts,
         "precision": precision,
@@ -71,3 +73,11 @@ def _audio(settings: ExtractionSettings, sound: AudioTower, precision: str) -> d
         "track": settings.audio_track,
         **({} if settings.audio_tower == VGGISH else {"tower": settings.audio_tower}),
     }
+
+
+def _sound_weights(settings: ExtractionSettings) -> str:
+    """Their name: of a path its end, which says enough beside the hash, and of Hugging Face's the whole."""
+    if settings.audio_tower == TINY:
+        return "random"
+    named = settings.audio_weights or PUBLISHED
+    return named if settings.audio_tower == CLAP and is_hub_name(named) else Path(named).name

@@ -8,7 +8,7 @@ import torch
 
 from mmvad.errors import UserError, nearest_name
 from mmvad.extraction.clip import build_image_encoder, usual_tag
-from mmvad.extraction.settings import TINY, VGGISH, VGGISH_WINDOWS, ExtractionSettings
+from mmvad.extraction.settings import CLAP, TINY, VGGISH, VGGISH_WINDOWS, ExtractionSettings
 from mmvad.extraction.towers import AudioTower, VisualTower, check_tower
 from mmvad.system.own_code import own_module
 
@@ -46,11 +46,18 @@ def audio_tower(settings: ExtractionSettings, device: torch.device) -> AudioTowe
         raise UserError("--audio-window: tick", f"is the grid of {VGGISH}, not of {named}", expected="end")
     if named != VGGISH and settings.vggish_pca:
         raise UserError("--vggish-pca", f"is the post-processing of {VGGISH}, not of {named}")
+    if named != CLAP and settings.audio_seconds is not None:
+        raise UserError("--audio-seconds", f"is for {CLAP}; windows of {named} have a length of their own")
     if is_own(named):
         tower: AudioTower = _own(named, settings.audio_weights, device, "audio")
         return tower
+    if named == CLAP:
+        from mmvad.extraction.clap import build_clap
+
+        return build_clap(settings.audio_weights or PUBLISHED, settings.audio_seconds, device)
     if named not in VGGISH_WINDOWS:
-        expected, near = f"{VGGISH}, {TINY}, or MODULE:FACTORY", nearest_name(named, VGGISH_WINDOWS)
+        known = (VGGISH, CLAP, TINY)
+        expected, near = f"{', '.join(known)}, or MODULE:FACTORY", nearest_name(named, known)
         raise UserError(f"{AUDIO}: {named}", "no such tower", expected=expected, nearest=near)
     from mmvad.extraction.vggish import build_audio_encoder, build_tiny_encoder
 

@@ -8,7 +8,7 @@ from typing import Literal
 from mmvad.extraction.snippets import Sampling
 
 AudioWindow = Literal["end", "tick"]
-VGGISH, TINY = "vggish", "tiny"
+VGGISH, CLAP, TINY = "vggish", "clap", "tiny"
 VGGISH_WINDOWS = (VGGISH, TINY)
 """Towers of VGGish's windows, spectrograms and width."""
 
@@ -22,8 +22,11 @@ class ExtractionSettings:
             videos), or `module:factory`.
         visual_weights: `random`, a local file, or a published name: of open_clip a tag (`openai`), of the others
             `published`; None for `openai` or `published`. One's own tower brings its own.
-        audio_tower: `vggish`, `tiny` (two convolutions with random weights on what VGGish sees), or `module:factory`.
-        audio_weights: `published`, a local file, or `random`; None for `published`.
+        audio_tower: `vggish`, `clap`, `tiny` (two convolutions with random weights on what VGGish sees), or
+            `module:factory`.
+        audio_weights: `published`, a local file, or `random`; None for `published`. Of CLAP a folder, or a name at
+            Hugging Face, too.
+        audio_seconds: of CLAP's windows; None for the 10 s that it was trained on.
         vggish_pca: `published` or a local file for AudioSet's post-processing; None for VGGish's own output.
         sampling: a snippet's centre frame, or the mean over its 16 frames; a network of videos takes all 16.
         crops: 1 (the network's own preprocessing) or 10 (as the public releases).
@@ -38,6 +41,7 @@ class ExtractionSettings:
     visual_weights: str | None = None
     audio_tower: str = VGGISH
     audio_weights: str | None = None
+    audio_seconds: float | None = None
     vggish_pca: str | None = None
     sampling: Sampling = "centre"
     crops: Literal[1, 10] = 1

@@ -9,9 +9,15 @@ from mmvad.errors import UserError
 from mmvad.extraction.extractor import Extractor
 from mmvad.extraction.folder import differences
 from mmvad.extraction.loading import is_own, visual_weights
-from mmvad.extraction.settings import VGGISH, ExtractionSettings
+from mmvad.extraction.settings import CLAP, VGGISH, ExtractionSettings
 from mmvad.models.open_clip_models import model_of
 from mmvad.system.log import LOG
+
+_OF_ITS_TOWER = {
+    "visual": ("visual_weights",),
+    "audio": ("audio_weights", "audio_seconds", "audio_window", "vggish_pca"),
+}
+"""What a bank says of one tower, and no other one shall have."""
 
 
 def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> ExtractionSettings:
@@ -25,7 +31,8 @@ def settings_for(recorded: dict[str, Any] | None, given: dict[str, Any]) -> Extr
     as_before = _as_settings(recorded)
     for kind in ("visual", "audio"):
         if wanted.get(f"{kind}_tower", as_before.get(f"{kind}_tower")) != as_before.get(f"{kind}_tower"):
-            as_before.pop(f"{kind}_weights", None)  # which are of the other tower
+            for name in _OF_ITS_TOWER[kind]:
+                as_before.pop(name, None)
     return ExtractionSettings(**{**as_before, **wanted})
 
 
@@ -96,6 +103,8 @@ def _as_settings(recorded: dict[str, Any] | None) -> dict[str, Any]:
         sound = audio.get("tower", VGGISH)
         found |= {"audio_tower": sound, "audio_weights": None if is_own(sound) else audio["weights"]}
         found |= {"audio_window": audio["window"], "audio_track": audio.get("track", 0)}
+        if sound == CLAP:
+            found["audio_seconds"] = audio["window_seconds"]
         if audio.get("pca_sha256"):  # if it was another, the hashes differ and a warning says so
             found["vggish_pca"] = "published"
     return found
