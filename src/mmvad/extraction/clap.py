@@ -154,7 +154,7 @@ def _network(files: tuple[Path, Path] | None, where: str) -> Any:
         torch.manual_seed(RANDOM_WEIGHTS_SEED)
         try:
             whole = kind == "clap" and files is not None
-            config = ClapConfig.from_dict(told).audio_config if whole else ClapAudioConfig.from_dict(told)
+            config: Any = ClapConfig.from_dict(told).audio_config if whole else ClapAudioConfig.from_dict(told)
             return ClapAudioModelWithProjection(config)
         except Exception as error:
             problem = f"no network can be made of its {_CONFIG} ({type(error).__name__}: {str(error)[:120]})"
