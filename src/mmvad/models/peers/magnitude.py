@@ -38,9 +38,7 @@ class MaskedBatchNorm(nn.Module):
         if not isinstance(layout, Packed):
             return self._in_place(x, layout.mask)
         normed = self.norm(x)
-        if (
-            normed.requires_grad
-        ):  # of joined parts it has columns of their gradient, which take torch four times as long
+        if normed.requires_grad:  # its gradient is columns of joined parts': torch takes four times as long for those
             normed.register_hook(Tensor.contiguous)
         return normed
 
