@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import open_clip
@@ -19,6 +20,7 @@ from mmvad.models.dual_stream import DualStream
 from mmvad.models.losses.objective import objective
 from mmvad.models.prompts import PromptSentences
 from mmvad.models.text_encoder import TextEncoder, build_text_encoder
+from mmvad.models.text_tokens import tokenizer_of
 from tests.small import PROMPTS, batch, gradients, losses, network
 
 NAME = "narrow"
@@ -213,3 +215,38 @@ def test_a_tokenizer_beside_the_weights_is_taken(monkeypatch: pytest.MonkeyPatch
     )
     build_text_encoder(NAME, str(tmp_path / "own.pt"))
     assert asked == [((str(tmp_path),), {"context_length": 64, "clean": "canonicalize"})]
+
+
+WORDS = ("<pad>", "<eos>", "<unk>", "people", "fighting", "car")
+
+
+def write_tokenizer(folder: Path, **config: str) -> str:
+    """A tokenizer of WORDS as Hugging Face's repositories have theirs; gives the path of weights beside it."""
+    tokenizers = pytest.importorskip("tokenizers", reason="tokenizers other than CLIP's need transformers")
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel({w: i for i, w in enumerate(WORDS)}, unk_token="<unk>"))
+    made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    end = [("<eos>", WORDS.index("<eos>"))]
+    made.post_processor = tokenizers.processors.TemplateProcessing(single="$A <eos>", special_tokens=end)
+    made.save(str(folder / "tokenizer.json"))
+    if config:
+        told = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<eos>", "unk_token": "<unk>", **config}
+        (folder / "tokenizer_config.json").write_text(json.dumps(told))
+    return str(folder / "weights.safetensors")
+
+
+def test_the_tokenizer_of_files_beside_the_weights(tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="tokenizers other than CLIP's need transformers")
+    found = tokenizer_of("ViT-B-16-SigLIP2", write_tokenizer(tmp_path, pad_token="<pad>"))(["People fighting!", "car"])
+    assert found.shape == (2, 64)
+    assert found[:, :4].tolist() == [[3, 4, 1, 0], [5, 1, 0, 0]], "in lower case, without punctuation, EOS, padding"
+    assert not found[:, 4:].any()
+
+
+@pytest.mark.parametrize("config", [{}, {"pad_token_id": "0"}, {"tokenizer_class": "T5Tokenizer"}])
+def test_files_of_a_tokenizer_that_do_not_do(tmp_path: Path, config: dict[str, str]) -> None:
+    pytest.importorskip("transformers", reason="tokenizers other than CLIP's need transformers")
+    weights = write_tokenizer(tmp_path, **config)
+    with pytest.raises(
+        UserError, match=r"cannot be had from .*\n  expected: .*tokenizer.json and tokenizer_config.json"
+    ):
+        tokenizer_of("ViT-B-16-SigLIP2", weights)

@@ -57,16 +57,21 @@ def _own(architecture: str, weights: str, text: dict[str, Any], length: int) -> 
     try:
         if beside:
             options = text.get("tokenizer_kwargs", {})
-            return open_clip.tokenizer.HFTokenizer(str(folder), context_length=length, **options)
+            found = open_clip.tokenizer.HFTokenizer(str(folder), context_length=length, **options)
+            found(["a text"])  # what lacks its padding says so only when it is used
+            return found
         return open_clip.get_tokenizer(architecture)
     except ImportError as error:
         problem = f"its tokenizer is read by the package {error.name or 'transformers'}, which is not installed"
-        raise UserError(f"{WHERE}: {architecture}", problem, fix="pip install transformers") from error
+        raise UserError(
+            f"{WHERE}: {architecture}", problem, fix="pip install 'mmvad[clap]' (or: pip install transformers)"
+        ) from error
     except Exception as error:
         raise UserError(
             f"{WHERE}: {architecture}",
-            f"its tokenizer {text['hf_tokenizer_name']!r} cannot be had ({type(error).__name__})",
-            expected="a network; or its files, such as tokenizer.json, beside the file of weights",
+            f"its tokenizer {text['hf_tokenizer_name']!r} cannot be had{f' from {folder}' if beside else ''} "
+            f"({type(error).__name__}: {str(error).strip().partition(chr(10))[0][:120]})",
+            expected="a network; or its files, tokenizer.json and tokenizer_config.json, beside the file of weights",
             fix="fetch them from the repository that the weights come from, and set model.text.weights to their path",
         ) from error
 
