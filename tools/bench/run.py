@@ -26,6 +26,7 @@ from tools.bench.savings import savings_rows
 from tools.bench.steps import objective_rows, step_rows, test_rows, text_rows
 from tools.bench.table import growth_table, row_table
 from tools.bench.timing import Row, peak_rate
+from tools.bench.towers import tower_rows
 
 ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "steps": step_rows,
@@ -39,6 +40,7 @@ ROWS: dict[str, Callable[[bool, int], Iterator[Row]]] = {
     "startup": startup_rows,
     "peers": peer_rows,
     "watch": watch_rows,
+    "towers": tower_rows,
 }
 PARTS = (*ROWS, "growth", "gpu")
 

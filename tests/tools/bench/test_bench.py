@@ -134,3 +134,14 @@ def test_a_stream_is_timed_as_it_comes_and_as_fast_as_it_goes(
     assert camera.seconds >= 1.9, "two seconds of a clip, at its pace"
     assert 0 < float(camera.notes["delay s"]) <= float(camera.notes["95 % s"]) < 10
     assert "delay s" in capsys.readouterr().out
+
+
+def test_towers_give_the_plain_loops_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("av", reason="the extra `video` is not installed")
+    pytest.importorskip("torchvggish", reason="the extra `video` is not installed")
+    seen, heard = run_bench(("towers",), tmp_path, quick=True, threads=1, repeats=1)
+    assert (seen.amount, seen.unit, heard.amount, heard.unit) == (32, "frames", 2, "snippets")
+    for row in (seen, heard):
+        assert float(row.notes["rows apart by at most"]) < 1e-3
+        assert str(row.notes["network's share"]).endswith("%")
+    assert "network's share" in capsys.readouterr().out
