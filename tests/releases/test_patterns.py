@@ -45,6 +45,10 @@ def in_folders_of_classes(folder: Path, rows: np.ndarray, name: str) -> None:
     np.save(folder / "visual" / name[:2] / f"{name}.npy", rows)
 
 
+def with_more_behind_the_name(folder: Path, rows: np.ndarray, name: str) -> None:
+    np.save(folder / "visual" / f"{name}__tower.npy", rows)
+
+
 def as_text(folder: Path, rows: np.ndarray, name: str) -> None:
     np.savetxt(folder / "visual" / f"{name}.txt", rows, fmt="%.9g")
 
@@ -65,6 +69,8 @@ def crops_first(folder: Path, rows: np.ndarray, name: str) -> None:
 FORMS: list[tuple[Callable[[Path, np.ndarray, str], None], str, tuple[int, ...]]] = [
     (in_folders_of_classes, "visual/*/{video}.npy", (0,)),
     (in_folders_of_classes, "visual/**/{video}.npy", (0,)),
+    (with_more_behind_the_name, "visual/{video}*.npy", (0,)),
+    (with_more_behind_the_name, "visual/{video}__*.npy", (0,)),
     (as_text, "visual/{video}.txt", (0,)),
     (as_npz, 'visual/{video}.npz", array: "rows', (0,)),
     (a_file_a_crop, "visual/{video}__{crop}.npy", (0, 1)),
@@ -93,6 +99,21 @@ def test_every_form_of_the_same_rows_is_the_same_bank(
         first = [bank.test.visual_rows(video, 0) for video in bank.test.videos]
         assert (np.concatenate(first) == other.test.visual).all()
         assert (bank.test.visual_rows(bank.test.videos[0], 1) == 2 * first[0]).all()
+
+
+def test_a_name_that_another_begins_with_keeps_its_files(tmp_path: Path) -> None:
+    """`{video}*` of v1 and of v13: each file is of the longest listed name."""
+    file = write_own(tmp_path)
+    for path in (tmp_path / "visual").glob("*.npy"):
+        path.rename(path.with_name(f"{path.stem}_rgb.npy"))
+    for path in (file, *tmp_path.glob("*.csv")):
+        path.write_text(path.read_text().replace("v12", "v1"))
+    (tmp_path / "visual/v12_rgb.npy").rename(tmp_path / "visual/v1_rgb.npy")
+    change(file, "visual/{video}.npy", "visual/{video}*.npy")
+    bank = imported(file)
+    rows = {video.name: bank.test.visual_rows(video, 0) for video in bank.test.videos}
+    for name in ("v1", "v13"):
+        assert (rows[name] == np.load(tmp_path / f"visual/{name}_rgb.npy")).all()
 
 
 def test_rows_of_length_one(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def _matched(
         if match is None:
             continue
         parts = match.groupdict()
-        name = _listed_name(parts["video"], every)
+        name = _listed_name(parts["video"], every, goes_on="{video}*" in pattern)
         split = _split_of(name, parts.get("split"), listed)
         if split is None:
             stray.append(path)
@@ -143,7 +143,7 @@ def _expression(pattern: str, where: str) -> re.Pattern[str]:
         if part.startswith("{"):
             if part[1:-1] not in _PARTS:
                 raise UserError(where, f"{part} is nothing that a pattern knows", expected=_FORM)
-            written += _PARTS[part[1:-1]] if part != "{video}" or "/" in part else _PARTS["video"]
+            written += _PARTS[part[1:-1]]
         else:
             written += {"*": "[^/]*", "**/": "(?:.+/)?"}.get(part, re.escape(part))
     return re.compile(written, re.DOTALL)
@@ -170,10 +170,14 @@ def _split_of(name: str, written: str | None, listed: Mapping[Split, set[str]]) 
     return split if written is None or _SPLITS.get(written.lower()) == split else None
 
 
-def _listed_name(written: str, listed: set[str]) -> str:
-    """The listed video that a file's name means: the name as it is, or without folders and a video's ending."""
+def _listed_name(written: str, listed: set[str], *, goes_on: bool) -> str:
+    """The listed video that a file's name means: the name as it is, or without folders and a video's ending.
+
+    Where the pattern `goes_on` behind it, as `{video}*` does, also the longest listed name that it begins with.
+    """
     bare = written.rpartition("/")[2]
-    return next((name for name in (written, bare, own_name(bare)) if name in listed), bare)
+    shorter = (bare[:end] for end in range(len(bare) if goes_on else 0, 0, -1))
+    return next((name for name in (written, bare, own_name(bare), *shorter) if name in listed), bare)
 
 
 def _written(pattern: str, split: Split, video: str, crop: int) -> str:
