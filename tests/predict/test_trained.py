@@ -91,8 +91,11 @@ def test_crops_and_smoothing_are_the_runs_own(trained: RunFolder, bank: Bank) ->
 
 def test_features_of_another_width(alone: Path, bank: Bank) -> None:
     wide = source(bank, "test02", crops={0: np.zeros((5, 512), np.float32)}, audio=None)
-    with pytest.raises(UserError, match="visual features of width 512"):
+    with pytest.raises(UserError, match=r"visual features of width 512(.|\n)*\(--visual-tower\)"):
         load_run(alone).score(wide)
+    loud = source(bank, "test02", audio=np.zeros((5, 512), np.float32))
+    with pytest.raises(UserError, match=r"audio features of width 512(.|\n)*\(--audio-tower\)"):
+        load_run(alone).score(loud)
 
 
 def test_a_run_is_known_by_its_name_from_inside_its_folder_too(

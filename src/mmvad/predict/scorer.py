@@ -80,13 +80,13 @@ def sound_note(source: Source, *, uses_audio: bool) -> tuple[str, ...]:
 
 
 def check_width(where: object, modality: str, found: int, wanted: int) -> None:
-    """Raises UserError for features of another width than the run's."""
+    """Raises UserError for features of another width than the run's; the modality is `visual` or `audio`."""
     if found != wanted:
         raise UserError(
             where,
             f"{modality} features of width {found}",
             expected=f"width {wanted}, as the run was trained on",
-            fix="take the network that made the bank's features (--visual-tower), or a run of such features",
+            fix=f"take the network that made the bank's features (--{modality}-tower), or a run of such features",
         )
 
 
